@@ -1,0 +1,49 @@
+"""One class per mistake a person can make with the engine.
+
+Every class is also a subclass of the built-in error that a NumPy user would catch for the same
+mistake.  The message is written where the mistake is found; this file only names the kinds.
+"""
+
+
+class AutodiffError(Exception):
+    """The base of every error that autodiff raises itself."""
+
+
+class NoRule(AutodiffError, TypeError):
+    """An operation for which the table of ops holds no rule was asked of a node."""
+
+
+class BadOperand(AutodiffError, TypeError):
+    """An operand is of a kind that cannot be recorded: complex, text, a Value beside a Tensor."""
+
+
+class ShapeMismatch(AutodiffError, ValueError):
+    """The shapes of the operands do not fit the operation."""
+
+
+class NotScalar(AutodiffError, ValueError):
+    """A gradient was asked of something that is not a single number."""
+
+
+class NotConnected(AutodiffError, ValueError):
+    """A derivative was asked for a variable that does not reach the output."""
+
+
+class StaleGraph(AutodiffError, RuntimeError):
+    """A leaf was assigned after the graph was recorded, so the recorded values no longer hold."""
+
+
+class ReadOnly(AutodiffError, ValueError):
+    """Recorded data was about to be changed in place."""
+
+
+class Detached(AutodiffError, TypeError):
+    """A node was about to become a plain number or array, which would drop its graph silently."""
+
+
+class BadFile(AutodiffError, ValueError):
+    """A file is not one that `save` wrote, or is of a newer format."""
+
+
+class GradientMismatch(AutodiffError, AssertionError):
+    """A derivative disagrees with a second, independent computation of it."""

@@ -1,0 +1,71 @@
+"""What a person calls a node: its own name, or the variable that holds it where a reader was called.
+
+Nothing found here is stored, and no property of a user's object is ever run.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from .node import Node
+
+_PACKAGE = str(Path(__file__).parent)
+
+
+def user_frame() -> FrameType | None:
+    """The innermost frame outside this package."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return frame
+
+
+def variables(frame: FrameType | None) -> dict[int, str]:
+    """Names by `id()` of the nodes and arrays a frame holds: its variables, then, one level down, the
+    attributes of the objects there.  The first name without a leading underscore wins."""
+    names: dict[int, str] = {}
+    if frame is None:
+        return names
+    scopes = [frame.f_locals] if frame.f_locals is frame.f_globals else [frame.f_locals, frame.f_globals]
+    found = [(name, thing) for scope in scopes for name, thing in list(scope.items()) if not name.startswith("_")]
+    for name, thing in found:
+        if isinstance(thing, Node | np.ndarray):
+            names.setdefault(id(thing), name)
+    for _, thing in found:
+        if isinstance(thing, type) or not hasattr(type(thing), "__dict__"):
+            continue
+        held = getattr(thing, "__dict__", None)
+        if type(held) is dict and not isinstance(thing, type(sys)):
+            for name, inner in list(held.items()):
+                if isinstance(inner, Node | np.ndarray) and not name.startswith("_"):
+                    names.setdefault(id(inner), name)
+    return names
+
+
+def label(node: Any) -> str:
+    """One node in an error message: its name, or what it is."""
+    name = getattr(node, "name", None) or variables(user_frame()).get(id(node))
+    if name:
+        return str(name)
+    if isinstance(node, Node) and node.op is not None:
+        return f"the result of {node.op.name}"
+    return "an unnamed leaf" if isinstance(node, Node) else "a constant"
+
+
+def describe(operands: Iterable[Any]) -> str:
+    """The operands of an op in an error message: names and shapes."""
+    names = variables(user_frame())
+    words = []
+    for x in operands:
+        name = getattr(x, "name", None) or names.get(id(x))
+        if isinstance(x, Node | np.ndarray):
+            words.append(f"{name or ('an operand' if isinstance(x, Node) else 'an array')} of shape {x.shape}")
+        else:
+            words.append(repr(x))
+    return " and ".join(words)

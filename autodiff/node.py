@@ -1,0 +1,219 @@
+"""The node: a number or array that remembers how it was made, and the switches that recording obeys.
+
+A node is evidence.  Readers (backward, forward mode, pictures, checks) take nodes and never change
+what was recorded; this file knows none of them, and neither does it know how Value and Tensor
+compute.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextvars import ContextVar, Token
+from itertools import count
+from operator import attrgetter
+from types import TracebackType
+from typing import Any, Self
+
+from .errors import StaleGraph
+
+tick = count(1).__next__  # ids and stamps come from one counter, so that they can be compared
+
+
+class Node:
+    """What Value and Tensor share; never made directly.
+
+    Slots: `op` is None for a leaf; `id` is for life and larger than that of every operand; `stamp`
+    (leaves only) is renewed when `.data` is assigned.  Subclasses add `args`, the operands in order;
+    `kw`, the op's static arguments; and `active`, whether derivatives are taken.  There is no
+    `__getattr__`, nor any slot that is empty for most nodes but `_name` and `_scope`: with one,
+    CPython 3.11 would read every other attribute the slow way.
+    """
+
+    __slots__ = ("_data", "grad", "op", "id", "stamp", "_name", "_scope")
+
+    _data: Any
+    grad: Any
+    op: Any
+    id: int
+    stamp: int
+    args: tuple[Any, ...]
+    kw: dict[str, Any]
+    active: bool
+    shape: tuple[int, ...]
+
+    @property
+    def name(self) -> str | None:
+        """What pictures, formulas and errors call the node; None if it was given no name."""
+        try:
+            return self._name  # type: ignore[no-any-return]
+        except AttributeError:
+            return None
+
+    @name.setter
+    def name(self, name: str | None) -> None:
+        if name is not None and (not isinstance(name, str) or not name):
+            raise TypeError(f"a name is a text that is not empty, not {name!r}")
+        self._name = name
+
+    @property
+    def scope(self) -> tuple[str, ...]:
+        """The names of the `ad.scope` blocks in which the node was made, outermost first."""
+        try:
+            return self._scope  # type: ignore[no-any-return]
+        except AttributeError:
+            return ()
+
+    @scope.setter
+    def scope(self, scope: tuple[str, ...]) -> None:
+        self._scope = scope
+
+    __hash__ = object.__hash__
+
+    def named(self, name: str) -> Self:
+        """Give the node its name in pictures, formulas and errors, and return the node itself.
+
+        >>> import autodiff as ad
+        >>> (ad.Value(2.0) * 3).named("z").name
+        'z'
+        """
+        self.name = name
+        return self
+
+    def zero_grad(self) -> None:
+        """Forget the gradient: `.grad` is None again, which is what "not computed yet" looks like.
+
+        >>> import autodiff as ad
+        >>> w = ad.Value(3.0); (w * w).backward(); w.zero_grad(); w.grad is None
+        True
+        """
+        self.grad = None
+
+    def _constant(self) -> Self:
+        """The same data without a history."""
+        raise NotImplementedError
+
+
+def order(*roots: Node) -> list[Node]:
+    """Every node that the roots depend on, operands before results: reachability, then a sort by id."""
+    seen = {n.id: n for n in roots}
+    stack = list(seen.values())
+    while stack:
+        for a in stack.pop().args:
+            if isinstance(a, Node) and a.id not in seen:
+                seen[a.id] = a
+                stack.append(a)
+    return sorted(seen.values(), key=attrgetter("id"))
+
+
+def stale(nodes: list[Node]) -> tuple[Node, Node] | None:
+    """A leaf assigned after one of `nodes` (in order) used it, with that node; None if all values hold."""
+    newest = oldest = 0
+    for n in nodes:
+        if n.op is None:
+            if n.stamp > newest:
+                newest = n.stamp
+        elif not oldest:
+            oldest = n.id
+    if newest < oldest:
+        return None
+    for n in nodes:
+        for a in n.args:
+            if isinstance(a, Node) and a.op is None and a.stamp > n.id:
+                return a, n
+    return None
+
+
+def check_fresh(nodes: list[Node]) -> None:
+    """Raise StaleGraph, naming the leaf, if a recorded value no longer follows from the leaves."""
+    found = stale(nodes)
+    if found is not None:
+        from .naming import label
+
+        leaf, user = found
+        raise StaleGraph(
+            f"{label(leaf)} was assigned a new value after {label(user)} was computed from its old one, so this graph's "
+            f"numbers and its leaves no longer belong together. Run the forward computation again, then ask for the gradient."
+        )
+
+
+# ---------------------------------------------------------------- switches
+#
+# `special` counts the blocks of every thread that change how nodes are recorded.  While it is 0, the
+# usual case, an operation pays one test for all of them; otherwise it calls `settle`, which asks the
+# context variables of its own thread.
+
+special = 0
+_lock = threading.Lock()
+recording: ContextVar[bool] = ContextVar("recording", default=True)
+_scope: ContextVar[tuple[str, ...]] = ContextVar("scope", default=())
+transforming: ContextVar[bool] = ContextVar("transforming", default=False)
+
+
+def current_scope() -> tuple[str, ...]:
+    """The names of the `ad.scope` blocks open in this thread, outermost first."""
+    return _scope.get()
+
+
+def settle(node: Any) -> Any:
+    """The last step of recording while some block is open: mark the scope, or drop the history."""
+    if not recording.get():
+        return node._constant()
+    node.scope = _scope.get()
+    return node
+
+
+class Block:
+    """A `with` block of this thread that sets one context variable to a value."""
+
+    def __init__(self, variable: ContextVar[Any], value: Any) -> None:
+        self._variable, self._value = variable, value
+        self._tokens: list[Token[Any]] = []
+
+    def _entered(self) -> Any:
+        return self._value
+
+    def __enter__(self) -> None:
+        global special
+        with _lock:
+            special += 1
+        self._tokens.append(self._variable.set(self._entered()))
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        global special
+        self._variable.reset(self._tokens.pop())
+        with _lock:
+            special -= 1
+
+
+class scope(Block):
+    """Group the nodes recorded inside, in this thread, under a name that pictures show as a box.
+
+    >>> import autodiff as ad
+    >>> with ad.scope("layer1"):
+    ...     y = ad.Value(2.0) * 3
+    >>> y.scope
+    ('layer1',)
+    """
+
+    def __init__(self, name: str) -> None:
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"a scope's name is a text that is not empty, not {name!r}")
+        super().__init__(_scope, name)
+
+    def _entered(self) -> tuple[str, ...]:
+        return (*_scope.get(), self._value)
+
+
+class no_record(Block):
+    """Compute without recording, in this thread: results inside are constants.
+
+    >>> import autodiff as ad
+    >>> w = ad.Value(2.0)
+    >>> with ad.no_record():
+    ...     y = w * 3
+    >>> y.active
+    False
+    """
+
+    def __init__(self) -> None:
+        super().__init__(recording, False)

@@ -1,0 +1,89 @@
+"""What makes a thing an operand of the table: Python's operators and NumPy's protocols, in one place.
+
+Tensors, the text that source code is generated from, and symbols inherit from `Operand` and say in
+`__apply__` what it means for them to be operated on.  (Value has operators of its own, generated for
+speed; it shares NumPy's protocols.)
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..errors import NoRule
+from . import pointwise as p
+from .products import matmul
+from .table import BY_NUMPY, Op, bind_numpy, no_rule
+
+NO_KW: dict[str, Any] = {}
+
+# Comparisons and tests answer about the numbers: they give plain booleans and cut no graph.
+COMPARISONS: dict[Any, Callable[..., Any]] = {
+    np.less: operator.lt,
+    np.less_equal: operator.le,
+    np.greater: operator.gt,
+    np.greater_equal: operator.ge,
+    np.equal: operator.eq,
+    np.not_equal: operator.ne,
+}
+
+
+class NumpyProtocols:
+    """np.exp(t), array * t and np.sum(t, axis=0) reach the op of the table that they mean."""
+
+    __slots__ = ()
+
+    __apply__: Callable[..., Any]
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kw: Any) -> Any:
+        name = f"np.{ufunc.__name__}"
+        if kw.get("out") is not None:
+            raise NoRule(
+                f"{name} was asked to write its result into an array (out=, or `array += node`). A node's graph cannot live in "
+                f"an array: write `z = x + y` instead of `x += y`, or make x a node."
+            )
+        if method != "__call__":
+            raise NoRule(f"{name}.{method} has no derivative rule here; write ad.sum, ad.max or ad.min for the reductions.")
+        if ufunc not in BY_NUMPY:
+            raise no_rule(name, ufunc.__name__)
+        op, (operands, statics) = bind_numpy(ufunc, args, kw)
+        return self.__apply__(op, operands, statics)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kw: Any) -> Any:
+        op, (operands, statics) = bind_numpy(func, args, kw)
+        return self.__apply__(op, operands, statics)
+
+
+def _binary(op: Op) -> tuple[Any, Any]:
+    def forward(self: Any, other: Any) -> Any:
+        return self.__apply__(op, (self, other), NO_KW)
+
+    def reflected(self: Any, other: Any) -> Any:
+        return self.__apply__(op, (other, self), NO_KW)
+
+    return forward, reflected
+
+
+class Operand(NumpyProtocols):
+    """Python's arithmetic, as ops of the table."""
+
+    __slots__ = ()
+
+    __add__, __radd__ = _binary(p.add)
+    __sub__, __rsub__ = _binary(p.sub)
+    __mul__, __rmul__ = _binary(p.mul)
+    __truediv__, __rtruediv__ = _binary(p.div)
+    __pow__, __rpow__ = _binary(p.pow)
+    __matmul__, __rmatmul__ = _binary(matmul)
+
+    def __neg__(self) -> Any:
+        return self.__apply__(p.neg, (self,), NO_KW)
+
+    def __pos__(self) -> Any:
+        return self.__apply__(p.identity, (self,), NO_KW)
+
+    def __abs__(self) -> Any:
+        return self.__apply__(p.abs, (self,), NO_KW)

@@ -1,0 +1,186 @@
+"""Entries of the table: what works entry by entry, from + to softplus.
+
+`scalar` is the op on Python floats; the operators of Value are generated from it.  Where Python
+raises and IEEE arithmetic does not (1.0 / 0.0, exp(1000.0)), Value falls back on `forward`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .table import add_up, elementwise, general, linear, shape_of, sum_to
+
+# ---------------------------------------------------------------- arithmetic
+
+
+def _pow(x: Any, y: Any) -> Any:
+    # ndarray's ** has fast paths for small powers that np.power lacks; Python's ** would go complex.
+    return x**y if isinstance(x, np.ndarray) else np.power(x, y)
+
+
+add = elementwise("add", np.add, 1, 1, numpy=(np.add,), symbol="+", scalar="{0} + {1}")
+sub = elementwise("sub", np.subtract, 1, -1, numpy=(np.subtract,), symbol="−", scalar="{0} - {1}")
+mul = elementwise("mul", np.multiply, lambda z, x, y: y, lambda z, x, y: x, numpy=(np.multiply,), symbol="×", scalar="{0} * {1}")
+div = elementwise(
+    "div",
+    np.divide,
+    lambda z, x, y: 1 / y,
+    lambda z, x, y: -z / y,
+    domain=(0.5, 2.0),
+    numpy=(np.divide,),
+    symbol="÷",
+    scalar="{0} / {1}",
+)
+# The two `where`s: the derivative of x**0 at 0 is 0, not 0 * 0**-1; that of 0**y in y is 0, not 0 * log(0).
+pow = elementwise(
+    "pow",
+    _pow,
+    lambda z, x, y: y * x ** where(y == 0, 1.0, y - 1),
+    lambda z, x, y: z * log(where((x == 0) & (y >= 0), 1.0, x)),
+    domain=(0.5, 2.0),
+    numpy=(np.power, np.float_power),
+    symbol="^",
+    scalar="power({0}, {1})",
+)
+neg = elementwise("neg", np.negative, -1, numpy=(np.negative,), symbol="−", scalar="-{0}")
+identity = elementwise("identity", np.positive, 1, numpy=(np.positive,), symbol="=", scalar="{0}")
+square = elementwise("square", np.square, lambda z, x: 2 * x, numpy=(np.square,), symbol="x²", scalar="{0} * {0}")
+sqrt = elementwise("sqrt", np.sqrt, lambda z, x: 0.5 / z, domain=(0.2, 3.0), numpy=(np.sqrt,), symbol="√", scalar="sqrt({0})")
+sign = elementwise("sign", np.sign, None, numpy=(np.sign,), analytic=False, scalar="{0} if {0} != {0} else float(({0} > 0) - ({0} < 0))")
+abs = elementwise("abs", np.abs, lambda z, x: sign(x), numpy=(np.abs, np.fabs), symbol="|x|", analytic=False, scalar="fabs({0})")
+
+# ---------------------------------------------------------------- exponentials and friends
+
+
+def _sigmoid(x: Any) -> Any:
+    with np.errstate(over="ignore"):  # exp(-x) = inf for x < -709 gives the right 0
+        return 1 / (1 + np.exp(-x))
+
+
+exp = elementwise("exp", np.exp, lambda z, x: z, numpy=(np.exp,), scalar="exp({0})")
+log = elementwise("log", np.log, lambda z, x: 1 / x, domain=(0.2, 3.0), numpy=(np.log,), scalar="log({0})")
+log1p = elementwise("log1p", np.log1p, lambda z, x: 1 / (1 + x), domain=(-0.5, 3.0), numpy=(np.log1p,), scalar="log1p({0})")
+expm1 = elementwise("expm1", np.expm1, lambda z, x: exp(x), numpy=(np.expm1,), scalar="expm1({0})")
+sin = elementwise("sin", np.sin, lambda z, x: cos(x), numpy=(np.sin,), scalar="sin({0})")
+cos = elementwise("cos", np.cos, lambda z, x: -sin(x), numpy=(np.cos,), scalar="cos({0})")
+tanh = elementwise("tanh", np.tanh, lambda z, x: 1 - z * z, numpy=(np.tanh,), scalar="tanh({0})")
+sigmoid = elementwise("sigmoid", _sigmoid, lambda z, x: z * (1 - z), symbol="σ", scalar="1 / (1 + exp(-{0}))")
+softplus = elementwise(
+    "softplus",
+    lambda x: np.logaddexp(x, 0),
+    lambda z, x: sigmoid(x),
+    analytic=False,
+    scalar="log1p(exp(-fabs({0}))) + max({0}, 0.0)",
+)
+# The derivative of relu at 0 is 0, as everywhere else.
+relu = elementwise("relu", lambda x: np.maximum(x, 0), lambda z, x: x > 0, analytic=False, scalar="0.0 if {0} <= 0 else {0}")
+
+# ---------------------------------------------------------------- choices
+
+# Where both operands are equal each gets half, as in PyTorch and JAX.
+maximum = elementwise(
+    "maximum",
+    np.maximum,
+    lambda z, x, y: (x > y) + 0.5 * (x == y),
+    lambda z, x, y: (y > x) + 0.5 * (x == y),
+    numpy=(np.maximum,),
+    symbol="max",
+    analytic=False,
+    scalar="{0} if {0} > {1} or {0} != {0} else {1}",
+)
+minimum = elementwise(
+    "minimum",
+    np.minimum,
+    lambda z, x, y: (x < y) + 0.5 * (x == y),
+    lambda z, x, y: (y < x) + 0.5 * (x == y),
+    numpy=(np.minimum,),
+    symbol="min",
+    analytic=False,
+    scalar="{0} if {0} < {1} or {0} != {0} else {1}",
+)
+
+
+def _where(condition: Any, x: Any, y: Any) -> Any:
+    if isinstance(condition, bool) and not (shape_of(x) or shape_of(y)):
+        return x if condition else y  # a Python number stays one, and so takes its partner's dtype
+    return np.where(condition, x, y)
+
+
+def _where_vjp(i: int, g: Any, z: Any, condition: Any, x: Any, y: Any) -> Any:
+    if i == 0:
+        return None
+    return sum_to(where(condition, g, 0.0) if i == 1 else where(condition, 0.0, g), shape_of(x if i == 1 else y))
+
+
+def _where_jvp(ts: Sequence[Any], z: Any, condition: Any, x: Any, y: Any) -> Any:
+    if ts[1] is None and ts[2] is None:
+        return None
+    return where(condition, *(np.zeros(shape_of(z)) if t is None else t for t in ts[1:]))
+
+
+def _sample_where(rng: np.random.Generator) -> Any:
+    condition = np.array([[True, False, True, False]] * 3)
+    return [
+        ((condition, rng.normal(size=(3, 4)), rng.normal(size=(3, 4))), {}),
+        ((condition[0], rng.normal(size=4), rng.normal(size=(3, 1))), {}),
+        ((condition, rng.normal(size=()), rng.normal(size=(3, 4))), {}),
+    ]
+
+
+where = general(
+    "where", _where, _where_vjp, _where_jvp, arity=3, numpy=(np.where,), sample=_sample_where, analytic=False, scalar="{1} if {0} else {2}"
+)
+
+# ---------------------------------------------------------------- one node for many scalars
+
+
+def _sum_of(*xs: Any) -> Any:
+    total = xs[0]
+    for x in xs[1:]:
+        total = total + x
+    return total
+
+
+def _sum_of_transpose(i: int, g: Any, *xs: Any) -> Any:
+    return sum_to(g, shape_of(xs[i]))
+
+
+def _partner(i: int, factors: tuple[Any, ...]) -> Any:
+    return factors[(i + len(factors) // 2) % len(factors)]
+
+
+def _dot_of(*factors: Any) -> Any:
+    half = len(factors) // 2
+    return _sum_of(*(w * x for w, x in zip(factors[:half], factors[half:], strict=True)))
+
+
+def _dot_of_vjp(i: int, g: Any, z: Any, *factors: Any) -> Any:
+    return sum_to(g * _partner(i, factors), shape_of(factors[i]))
+
+
+def _dot_of_jvp(ts: Sequence[Any], z: Any, *factors: Any) -> Any:
+    return add_up(None if t is None else t * _partner(i, factors) for i, t in enumerate(ts))
+
+
+def _sample_many(rng: np.random.Generator) -> Any:
+    return [((list(rng.normal(size=n)),), {}) for n in (2, 6)]
+
+
+sum_of = linear("sum_of", _sum_of, _sum_of_transpose, arity=None, symbol="Σ", sample=_sample_many)
+# The operands are w1..wn, x1..xn; the result is w1 x1 + ... + wn xn.
+dot_of = general("dot_of", _dot_of, _dot_of_vjp, _dot_of_jvp, arity=None, symbol="w·x", sample=_sample_many)
+
+# A derivative that is zero by structure still depends, formally, on its variable.  `attach` records
+# `x` with an edge to `y` along which the derivative is zero, so that the next order is an exact 0.
+attach = general(
+    "attach",
+    lambda x, y: x,
+    lambda i, g, z, x, y: g if i == 0 else None,
+    lambda ts, z, x, y: ts[0],
+    arity=2,
+    symbol="=",
+    sample=lambda rng: [((rng.normal(size=(2, 3)), rng.normal(size=4)), {})],
+)

@@ -1,0 +1,76 @@
+"""Entries of the table: sums, means, maxima and minima over axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .shapes import broadcast_to, reshape
+from .table import Case, Op, general, linear, shape_of
+
+Axis = int | tuple[int, ...] | None
+
+
+def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
+    """The shape after a reduction with keepdims=True."""
+    if axis is None:
+        return (1,) * len(shape)
+    axes = {a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,))}
+    return tuple(1 if i in axes else n for i, n in enumerate(shape))
+
+
+def restore(z: Any, shape: tuple[int, ...], axis: Axis) -> Any:
+    """Give a reduced result (or its cotangent) back the axes it lost, with length 1."""
+    kept = kept_shape(shape, axis)
+    return z if shape_of(z) == kept else reshape(z, kept)
+
+
+def sample_axes(rng: np.random.Generator) -> list[Case]:
+    """Calls over one axis, several, all, with and without keepdims."""
+    axes: list[dict[str, Any]] = [{}, {"axis": 0}, {"axis": -1, "keepdims": True}, {"axis": (0, 2)}, {"keepdims": True}]
+    return [((rng.normal(size=(2, 3, 4)),), kw) for kw in axes] + [((rng.normal(size=()),), {})]
+
+
+def _sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    return np.add.reduce(x, axis=axis, keepdims=keepdims)  # what np.sum does, without its wrappers
+
+
+def _sum_transpose(i: int, g: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    return broadcast_to(restore(g, shape_of(x), axis), shape_of(x))
+
+
+def _mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    return np.mean(x, axis=axis, keepdims=keepdims)
+
+
+def _mean_transpose(i: int, g: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    shape = shape_of(x)
+    count = math.prod(shape) / math.prod(kept_shape(shape, axis))
+    return broadcast_to(restore(g, shape, axis) / count, shape)
+
+
+def _extreme(name: str, reduce: Callable[..., Any]) -> Op:
+    # Entries that share the extreme value share the derivative, as in PyTorch's amax and in JAX.
+    def shares(z: Any, x: Any, axis: Axis) -> Any:
+        hit = x == restore(z, shape_of(x), axis)
+        return hit / np.sum(hit, axis=axis, keepdims=True)
+
+    def forward(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+        return reduce(x, axis=axis, keepdims=keepdims)
+
+    def vjp(i: int, g: Any, z: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+        return restore(g, shape_of(x), axis) * shares(z, x, axis)
+
+    def jvp(ts: Sequence[Any], z: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+        return sum(ts[0] * shares(z, x, axis), axis=axis, keepdims=keepdims)
+
+    return general(name, forward, vjp, jvp, numpy=(reduce,), sample=sample_axes, analytic=False)
+
+
+sum = linear("sum", _sum, _sum_transpose, numpy=(np.sum,), symbol="Σ", sample=sample_axes)
+mean = linear("mean", _mean, _mean_transpose, numpy=(np.mean,), symbol="mean", sample=sample_axes)
+max = _extreme("max", np.max)
+min = _extreme("min", np.min)

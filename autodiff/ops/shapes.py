@@ -1,0 +1,143 @@
+"""Entries of the table: what moves entries about and computes nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .table import Case, linear, shape_of, sum_to
+
+Shape = int | tuple[int, ...]
+
+
+def _reshape(x: Any, shape: Shape) -> Any:
+    return x.reshape(shape) if isinstance(x, np.ndarray) else np.reshape(x, shape)
+
+
+def _transpose(x: Any, axes: tuple[int, ...] | None = None) -> Any:
+    return x.transpose(axes) if isinstance(x, np.ndarray) else np.transpose(x, axes)
+
+
+def _transpose_back(i: int, g: Any, x: Any, axes: tuple[int, ...] | None = None) -> Any:
+    if axes is None:
+        return transpose(g)
+    n = len(axes)
+    return transpose(g, tuple(sorted(range(n), key=lambda k: axes[k] % n)))
+
+
+def _broadcast_to(x: Any, shape: Shape) -> Any:
+    return np.broadcast_to(x, shape)
+
+
+def _cast(x: Any, dtype: Any) -> Any:
+    return np.asarray(x).astype(dtype)
+
+
+def _getitem(x: Any, index: Any) -> Any:
+    return x[index]
+
+
+def _scatter(x: Any, index: Any, shape: tuple[int, ...]) -> Any:
+    out = np.zeros(shape, np.asarray(x).dtype)
+    parts = index if isinstance(index, tuple) else (index,)
+    if any(isinstance(p, np.ndarray) and p.dtype != bool for p in parts):
+        np.add.at(out, index, x)  # an entry that is read twice is added to twice
+    else:
+        out[index] = x
+    return out
+
+
+def _concatenate(*xs: Any, axis: int | None = 0) -> Any:
+    return np.concatenate(xs, axis=axis)
+
+
+def _concatenate_transpose(i: int, g: Any, *xs: Any, axis: int | None = 0) -> Any:
+    lengths = [math.prod(shape_of(x)) if axis is None else shape_of(x)[axis] for x in xs]
+    start = sum(lengths[:i])
+    piece = slice(start, start + lengths[i])
+    if axis is None:
+        return reshape(getitem(g, piece), shape_of(xs[i]))
+    return getitem(g, (slice(None),) * (axis % len(shape_of(g))) + (piece,))
+
+
+def _stack(*xs: Any, axis: int = 0) -> Any:
+    return np.stack(xs, axis=axis)
+
+
+def _stack_transpose(i: int, g: Any, *xs: Any, axis: int = 0) -> Any:
+    return getitem(g, (slice(None),) * (axis % len(shape_of(g))) + (i,))
+
+
+def _sampler(*calls: tuple[tuple[int, ...], dict[str, Any]]) -> Any:
+    def sample(rng: np.random.Generator) -> list[Case]:
+        return [((rng.normal(size=shape),), kw) for shape, kw in calls]
+
+    return sample
+
+
+def _sample_concatenate(rng: np.random.Generator) -> list[Case]:
+    return [
+        (([rng.normal(size=(2, 3)), rng.normal(size=(4, 3))],), {}),
+        (([rng.normal(size=(2, 3)), rng.normal(size=(2, 1))],), {"axis": -1}),
+        (([rng.normal(size=(2, 3)), rng.normal(size=4)],), {"axis": None}),
+    ]
+
+
+def _sample_stack(rng: np.random.Generator) -> list[Case]:
+    return [(([rng.normal(size=(2, 3)), rng.normal(size=(2, 3))],), {"axis": axis}) for axis in (0, 1, -1)]
+
+
+_INDICES: tuple[Any, ...] = (0, -1, slice(1, None, 2), (slice(None), None, 1), (..., slice(None, None, -1)), np.array([2, 0, 2]))
+_PAIRS = (np.array([0, 2, 0]), np.array([1, 3, 1]))
+_MASK = np.array([[True, False, False, True]] * 3)
+
+reshape = linear(
+    "reshape",
+    _reshape,
+    lambda i, g, x, shape: reshape(g, shape_of(x)),
+    numpy=(np.reshape,),
+    sample=_sampler(((2, 6), {"shape": (3, 4)}), ((2, 6), {"shape": -1}), ((), {"shape": (1, 1)})),
+)
+transpose = linear(
+    "transpose",
+    _transpose,
+    _transpose_back,
+    numpy=(np.transpose,),
+    symbol="ᵀ",
+    sample=_sampler(((2, 3), {}), ((2, 3, 4), {"axes": (2, 0, 1)}), ((2, 3, 4), {"axes": (-1, 0, 1)}), ((3,), {})),
+)
+broadcast_to = linear(
+    "broadcast_to",
+    _broadcast_to,
+    lambda i, g, x, shape: sum_to(g, shape_of(x)),
+    numpy=(np.broadcast_to,),
+    symbol="copies",
+    sample=_sampler(((3, 1), {"shape": (2, 3, 4)}), ((), {"shape": (2,)})),
+)
+cast = linear(
+    "cast",
+    _cast,
+    lambda i, g, x, dtype: cast(g, x.dtype),
+    sample=_sampler(((3,), {"dtype": np.float64})),
+    analytic=False,
+)
+getitem = linear(
+    "getitem",
+    _getitem,
+    lambda i, g, x, index: scatter(g, index, shape_of(x)),
+    symbol="[ ]",
+    sample=_sampler(*(((3, 4), {"index": index}) for index in (*_INDICES, _PAIRS, _MASK, ()))),
+)
+scatter = linear(
+    "scatter",
+    _scatter,
+    lambda i, g, x, index, shape: getitem(g, index),
+    symbol="into 0",
+    sample=_sampler(((4,), {"index": 1, "shape": (3, 4)}), ((3, 4), {"index": np.array([2, 0, 2]), "shape": (5, 4)})),
+)
+concatenate = linear(
+    "concatenate", _concatenate, _concatenate_transpose, arity=None, numpy=(np.concatenate,), symbol="⧺", sample=_sample_concatenate
+)
+stack = linear("stack", _stack, _stack_transpose, arity=None, numpy=(np.stack,), symbol="stack", sample=_sample_stack)

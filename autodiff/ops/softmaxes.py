@@ -1,0 +1,90 @@
+"""Entries of the table: softmax and its logarithms, shifted by the maximum and so safe up to 1e300."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeMismatch
+from .pointwise import exp
+from .reductions import Axis, restore, sample_axes
+from .reductions import sum as sum_
+from .table import Case, general, shape_of
+
+
+def _axis(name: str, x: Any, axis: int | None) -> int:
+    shape = shape_of(x)
+    if axis is None:
+        if len(shape) != 1:
+            raise ShapeMismatch(
+                f"{name} of shape {shape}: over which axis? Write axis=0 if each column is one example, axis=-1 if each row is one."
+            )
+        axis = 0
+    if shape[axis] == 1:
+        raise ShapeMismatch(
+            f"{name} over axis {axis} of shape {shape}: that axis has length 1, so the result is always "
+            f"{'1' if name == 'softmax' else '0'}, whatever the operand. Did you mean another axis?"
+        )
+    return axis
+
+
+def _softmax(x: Any, axis: int | None = None) -> Any:
+    axis = _axis("softmax", x, axis)
+    e = np.exp(x - np.maximum.reduce(x, axis=axis, keepdims=True))
+    return e / np.add.reduce(e, axis=axis, keepdims=True)
+
+
+def _log_softmax(x: Any, axis: int | None = None) -> Any:
+    axis = _axis("log_softmax", x, axis)
+    shifted = x - np.maximum.reduce(x, axis=axis, keepdims=True)
+    return shifted - np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
+
+
+def _logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    top = np.max(x, axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0.0).astype(top.dtype)  # inf - inf would be nan; exp(-inf) is 0
+    z = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
+    return z if keepdims else np.reshape(z, np.sum(x, axis=axis).shape)
+
+
+def _along(axis: int | None) -> int:
+    return 0 if axis is None else axis
+
+
+def _softmax_derivative(t: Any, z: Any, axis: int | None) -> Any:
+    # The Jacobian diag(z) - z z^T is symmetric, so both modes are this one product.
+    return z * (t - sum_(t * z, axis=_along(axis), keepdims=True))
+
+
+def _log_softmax_vjp(i: int, g: Any, z: Any, x: Any, axis: int | None = None) -> Any:
+    return g - exp(z) * sum_(g, axis=_along(axis), keepdims=True)
+
+
+def _log_softmax_jvp(ts: Sequence[Any], z: Any, x: Any, axis: int | None = None) -> Any:
+    return ts[0] - sum_(exp(z) * ts[0], axis=_along(axis), keepdims=True)
+
+
+def _logsumexp_vjp(i: int, g: Any, z: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    return restore(g, shape_of(x), axis) * exp(x - restore(z, shape_of(x), axis))
+
+
+def _logsumexp_jvp(ts: Sequence[Any], z: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    return sum_(ts[0] * exp(x - restore(z, shape_of(x), axis)), axis=axis, keepdims=keepdims)
+
+
+def _sample(rng: np.random.Generator) -> list[Case]:
+    return [((rng.normal(size=4),), {}), ((rng.normal(size=(3, 4)),), {"axis": 0}), ((rng.normal(size=(2, 3, 4)),), {"axis": -1})]
+
+
+softmax = general(
+    "softmax",
+    _softmax,
+    lambda i, g, z, x, axis=None: _softmax_derivative(g, z, axis),
+    lambda ts, z, x, axis=None: _softmax_derivative(ts[0], z, axis),
+    sample=_sample,
+    analytic=False,
+)
+log_softmax = general("log_softmax", _log_softmax, _log_softmax_vjp, _log_softmax_jvp, sample=_sample, analytic=False)
+logsumexp = general("logsumexp", _logsumexp, _logsumexp_vjp, _logsumexp_jvp, sample=sample_axes, analytic=False)

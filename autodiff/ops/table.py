@@ -1,0 +1,433 @@
+"""The table of ops: what a primitive is, and the four ways to declare one.
+
+A primitive is declared once, by `elementwise`, `linear`, `bilinear` or `general`; everything that
+backward, forward mode, the pictures or the checks need to know of it is a field of that record.
+This file holds the records' shape and what every rule may use; the entries stand in the files
+beside it.  It knows neither nodes nor readers.
+
+The contract of a rule
+----------------------
+A rule gets `z`, the op's result, and `xs`, its operands, and is ordinary code:
+
+- it uses operators, plain NumPy functions and ops of the table, nothing else.  So the same rule
+  runs on floats and arrays (numbers come out), on nodes (it is recorded, and gradients can be
+  differentiated again), on symbols (a formula comes out) and on text (source code comes out);
+- it changes nothing in place, least of all the cotangent `g`;
+- it prefers `z` to recomputing, and takes no `if` on data: it uses `where` and comparisons;
+- it is never asked for the derivative with respect to a constant (`x ** 2` takes no logarithm);
+- None means that the derivative is zero by structure.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..errors import NoRule
+
+Case = tuple[tuple[Any, ...], dict[str, Any]]  # the operands and keyword arguments of one call
+Sampler = Callable[[np.random.Generator], list[Case]]
+
+TABLE: dict[str, Op] = {}
+BY_NUMPY: dict[Any, Op] = {}  # NumPy's functions, and the op that stands for each
+
+
+@dataclass(eq=False)
+class Op:
+    """One primitive operation.
+
+    Called on plain numbers and arrays it computes; called with a node among its operands it records.
+
+    >>> import numpy as np
+    >>> from autodiff.ops import tanh
+    >>> float(tanh(np.array(0.5))) == float(np.tanh(0.5))
+    True
+    """
+
+    name: str
+    kind: str  # elementwise | linear | bilinear | general
+    forward: Callable[..., Any]
+    vjp: Callable[..., Any]  # (i, g, z, *xs, **kw): what cotangent g gives operand i, or None
+    jvp: Callable[..., Any]  # (ts, z, *xs, **kw): the tangent; ts[i] is None if operand i rests
+    arity: int | None  # how many operands; None: any number, given as one sequence
+    sample: Sampler  # calls inside the op's domain, for the tests over the table
+    symbol: str  # what a picture shows
+    numpy: tuple[Any, ...] = ()  # the NumPy functions that mean this op
+    partials: tuple[Any, ...] = ()  # elementwise only
+    form: Callable[..., str] | None = None  # bilinear only: the index form, e.g. "ij,jk->ik"
+    scalar: str | None = None  # the op on Python floats, as source text
+    analytic: bool = True  # may the forward be run on complex numbers?
+    statics: tuple[str, ...] = field(init=False)  # names of the keyword arguments
+    known: frozenset[str] = field(init=False)  # the same, to look names up in
+
+    def __post_init__(self) -> None:
+        try:
+            parameters = list(inspect.signature(self.forward).parameters.values())
+        except ValueError:  # NumPy's ufuncs do not tell, and have operands only
+            parameters = []
+        if self.arity is None:
+            self.statics = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        else:
+            self.statics = tuple(p.name for p in parameters[self.arity :])
+        self.known = frozenset(self.statics)
+        TABLE[self.name] = self
+        BY_NUMPY.update(dict.fromkeys(self.numpy, self))
+
+    def __call__(self, *args: Any, **kw: Any) -> Any:
+        if len(args) != self.arity or not self.known.issuperset(kw):
+            args, kw = self.bind(args, kw)
+        for x in args:
+            if x.__class__ is not np.ndarray and hasattr(x, "__apply__"):
+                return x.__apply__(self, args, kw)
+        return self.forward(*args, **kw)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return op_by_name, (self.name,)
+
+    def bind(self, args: Sequence[Any], kw: dict[str, Any]) -> Case:
+        """Split a call into operands and named static arguments."""
+        if self.arity is None:
+            operands, rest = tuple(args[0]) if args else (), args[1:]
+        else:
+            operands, rest = tuple(args[: self.arity]), args[self.arity :]
+        if self.arity is not None and len(operands) < self.arity:
+            raise TypeError(f"{self.name} takes {self.arity} operands, but {len(operands)} came")
+        if len(rest) > len(self.statics):
+            raise TypeError(f"{self.name} takes no more than {', '.join(self.statics) or 'its operands'} after its operands")
+        statics = dict(zip(self.statics, rest, strict=False))
+        for key, value in kw.items():
+            if key not in self.statics:
+                raise NoRule(f"{self.name} has no rule for the keyword {key}=; {self._known()}.")
+            if key in statics:
+                raise TypeError(f"{self.name} got two values for {key}=")
+            statics[key] = value
+        return operands, statics
+
+    def _known(self) -> str:
+        return f"it knows {', '.join(s + '=' for s in self.statics)}" if self.statics else "it takes operands only"
+
+
+def op_by_name(name: str) -> Op:
+    """The op of that name; raises NoRule if the table has none."""
+    try:
+        return TABLE[name]
+    except KeyError:
+        raise NoRule(f"no op is named {name!r}; the table has {', '.join(sorted(TABLE))}.") from None
+
+
+@lru_cache(maxsize=None)
+def _numpy_signature(func: Any) -> inspect.Signature | None:
+    try:
+        return inspect.signature(func)
+    except ValueError:  # some of NumPy's C functions do not tell
+        return None
+
+
+def bind_numpy(func: Any, args: Sequence[Any], kw: dict[str, Any]) -> tuple[Op, Case]:
+    """The op and the bound call that a call of a NumPy function means; raises NoRule if none does."""
+    op = BY_NUMPY.get(func)
+    if op is None:
+        raise no_rule(f"np.{getattr(func, '__name__', func)}", getattr(func, "__name__", ""))
+    signature = None if isinstance(func, np.ufunc) else _numpy_signature(func)
+    if signature is None:
+        return op, op.bind(args, kw)
+    given = signature.bind(*args, **kw).arguments
+    count = 1 if op.arity is None else op.arity
+    operands, statics = list(given.values())[:count], dict(list(given.items())[count:])
+    for name in list(statics):
+        default = signature.parameters[name].default
+        if name not in op.statics and (statics[name] is default or statics[name] is np._NoValue):  # type: ignore[attr-defined]
+            del statics[name]
+    try:
+        return op, op.bind(operands, statics)
+    except NoRule as error:
+        raise NoRule(f"np.{func.__name__}: {error}") from None
+
+
+def no_rule(what: str, name: str) -> NoRule:
+    """The error for a call without a rule: what there is, the nearest name, and the way out."""
+    import difflib
+
+    near = difflib.get_close_matches(name, TABLE, n=3)
+    hint = f" The nearest is {' or '.join('ad.' + n for n in near)}." if near else ""
+    return NoRule(
+        f"{what} has no derivative rule here, so it cannot be recorded.{hint} There are rules for "
+        f"{', '.join(sorted(TABLE))}. For the plain numbers write .data instead, which cuts the graph; "
+        f"for an op of your own see ad.elementwise, ad.linear, ad.bilinear and ad.general."
+    )
+
+
+# ---------------------------------------------------------------- the four kinds
+
+
+def elementwise(
+    name: str,
+    forward: Callable[..., Any],
+    *partials: Any,
+    domain: tuple[float, float] = (-2.0, 2.0),
+    **fields: Any,
+) -> Op:
+    """Declare an op that works entry by entry, by its partial derivatives.
+
+    `partials[i]` is `dz/dx_i`: a function of `(z, *xs)`, a constant number, or None for zero.  Both
+    modes follow.  `domain` is the interval that test operands are drawn from.  `numpy=` names the
+    NumPy functions that mean the op, `symbol=` what pictures show, `scalar=` the op as Python source
+    on floats, `analytic=False` that it cannot run on complex numbers.
+
+    >>> import autodiff as ad, numpy as np
+    >>> cube = ad.elementwise("cube_example", lambda x: x * x * x, lambda z, x: 3 * x * x)
+    >>> ad.grad(cube)(2.0)
+    12.0
+    """
+    arity = len(partials)
+
+    def vjp(i: int, g: Any, z: Any, *xs: Any) -> Any:
+        d = _times(g, partials[i], z, xs)
+        return None if d is None else sum_to(d, shape_of(xs[i]))
+
+    def jvp(ts: Sequence[Any], z: Any, *xs: Any) -> Any:
+        return _broadcast_like(add_up(_times(t, p, z, xs) for t, p in zip(ts, partials, strict=True) if t is not None), z)
+
+    fields.setdefault("sample", _sample_elementwise(arity, domain))
+    fields.setdefault("symbol", name)
+    return Op(name, "elementwise", forward, vjp, jvp, arity=arity, partials=partials, **fields)
+
+
+def linear(name: str, forward: Callable[..., Any], transpose: Callable[..., Any], *, arity: int | None = 1, **fields: Any) -> Op:
+    """Declare an op that is linear in its operands together, by its transpose.
+
+    `transpose(i, g, *xs, **kw)` applies the adjoint for operand i; of `xs` only the shapes may be used.
+    The jvp is the op itself on the tangents.  `arity=None`: the operands come as one sequence.
+
+    >>> import autodiff as ad, numpy as np
+    >>> twice = ad.linear("twice_example", lambda x: 2 * x, lambda i, g, x: 2 * g, sample=lambda rng: [((rng.normal(size=3),), {})])
+    >>> ad.grad(lambda x: np.sum(twice(x)))(np.ones(3))
+    array([2., 2., 2.])
+    """
+
+    def vjp(i: int, g: Any, z: Any, *xs: Any, **kw: Any) -> Any:
+        return transpose(i, g, *xs, **kw)
+
+    def jvp(ts: Sequence[Any], z: Any, *xs: Any, **kw: Any) -> Any:
+        moving = [np.zeros(shape_of(x)) if t is None else t for t, x in zip(ts, xs, strict=True)]
+        return op(*moving, **kw) if arity is not None else op(moving, **kw)
+
+    fields.setdefault("symbol", name)
+    op = Op(name, "linear", forward, vjp, jvp, arity=arity, **fields)
+    return op
+
+
+def bilinear(name: str, forward: Callable[..., Any], form: Callable[..., str], **fields: Any) -> Op:
+    """Declare an op that is linear in each of two operands, by its index form.
+
+    `form(rank_x, rank_y, **kw)` is the op in Einstein's notation for operands of those ranks, such as
+    "ij,jk->ik".  The vjp contracts the cotangent with the other operand; the jvp is the product rule.
+
+    >>> import autodiff as ad, numpy as np
+    >>> pairs = ad.bilinear("pairs_example", lambda x, y: np.einsum("ik,jk->ij", x, y), lambda i, j: "ik,jk->ij",
+    ...                     sample=lambda rng: [((rng.normal(size=(2, 3)), rng.normal(size=(4, 3))), {})])
+    >>> ad.grad(lambda x: np.sum(pairs(x, np.ones((4, 3)))))(np.ones((2, 3)))
+    array([[4., 4., 4.],
+           [4., 4., 4.]])
+    """
+
+    @lru_cache(maxsize=None)
+    def backward_forms(m: int, n: int, **kw: Any) -> tuple[str, str]:
+        a, b, out = _split(form(m, n, **kw))
+        return f"{out},{b}->{a}", f"{a},{out}->{b}"
+
+    def vjp(i: int, g: Any, z: Any, x: Any, y: Any, **kw: Any) -> Any:
+        back = backward_forms(len(shape_of(x)), len(shape_of(y)), **kw)
+        if i == 0:
+            return sum_to(contract(back[0], g, y), shape_of(x))
+        return sum_to(contract(back[1], x, g), shape_of(y))
+
+    def jvp(ts: Sequence[Any], z: Any, x: Any, y: Any, **kw: Any) -> Any:
+        u, v = ts
+        return add_up((None if u is None else op(u, y, **kw), None if v is None else op(x, v, **kw)))
+
+    fields.setdefault("symbol", name)
+    op = Op(name, "bilinear", forward, vjp, jvp, arity=2, form=form, **fields)
+    return op
+
+
+def general(
+    name: str,
+    forward: Callable[..., Any],
+    vjp: Callable[..., Any],
+    jvp: Callable[..., Any],
+    *,
+    arity: int | None = 1,
+    **fields: Any,
+) -> Op:
+    """Declare an op by both of its derivatives, where none of the other kinds fits.
+
+    `vjp(i, g, z, *xs, **kw)` is the cotangent of operand i, `jvp(ts, z, *xs, **kw)` the tangent of the
+    result, where `ts[i]` is None for an operand that does not move.
+
+    >>> import autodiff as ad, numpy as np
+    >>> length = ad.general("length_example", lambda x: np.sqrt(np.sum(x * x)), lambda i, g, z, x: g * x / z,
+    ...                     lambda ts, z, x: np.sum(ts[0] * x) / z, sample=lambda rng: [((rng.normal(size=3),), {})])
+    >>> ad.grad(length)(np.array([3.0, 4.0]))
+    array([0.6, 0.8])
+    """
+    fields.setdefault("symbol", name)
+    return Op(name, "general", forward, vjp, jvp, arity=arity, **fields)
+
+
+def _sample_elementwise(arity: int, domain: tuple[float, float]) -> Sampler:
+    def sample(rng: np.random.Generator) -> list[Case]:
+        def draw(*shape: int) -> Any:
+            return rng.uniform(*domain, shape)
+
+        if arity == 1:
+            return [((draw(3, 4),), {}), ((draw(),), {}), ((draw(0),), {})]
+        return [
+            (tuple(draw(3, 4) for _ in range(arity)), {}),
+            ((draw(4), *(draw(3, 1) for _ in range(arity - 1))), {}),
+            ((draw(2, 3), *(draw() for _ in range(arity - 1))), {}),
+        ]
+
+    return sample
+
+
+# ---------------------------------------------------------------- what rules are made of
+
+
+def shape_of(x: Any) -> tuple[int, ...]:
+    """The shape of an operand; plain numbers have ()."""
+    return x.shape if hasattr(x, "shape") else ()
+
+
+def add_up(terms: Iterable[Any]) -> Any:
+    """The sum of the terms that are not None; None if there are none."""
+    total = None
+    for t in terms:
+        if t is not None:
+            total = t if total is None else total + t
+    return total
+
+
+def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
+    """Sum `g` back over the axes that broadcasting from `shape` added: broadcasting's adjoint."""
+    have = shape_of(g)
+    if have == shape:
+        return g
+    extra = len(have) - len(shape)
+    axes = tuple(range(extra)) + tuple(i for i, n in enumerate(have) if i >= extra and shape[i - extra] == 1 and n != 1)
+    if axes:
+        g = TABLE["sum"](g, axis=axes, keepdims=True)
+    return TABLE["reshape"](g, shape) if shape_of(g) != shape else g
+
+
+def _times(g: Any, partial: Any, z: Any, xs: tuple[Any, ...]) -> Any:
+    if callable(partial):
+        return g * partial(z, *xs)
+    if partial is None:
+        return None
+    return g if partial == 1 else -g if partial == -1 else g * partial
+
+
+def _broadcast_like(t: Any, z: Any) -> Any:
+    # A tangent has its result's shape, also where the operand that moves was the smaller one.
+    return TABLE["broadcast_to"](t, shape_of(z)) if t is not None and shape_of(t) != shape_of(z) else t
+
+
+def _split(form: str) -> tuple[str, str, str]:
+    operands, out = form.split("->")
+    a, b = operands.split(",")
+    return a, b, out
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How to lower a two-operand index form to one matrix product.
+
+    Indices are batch (in a, b and out), row (a and out), column (b and out) or summed (a and b only);
+    an index of one operand alone that does not reach the result is summed beforehand.  Orders are axes
+    for transpose, None where they are in order already.
+    """
+
+    alone_a: tuple[int, ...]
+    alone_b: tuple[int, ...]
+    order_a: tuple[int, ...] | None
+    order_b: tuple[int, ...] | None
+    order_out: tuple[int, ...] | None
+    batch: int
+    rows: int
+    summed: int
+    simple: bool  # one row, one column, one summed index: a product of two matrices as they are
+
+
+@lru_cache(maxsize=None)
+def _plan(form: str) -> _Plan:
+    a, b, out = _split(form)
+    if set(out) - set(a) - set(b) or any(len(set(s)) < len(s) for s in (a, b, out)):
+        raise ValueError(f"the index form {form!r} repeats an index or makes one up")
+    alone_a = tuple(i for i, s in enumerate(a) if s not in b and s not in out)
+    alone_b = tuple(i for i, s in enumerate(b) if s not in a and s not in out)
+    a = "".join(s for s in a if s in b or s in out)
+    b = "".join(s for s in b if s in a or s in out)
+    batch = [s for s in out if s in a and s in b]
+    rows, columns = [s for s in out if s not in b], [s for s in out if s not in a]
+    summed = [s for s in a if s not in out]
+    result = batch + rows + columns
+
+    def order(axes: Sequence[int]) -> tuple[int, ...] | None:
+        return tuple(axes) if list(axes) != list(range(len(axes))) else None
+
+    return _Plan(
+        alone_a,
+        alone_b,
+        order([a.index(s) for s in batch + rows + summed]),
+        order([b.index(s) for s in batch + summed + columns]),
+        order([result.index(s) for s in out]),
+        len(batch),
+        len(rows),
+        len(summed),
+        simple=not batch and len(rows) == len(columns) == len(summed) == 1,
+    )
+
+
+def contract(form: str, a: Any, b: Any) -> Any:
+    """The product of `a` and `b` summed as `form` says, by transposes and one matrix product.
+
+    np.einsum takes 6 to 8 times as long at the sizes of small networks.
+
+    >>> contract("ij,kj->ik", np.ones((2, 3)), np.ones((4, 3))).shape
+    (2, 4)
+    """
+    plan = _plan(form)
+    sum_, matmul, transpose = TABLE["sum"], TABLE["matmul"], TABLE["transpose"]
+    if plan.alone_a:
+        a = sum_(a, axis=plan.alone_a)
+    if plan.alone_b:
+        b = sum_(b, axis=plan.alone_b)
+    if plan.order_a:
+        a = transpose(a, axes=plan.order_a)
+    if plan.order_b:
+        b = transpose(b, axes=plan.order_b)
+    z = matmul(a, b) if plan.simple else _flattened_product(plan, a, b)
+    return transpose(z, axes=plan.order_out) if plan.order_out else z
+
+
+def _flattened_product(plan: _Plan, a: Any, b: Any) -> Any:
+    """Several row, column or summed indices become one of each for the product, and come back after it."""
+    matmul, reshape = TABLE["matmul"], TABLE["reshape"]
+    batch_a, left, inner = _cut(shape_of(a), plan.batch, plan.rows)
+    batch_b, _, right = _cut(shape_of(b), plan.batch, plan.summed)
+    z = matmul(reshape(a, (*batch_a, math.prod(left), math.prod(inner))), reshape(b, (*batch_b, math.prod(inner), math.prod(right))))
+    return reshape(z, (*np.broadcast_shapes(batch_a, batch_b), *left, *right))
+
+
+def _cut(shape: tuple[int, ...], first: int, second: int) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    return shape[:first], shape[first : first + second], shape[first + second :]

@@ -1,0 +1,414 @@
+"""Tensor: a NumPy array that remembers how it was made.
+
+Everything a Tensor does goes through one function, `record`; the operators and NumPy's protocols come
+from `Operand`.  What gradients are made of stands in the table of ops, how they are made in reverse.py.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from typing import Any, Self
+
+import numpy as np
+
+from . import node as switches
+from . import ops
+from .errors import BadOperand, Detached, NoRule, ShapeMismatch
+from .node import Node, settle, tick
+from .ops import Op
+from .ops.operand import COMPARISONS, NO_KW, Operand
+
+Array = np.ndarray[Any, Any]
+ndarray = np.ndarray
+
+
+class ReadOnlyArray(np.ndarray[Any, Any]):
+    """The recorded data of a node: it cannot be written, and says what to do instead.
+
+    `p.data -= lr * p.grad` works, because -= makes a new array here, which the node then takes over.
+    What is computed from it is an ordinary array.
+    """
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        if self.flags.writeable:
+            return super().__setitem__(key, value)
+        raise ValueError(_IN_PLACE)
+
+    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+        return array[()] if return_scalar else np.asarray(array)
+
+    def __reduce__(self) -> Any:
+        return np.array(self).__reduce__()
+
+
+def _out_of_place(op: Callable[[Any, Any], Any]) -> Any:
+    def method(self: Any, other: Any) -> Any:
+        return op(np.asarray(self), other)
+
+    return method
+
+
+for _name in ("add", "sub", "mul", "truediv", "pow", "matmul"):
+    setattr(ReadOnlyArray, f"__i{_name}__", _out_of_place(getattr(operator, _name)))
+
+_IN_PLACE = (
+    "recorded data cannot be changed in place: graphs computed from it would keep the old result beside the new number. "
+    "Assign the whole array to the leaf instead, `p.data = new` (older graphs then know that they are stale)"
+)
+
+
+class Tensor(Operand, Node):
+    """An array of float64 or float32 that remembers how it was made.
+
+    `Tensor(data, name=None, dtype=None)` is a leaf and a variable: it copies `data` (anything NumPy
+    makes an array of; integers become float64).  Raises BadOperand for complex data, text and other
+    float types.
+
+    >>> import autodiff as ad, numpy as np
+    >>> W = ad.Tensor([[1.0, 2.0]]); E = np.sum(W * W); E.backward(); W.grad
+    array([[2., 4.]])
+    """
+
+    __slots__ = ("args", "kw", "active")
+
+    def __init__(self, data: Any, name: str | None = None, dtype: Any = None) -> None:
+        self._data = _own(data, dtype)
+        self.op, self.args, self.kw, self.active, self.grad = None, (), NO_KW, True, None
+        self.id = self.stamp = tick()
+        if name is not None:
+            self.named(name)
+        if switches.special:
+            self.scope = switches.current_scope()
+
+    # ------------------------------------------------------------ what readers see
+
+    @property
+    def data(self) -> Array:
+        """The numbers, read-only; assigning a whole array (leaves only) makes older graphs stale."""
+        return self._data.view(ReadOnlyArray)  # type: ignore[no-any-return]
+
+    @data.setter
+    def data(self, data: Any) -> None:
+        if self.op is not None:
+            raise AttributeError(
+                f"the data of a result ({self.op.name}) follows from its operands and cannot be assigned; assign the leaves and compute again"
+            )
+        new = _own(data, self._data.dtype)
+        if new.shape != self._data.shape:
+            raise ShapeMismatch(f"{self.name or 'the leaf'} has shape {self.shape}, so data of shape {new.shape} cannot be assigned to it")
+        self._data = new
+        self.stamp = tick()
+
+    shape = property(lambda self: self._data.shape)  # type: ignore[assignment]
+    ndim = property(lambda self: self._data.ndim)
+    size = property(lambda self: self._data.size)
+    dtype = property(lambda self: self._data.dtype)
+
+    @property
+    def T(self) -> Tensor:
+        """The transpose: axes in reverse order."""
+        return record(ops.transpose, (self,), NO_KW)
+
+    def item(self) -> float:
+        """The plain number of a Tensor of size 1; raises ValueError for any other size."""
+        return self._data.item()  # type: ignore[no-any-return]
+
+    def tolist(self) -> Any:
+        """The numbers as nested lists."""
+        return self._data.tolist()
+
+    def detach(self) -> Tensor:
+        """A constant with the same numbers: no derivative passes."""
+        return self._constant()
+
+    # ------------------------------------------------------------ recording
+
+    @staticmethod
+    def __apply__(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+        return record(op, args, kw)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kw: Any) -> Any:
+        if ufunc in COMPARISONS and method == "__call__" and not kw:
+            return ufunc(*map(_plain, args))
+        if ufunc in _ABOUT and method == "__call__" and not kw:
+            return ufunc(self._data)
+        return super().__array_ufunc__(ufunc, method, *args, **kw)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kw: Any) -> Any:
+        if func in _ABOUT:
+            return func(*map(_plain, args), **kw)
+        return super().__array_function__(func, types, args, kw)
+
+    def __array__(self, *args: Any, **kw: Any) -> Any:
+        raise Detached(
+            f"{self.name or 'a Tensor'} of shape {self.shape} was about to become a plain array (by np.asarray, np.array([...]), "
+            "array.dot or a library), which would drop its graph silently. Write .data for the plain numbers; to keep the graph "
+            "write ad.stack for np.array([...]) and `a @ t` for a.dot(t)"
+        )
+
+    def _constant(self) -> Self:
+        out = _leaf(self._data, active=False)
+        out.name = self.name
+        return out  # type: ignore[return-value]
+
+    # ------------------------------------------------------------ ndarray's methods
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Like ndarray.sum."""
+        return ops.sum(self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Like ndarray.mean."""
+        return ops.mean(self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Like ndarray.max; entries that share the maximum share the derivative."""
+        return ops.max(self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
+        """Like ndarray.min; entries that share the minimum share the derivative."""
+        return ops.min(self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """Like ndarray.reshape."""
+        return ops.reshape(self, shape[0] if len(shape) == 1 else shape)  # type: ignore[no-any-return]
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """Like ndarray.transpose."""
+        return ops.transpose(self, (axes[0] if len(axes) == 1 else axes) or None)  # type: ignore[no-any-return]
+
+    def astype(self, dtype: Any) -> Tensor:
+        """Like ndarray.astype, to float64 or float32."""
+        return ops.cast(self, dtype=_dtype(np.dtype(dtype)))  # type: ignore[no-any-return]
+
+    def argmax(self, axis: Any = None) -> Any:
+        """The plain indices of the maxima."""
+        return self._data.argmax(axis)
+
+    def argmin(self, axis: Any = None) -> Any:
+        """The plain indices of the minima."""
+        return self._data.argmin(axis)
+
+    def copy(self) -> Tensor:
+        """A new node with the same numbers, through which derivatives pass."""
+        return ops.identity(self)  # type: ignore[no-any-return]
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return record(ops.getitem, (self,), {"index": _index(index)})
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise NoRule(
+            "an entry of a Tensor cannot be assigned: what was recorded stays. Write ad.where(mask, new, t) to choose entries, "
+            "ad.concatenate or ad.stack to build a Tensor from parts"
+        )
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.ndim == 0:
+            raise TypeError("a Tensor of shape () is one number and has no entries to go through")
+        return (self[i] for i in range(len(self)))
+
+    # ------------------------------------------------------------ numbers' manners
+
+    def __float__(self) -> float:
+        if switches.transforming.get() and self.active:
+            raise Detached(
+                f"float() or a function of math was called on {self.name or 'a node'} inside a transform, which would lose its "
+                "derivative: write np.exp for math.exp; or .item() if a plain number is meant"
+            )
+        return float(self._data)
+
+    def __int__(self) -> int:
+        return int(float(self))
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __format__(self, spec: str) -> str:
+        return format(self._data.item() if self.size == 1 else self._data, spec) if spec else repr(self)
+
+    def __lt__(self, other: Any) -> Any:
+        return self._data < _plain(other)
+
+    def __le__(self, other: Any) -> Any:
+        return self._data <= _plain(other)
+
+    def __gt__(self, other: Any) -> Any:
+        return self._data > _plain(other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self._data >= _plain(other)
+
+    def __eq__(self, other: Any) -> Any:
+        return self._data == _plain(other)
+
+    def __ne__(self, other: Any) -> Any:
+        return self._data != _plain(other)
+
+    __hash__ = Node.__hash__
+
+    def __repr__(self) -> str:
+        head = "Tensor(" if self.active else "constant("
+        body = np.array2string(self._data, separator=", ", prefix=head)
+        parts = [body]
+        parts += [f"dtype={self.dtype}"] if self.dtype != np.float64 else []
+        parts += [f"op={self.op.name!r}"] if self.op is not None else []
+        parts += [f"name={self.name!r}"] if self.name is not None else []
+        return head + ", ".join(parts) + ")"
+
+    # ------------------------------------------------------------ backward
+
+    def backward(self, seed: Any = None) -> None:
+        """Send derivatives from here back to every node this one depends on, into their `.grad`.
+
+        Leaves add to the gradient they have (`zero_grad` clears it); results get theirs afresh, so a
+        second backward is right.  `seed`, of this node's shape, is the derivative with respect to this
+        node itself and may be left out for a single number.  Raises NotScalar without a seed for
+        several numbers, StaleGraph if a leaf was assigned since, NotConnected if this is a constant.
+
+        >>> import autodiff as ad, numpy as np
+        >>> x = ad.Tensor([1.0, 2.0]); (x * x).backward(seed=np.array([1.0, 10.0])); x.grad
+        array([ 2., 40.])
+        """
+        from .reverse import backward
+
+        backward(self, seed)
+
+
+# What these say of a node concerns its plain numbers and cuts no graph.
+_ABOUT = {
+    *(np.isfinite, np.isnan, np.isinf, np.signbit),
+    *(np.shape, np.ndim, np.size, np.argmax, np.argmin, np.argsort, np.zeros_like, np.ones_like, np.empty_like, np.full_like),
+    *(np.array_equal, np.allclose, np.isclose, np.any, np.all, np.count_nonzero, np.iscomplexobj, np.isrealobj, np.result_type),
+    *(np.nonzero, np.array_repr, np.array_str, np.array2string, np.searchsorted, np.may_share_memory, np.shares_memory),
+}
+
+_new = object.__new__
+
+
+def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
+    """Compute an op on Tensors and plain operands, and remember how: the one way a Tensor comes about."""
+    xs, kept, active = [], [], False
+    for a in args:
+        if a.__class__ is not Tensor:
+            a = _lift(op, a)
+            if not isinstance(a, Tensor):
+                xs.append(a)
+                kept.append(a)
+                continue
+        xs.append(a._data)
+        kept.append(a)
+        active = active or a.active
+    try:
+        z = op.forward(*xs, **kw)
+    except ShapeMismatch:
+        raise
+    except ValueError as error:
+        raise _misfit(op, args, kw, error) from None
+    if z.__class__ is not ndarray:
+        z = np.asarray(z)
+    for x in xs:
+        if z is x:
+            z = z.view()  # a plain operand that comes out as it went in stays the caller's to write
+    z.setflags(write=False)
+    out = _new(Tensor)
+    out._data, out.op, out.args, out.kw, out.active, out.grad = z, op, tuple(kept), kw, active, None
+    out.id = tick()
+    return settle(out) if switches.special else out
+
+
+def _misfit(op: Op, args: tuple[Any, ...], kw: dict[str, Any], error: ValueError) -> ShapeMismatch:
+    from .naming import describe
+
+    options = "".join(f", {k}={v}" for k, v in kw.items())
+    return ShapeMismatch(f"{op.name} does not fit {describe(args)}{options}: {error}")
+
+
+def _leaf(data: Array, active: bool) -> Tensor:
+    out = _new(Tensor)
+    out._data, out.op, out.args, out.kw, out.active, out.grad = data, None, (), NO_KW, active, None
+    out.id = out.stamp = tick()
+    if switches.special:
+        out.scope = switches.current_scope()
+    return out
+
+
+def constant_tensor(data: Any, name: str | None) -> Tensor:
+    """A constant leaf that holds the array itself, not a copy."""
+    array = np.asarray(data)
+    _dtype(array.dtype)
+    out = _leaf(array if array.dtype.kind != "b" else array.astype(float), active=False)
+    return out if name is None else out.named(name)
+
+
+def _dtype(dtype: Any) -> Any:
+    """The dtype a leaf of that data has: float32 and float64 stay, integers and booleans become float64."""
+    if dtype in (np.float64, np.float32):
+        return dtype
+    if dtype.kind in "iub":
+        return np.dtype(np.float64)
+    if dtype.kind == "c":
+        raise BadOperand("complex data: derivatives here are of real numbers only; take .real and .imag apart")
+    if dtype.kind == "f":
+        raise BadOperand(f"{dtype} data: Tensors are float64 or float32; write x.astype(np.float64)")
+    raise BadOperand(f"data of dtype {dtype} is not an array of real numbers")
+
+
+def _own(data: Any, dtype: Any = None) -> Array:
+    """A read-only array of a leaf's own, copied unless it cannot be written anyway."""
+    if isinstance(data, Node):
+        raise BadOperand("data is plain numbers; from another node write .data (its numbers) or use the node itself")
+    if isinstance(data, ReadOnlyArray) and not data.flags.writeable and (dtype is None or data.dtype == dtype):
+        return np.asarray(data)
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise ShapeMismatch(f"the data is not one rectangular array: {error}") from None
+    array = np.array(array, dtype=_dtype(np.dtype(dtype) if dtype is not None and _dtype(array.dtype) is not None else array.dtype))
+    array.flags.writeable = False
+    return array
+
+
+def _lift(op: Op, x: Any) -> Any:
+    """An operand as it is kept: nodes as they are, single numbers as plain Python numbers, arrays as arrays."""
+    kind = x.__class__
+    if kind is float or kind is int or kind is bool or (kind is ndarray and x.ndim and x.dtype.char in "df?"):
+        return x
+    if isinstance(x, Tensor):
+        return x
+    if isinstance(x, Node):
+        raise BadOperand(
+            f"{op.name} cannot combine a Value and a Tensor. Make the number a Tensor too, ad.Tensor(v), or open the Tensor up into Values"
+        )
+    if isinstance(x, str | bytes) or x is None:
+        raise BadOperand(f"{op.name} cannot take {x!r} as an operand: it is not a number or an array")
+    array = np.asarray(x)
+    if array.dtype.kind not in "fiub":
+        raise BadOperand(
+            f"{op.name} cannot take an operand of dtype {array.dtype}: operands are real numbers"
+            + ("; take .real and .imag apart" if array.dtype.kind == "c" else "")
+        )
+    return array if array.ndim else array.item()  # a single number takes its partner's dtype
+
+
+def _plain(x: Any) -> Any:
+    return x._data if isinstance(x, Node) else x
+
+
+def _index(index: Any) -> Any:
+    """An index that nobody can change later."""
+    if isinstance(index, tuple):
+        return tuple(map(_index, index))
+    if isinstance(index, Node):
+        raise BadOperand("an index is plain integers or booleans; write t[i.data.astype(int)], or a comparison such as t[t > 0]")
+    return np.array(index) if isinstance(index, list | np.ndarray) else index
+
+
+# Every op of the table with one operand is a method too, `t.tanh()`, `z.softmax(axis=0)`; those above,
+# which follow ndarray's signatures, stay.
+for _op in ops.TABLE.values():
+    if _op.arity == 1 and not hasattr(Tensor, _op.name):
+        setattr(Tensor, _op.name, lambda self, *args, _op=_op, **kw: _op(self, *args, **kw))
