@@ -25,14 +25,18 @@ from .ops import (
     broadcast_to,
     concatenate,
     cos,
+    diag,
+    einsum,
     elementwise,
     exp,
     expm1,
     general,
+    inv,
     linear,
     log,
     log1p,
     log_softmax,
+    logdet,
     logsumexp,
     matmul,
     max,
@@ -40,6 +44,8 @@ from .ops import (
     mean,
     min,
     minimum,
+    norm,
+    outer,
     relu,
     reshape,
     sigmoid,
@@ -47,10 +53,12 @@ from .ops import (
     sin,
     softmax,
     softplus,
+    solve,
     sqrt,
     square,
     stack,
     tanh,
+    trace,
     transpose,
     where,
 )
@@ -58,3 +66,11 @@ from .reverse import gradient
 from .tensor import Tensor
 from .value import dot, sum
 from .value_ops import Value
+
+
+def __getattr__(name: str) -> object:
+    if name == "derive":  # readers are loaded when they are first used
+        from .derivation import derive
+
+        return derive
+    raise AttributeError(f"module 'autodiff' has no attribute {name!r}")

@@ -1,5 +1,6 @@
 """The table of ops: to add an op you edit one entry; to add a reader, at most one field of `Op`."""
 
+from .linalg import diag, inv, logdet, norm, solve, trace
 from .pointwise import (
     abs,
     add,
@@ -29,7 +30,7 @@ from .pointwise import (
     tanh,
     where,
 )
-from .products import dot, matmul
+from .products import dot, einsum, matmul, outer
 from .reductions import max, mean, min, sum
 from .shapes import broadcast_to, cast, concatenate, getitem, reshape, scatter, stack, transpose
 from .softmaxes import log_softmax, logsumexp, softmax
@@ -48,19 +49,23 @@ __all__ = [
     "cast",
     "concatenate",
     "cos",
+    "diag",
     "div",
     "dot",
     "dot_of",
+    "einsum",
     "elementwise",
     "exp",
     "expm1",
     "general",
     "getitem",
     "identity",
+    "inv",
     "linear",
     "log",
     "log1p",
     "log_softmax",
+    "logdet",
     "logsumexp",
     "matmul",
     "max",
@@ -71,7 +76,9 @@ __all__ = [
     "mul",
     "neg",
     "no_rule",
+    "norm",
     "op_by_name",
+    "outer",
     "pow",
     "relu",
     "reshape",
@@ -81,6 +88,7 @@ __all__ = [
     "sin",
     "softmax",
     "softplus",
+    "solve",
     "sqrt",
     "square",
     "stack",
@@ -88,6 +96,7 @@ __all__ = [
     "sum",
     "sum_of",
     "tanh",
+    "trace",
     "transpose",
     "where",
 ]

@@ -22,7 +22,9 @@ def _pow(x: Any, y: Any) -> Any:
 
 
 add = elementwise("add", np.add, 1, 1, numpy=(np.add,), symbol="+", scalar="{0} + {1}")
-sub = elementwise("sub", np.subtract, 1, -1, numpy=(np.subtract,), symbol="−", scalar="{0} - {1}")
+sub = elementwise(
+    "sub", np.subtract, 1, -1, numpy=(np.subtract,), symbol="−", scalar="{0} - {1}", index=lambda x, y: x + -1 * y
+)
 mul = elementwise("mul", np.multiply, lambda z, x, y: y, lambda z, x, y: x, numpy=(np.multiply,), symbol="×", scalar="{0} * {1}")
 div = elementwise(
     "div",
@@ -33,6 +35,7 @@ div = elementwise(
     numpy=(np.divide,),
     symbol="÷",
     scalar="{0} / {1}",
+    index=lambda x, y: x * y**-1,
 )
 # The two `where`s: the derivative of x**0 at 0 is 0, not 0 * 0**-1; that of 0**y in y is 0, not 0 * log(0).
 pow = elementwise(
@@ -44,13 +47,23 @@ pow = elementwise(
     numpy=(np.power, np.float_power),
     symbol="^",
     scalar="power({0}, {1})",
+    index=lambda x, y: exp(y * log(x)),  # for an exponent that is no plain number
 )
-neg = elementwise("neg", np.negative, -1, numpy=(np.negative,), symbol="−", scalar="-{0}")
-identity = elementwise("identity", np.positive, 1, numpy=(np.positive,), symbol="=", scalar="{0}")
-square = elementwise("square", np.square, lambda z, x: 2 * x, numpy=(np.square,), symbol="x²", scalar="{0} * {0}")
-sqrt = elementwise("sqrt", np.sqrt, lambda z, x: 0.5 / z, domain=(0.2, 3.0), numpy=(np.sqrt,), symbol="√", scalar="sqrt({0})")
+neg = elementwise("neg", np.negative, -1, numpy=(np.negative,), symbol="−", scalar="-{0}", index=lambda x: -1 * x)
+identity = elementwise("identity", np.positive, 1, numpy=(np.positive,), symbol="=", scalar="{0}", index=lambda x: x)
+square = elementwise("square", np.square, lambda z, x: 2 * x, numpy=(np.square,), symbol="x²", scalar="{0} * {0}", index=lambda x: x**2)
+sqrt = elementwise(
+    "sqrt",
+    np.sqrt,
+    lambda z, x: 0.5 / z,
+    domain=(0.2, 3.0),
+    numpy=(np.sqrt,),
+    symbol="√",
+    scalar="sqrt({0})",
+    index=lambda x: x**0.5,
+)
 sign = elementwise("sign", np.sign, None, numpy=(np.sign,), analytic=False, scalar="{0} if {0} != {0} else float(({0} > 0) - ({0} < 0))")
-abs = elementwise("abs", np.abs, lambda z, x: sign(x), numpy=(np.abs, np.fabs), symbol="|x|", analytic=False, scalar="fabs({0})")
+abs = elementwise("abs", np.abs, lambda z, x: sign(x), numpy=(np.abs, np.fabs), symbol="|x|", analytic=False, scalar="fabs({0})", latex=r"\left|{0}\right|")
 
 # ---------------------------------------------------------------- exponentials and friends
 
@@ -60,23 +73,49 @@ def _sigmoid(x: Any) -> Any:
         return 1 / (1 + np.exp(-x))
 
 
-exp = elementwise("exp", np.exp, lambda z, x: z, numpy=(np.exp,), scalar="exp({0})")
-log = elementwise("log", np.log, lambda z, x: 1 / x, domain=(0.2, 3.0), numpy=(np.log,), scalar="log({0})")
-log1p = elementwise("log1p", np.log1p, lambda z, x: 1 / (1 + x), domain=(-0.5, 3.0), numpy=(np.log1p,), scalar="log1p({0})")
-expm1 = elementwise("expm1", np.expm1, lambda z, x: exp(x), numpy=(np.expm1,), scalar="expm1({0})")
-sin = elementwise("sin", np.sin, lambda z, x: cos(x), numpy=(np.sin,), scalar="sin({0})")
-cos = elementwise("cos", np.cos, lambda z, x: -sin(x), numpy=(np.cos,), scalar="cos({0})")
-tanh = elementwise("tanh", np.tanh, lambda z, x: 1 - z * z, numpy=(np.tanh,), scalar="tanh({0})")
-sigmoid = elementwise("sigmoid", _sigmoid, lambda z, x: z * (1 - z), symbol="σ", scalar="1 / (1 + exp(-{0}))")
+exp = elementwise("exp", np.exp, lambda z, x: z, numpy=(np.exp,), scalar="exp({0})", latex=r"\exp\left({0}\right)")
+log = elementwise(
+    "log", np.log, lambda z, x: 1 / x, domain=(0.2, 3.0), numpy=(np.log,), scalar="log({0})", latex=r"\log\left({0}\right)"
+)
+log1p = elementwise(
+    "log1p",
+    np.log1p,
+    lambda z, x: 1 / (1 + x),
+    domain=(-0.5, 3.0),
+    numpy=(np.log1p,),
+    scalar="log1p({0})",
+    index=lambda x: log(1 + x),
+)
+expm1 = elementwise("expm1", np.expm1, lambda z, x: exp(x), numpy=(np.expm1,), scalar="expm1({0})", index=lambda x: exp(x) - 1)
+sin = elementwise("sin", np.sin, lambda z, x: cos(x), numpy=(np.sin,), scalar="sin({0})", latex=r"\sin\left({0}\right)")
+cos = elementwise("cos", np.cos, lambda z, x: -sin(x), numpy=(np.cos,), scalar="cos({0})", latex=r"\cos\left({0}\right)")
+tanh = elementwise("tanh", np.tanh, lambda z, x: 1 - z * z, numpy=(np.tanh,), scalar="tanh({0})", latex=r"\tanh\left({0}\right)")
+sigmoid = elementwise(
+    "sigmoid",
+    _sigmoid,
+    lambda z, x: z * (1 - z),
+    symbol="σ",
+    scalar="1 / (1 + exp(-{0}))",
+    latex=r"\sigma\left({0}\right)",
+    source="1 / (1 + np.exp(-x))",
+)
 softplus = elementwise(
     "softplus",
     lambda x: np.logaddexp(x, 0),
     lambda z, x: sigmoid(x),
     analytic=False,
     scalar="log1p(exp(-fabs({0}))) + max({0}, 0.0)",
+    source="np.logaddexp(x, 0)",
 )
 # The derivative of relu at 0 is 0, as everywhere else.
-relu = elementwise("relu", lambda x: np.maximum(x, 0), lambda z, x: x > 0, analytic=False, scalar="0.0 if {0} <= 0 else {0}")
+relu = elementwise(
+    "relu",
+    lambda x: np.maximum(x, 0),
+    lambda z, x: x > 0,
+    analytic=False,
+    scalar="0.0 if {0} <= 0 else {0}",
+    source="np.maximum(x, 0)",
+)
 
 # ---------------------------------------------------------------- choices
 
@@ -90,6 +129,7 @@ maximum = elementwise(
     symbol="max",
     analytic=False,
     scalar="{0} if {0} > {1} or {0} != {0} else {1}",
+    index=lambda x, y: y + relu(x - y),
 )
 minimum = elementwise(
     "minimum",
@@ -100,6 +140,7 @@ minimum = elementwise(
     symbol="min",
     analytic=False,
     scalar="{0} if {0} < {1} or {0} != {0} else {1}",
+    index=lambda x, y: x - relu(x - y),
 )
 
 
@@ -131,7 +172,16 @@ def _sample_where(rng: np.random.Generator) -> Any:
 
 
 where = general(
-    "where", _where, _where_vjp, _where_jvp, arity=3, numpy=(np.where,), sample=_sample_where, analytic=False, scalar="{1} if {0} else {2}"
+    "where",
+    _where,
+    _where_vjp,
+    _where_jvp,
+    arity=3,
+    numpy=(np.where,),
+    sample=_sample_where,
+    analytic=False,
+    scalar="{1} if {0} else {2}",
+    index=lambda condition, x, y: condition * x + (1 - condition) * y,
 )
 
 # ---------------------------------------------------------------- one node for many scalars
@@ -169,9 +219,9 @@ def _sample_many(rng: np.random.Generator) -> Any:
     return [((list(rng.normal(size=n)),), {}) for n in (2, 6)]
 
 
-sum_of = linear("sum_of", _sum_of, _sum_of_transpose, arity=None, symbol="Σ", sample=_sample_many)
+sum_of = linear("sum_of", _sum_of, _sum_of_transpose, arity=None, symbol="Σ", sample=_sample_many, index=_sum_of)
 # The operands are w1..wn, x1..xn; the result is w1 x1 + ... + wn xn.
-dot_of = general("dot_of", _dot_of, _dot_of_vjp, _dot_of_jvp, arity=None, symbol="w·x", sample=_sample_many)
+dot_of = general("dot_of", _dot_of, _dot_of_vjp, _dot_of_jvp, arity=None, symbol="w·x", sample=_sample_many, index=_dot_of)
 
 # A derivative that is zero by structure still depends, formally, on its variable.  `attach` records
 # `x` with an edge to `y` along which the derivative is zero, so that the next order is an exact 0.
@@ -183,4 +233,5 @@ attach = general(
     arity=2,
     symbol="=",
     sample=lambda rng: [((rng.normal(size=(2, 3)), rng.normal(size=4)), {})],
+    index=lambda x, y: x,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -47,9 +48,17 @@ def _mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def _mean_transpose(i: int, g: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    shape = shape_of(x)
-    count = math.prod(shape) / math.prod(kept_shape(shape, axis))
-    return broadcast_to(restore(g, shape, axis) / count, shape)
+    return broadcast_to(restore(g, shape_of(x), axis) / _count(x, axis), shape_of(x))
+
+
+def _count(x: Any, axis: Axis) -> Any:
+    return math.prod(shape_of(x)) / math.prod(kept_shape(shape_of(x), axis))
+
+
+def _sum_form(x: Any, axis: Axis = None, keepdims: bool = False) -> str:
+    letters, kept = ascii_lowercase[: len(shape_of(x))], kept_shape((0,) * len(shape_of(x)), axis)
+    out = "".join("1" * keepdims if gone else letter for letter, gone in zip(letters, kept, strict=True))
+    return f"{letters}->{out}"
 
 
 def _extreme(name: str, reduce: Callable[..., Any]) -> Op:
@@ -70,7 +79,15 @@ def _extreme(name: str, reduce: Callable[..., Any]) -> Op:
     return general(name, forward, vjp, jvp, numpy=(reduce,), sample=sample_axes, analytic=False)
 
 
-sum = linear("sum", _sum, _sum_transpose, numpy=(np.sum,), symbol="Σ", sample=sample_axes)
-mean = linear("mean", _mean, _mean_transpose, numpy=(np.mean,), symbol="mean", sample=sample_axes)
+sum = linear("sum", _sum, _sum_transpose, numpy=(np.sum,), symbol="Σ", sample=sample_axes, index=_sum_form)
+mean = linear(
+    "mean",
+    _mean,
+    _mean_transpose,
+    numpy=(np.mean,),
+    symbol="mean",
+    sample=sample_axes,
+    index=lambda x, axis=None, keepdims=False: sum(x, axis=axis, keepdims=keepdims) / _count(x, axis),
+)
 max = _extreme("max", np.max)
 min = _extreme("min", np.min)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,31 @@ def _transpose_back(i: int, g: Any, x: Any, axes: tuple[int, ...] | None = None)
         return transpose(g)
     n = len(axes)
     return transpose(g, tuple(sorted(range(n), key=lambda k: axes[k] % n)))
+
+
+def _transpose_form(x: Any, axes: tuple[int, ...] | None = None) -> str:
+    letters = ascii_lowercase[: len(shape_of(x))]
+    return f"{letters}->{letters[::-1] if axes is None else ''.join(letters[a] for a in axes)}"
+
+
+def _reshape_form(x: Any, shape: Shape) -> tuple[str, Any] | None:
+    """A reshape that only adds or drops axes of length 1 moves no entry; any other has no index form."""
+    new = shape if isinstance(shape, tuple) else (shape,)
+    if -1 in new:
+        rest = math.prod(n for n in new if n != -1)
+        new = tuple(math.prod(shape_of(x)) // rest if n == -1 else n for n in new)
+    if [n for n in shape_of(x) if n != 1] != [n for n in new if n != 1]:
+        return None
+    names = iter(ascii_lowercase)
+    before = "".join("1" if n == 1 else next(names) for n in shape_of(x))
+    names = iter(ascii_lowercase)
+    return f"{before}->{''.join('1' if n == 1 else next(names) for n in new)}", new
+
+
+def _broadcast_form(x: Any, shape: Shape) -> tuple[str, Any]:
+    new = shape if isinstance(shape, tuple) else (shape,)
+    out, extra = ascii_lowercase[: len(new)], len(new) - len(shape_of(x))
+    return f"{''.join('1' if n == 1 else letter for n, letter in zip(shape_of(x), out[extra:], strict=True))}->{out}", new
 
 
 def _broadcast_to(x: Any, shape: Shape) -> Any:
@@ -99,6 +125,7 @@ reshape = linear(
     lambda i, g, x, shape: reshape(g, shape_of(x)),
     numpy=(np.reshape,),
     sample=_sampler(((2, 6), {"shape": (3, 4)}), ((2, 6), {"shape": -1}), ((), {"shape": (1, 1)})),
+    index=_reshape_form,
 )
 transpose = linear(
     "transpose",
@@ -107,6 +134,7 @@ transpose = linear(
     numpy=(np.transpose,),
     symbol="ᵀ",
     sample=_sampler(((2, 3), {}), ((2, 3, 4), {"axes": (2, 0, 1)}), ((2, 3, 4), {"axes": (-1, 0, 1)}), ((3,), {})),
+    index=_transpose_form,
 )
 broadcast_to = linear(
     "broadcast_to",
@@ -115,6 +143,7 @@ broadcast_to = linear(
     numpy=(np.broadcast_to,),
     symbol="copies",
     sample=_sampler(((3, 1), {"shape": (2, 3, 4)}), ((), {"shape": (2,)})),
+    index=_broadcast_form,
 )
 cast = linear(
     "cast",
@@ -122,6 +151,7 @@ cast = linear(
     lambda i, g, x, dtype: cast(g, x.dtype),
     sample=_sampler(((3,), {"dtype": np.float64})),
     analytic=False,
+    index=lambda x, dtype: x,
 )
 getitem = linear(
     "getitem",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeMismatch
-from .pointwise import exp
+from .pointwise import exp, log
 from .reductions import Axis, restore, sample_axes
 from .reductions import sum as sum_
 from .table import Case, general, shape_of
@@ -85,6 +85,24 @@ softmax = general(
     lambda ts, z, x, axis=None: _softmax_derivative(ts[0], z, axis),
     sample=_sample,
     analytic=False,
+    index=lambda x, axis=None: exp(x) / sum_(exp(x), axis=_along(axis), keepdims=True),
+    latex=r"\mathrm{{softmax}}\left({0}\right)",
 )
-log_softmax = general("log_softmax", _log_softmax, _log_softmax_vjp, _log_softmax_jvp, sample=_sample, analytic=False)
-logsumexp = general("logsumexp", _logsumexp, _logsumexp_vjp, _logsumexp_jvp, sample=sample_axes, analytic=False)
+log_softmax = general(
+    "log_softmax",
+    _log_softmax,
+    _log_softmax_vjp,
+    _log_softmax_jvp,
+    sample=_sample,
+    analytic=False,
+    index=lambda x, axis=None: x - log(sum_(exp(x), axis=_along(axis), keepdims=True)),
+)
+logsumexp = general(
+    "logsumexp",
+    _logsumexp,
+    _logsumexp_vjp,
+    _logsumexp_jvp,
+    sample=sample_axes,
+    analytic=False,
+    index=lambda x, axis=None, keepdims=False: log(sum_(exp(x), axis=axis, keepdims=keepdims)),
+)

@@ -16,6 +16,19 @@ A rule gets `z`, the op's result, and `xs`, its operands, and is ordinary code:
 - it prefers `z` to recomputing, and takes no `if` on data: it uses `where` and comparisons;
 - it is never asked for the derivative with respect to a constant (`x ** 2` takes no logarithm);
 - None means that the derivative is zero by structure.
+
+The index form of an op
+-----------------------
+`form` (bilinear) and `index` (linear, general, elementwise) say what an op is in Einstein's notation.
+`index(*xs, **kw)` gives one of
+
+- a text such as "ij->ji" or "ij->i1": letters are indices, those that do not reach the result are
+  summed, "1" is an axis of length 1; or a text and a shape, if the result has indices of its own;
+- an expression in other ops of the table, such as `exp(x) / sum(exp(x))`;
+- None if this call has no index form.
+
+`index=WHOLE` says that every entry of the result depends on the whole operand, so the op stands for
+itself (the inverse of a matrix).  An elementwise op of one operand needs no `index`.
 """
 
 from __future__ import annotations
@@ -34,6 +47,7 @@ from ..errors import NoRule
 Case = tuple[tuple[Any, ...], dict[str, Any]]  # the operands and keyword arguments of one call
 Sampler = Callable[[np.random.Generator], list[Case]]
 
+WHOLE = "whole"
 TABLE: dict[str, Op] = {}
 BY_NUMPY: dict[Any, Op] = {}  # NumPy's functions, and the op that stands for each
 
@@ -63,6 +77,9 @@ class Op:
     form: Callable[..., str] | None = None  # bilinear only: the index form, e.g. "ij,jk->ik"
     scalar: str | None = None  # the op on Python floats, as source text
     analytic: bool = True  # may the forward be run on complex numbers?
+    index: Callable[..., Any] | str | None = None  # how the op reads in index form, see below; None: no index form
+    latex: str | None = None  # the op in LaTeX, "{0}" for its operand; None: its name
+    source: str | None = None  # the op as NumPy source of x, where no NumPy function means it
     statics: tuple[str, ...] = field(init=False)  # names of the keyword arguments
     known: frozenset[str] = field(init=False)  # the same, to look names up in
 
