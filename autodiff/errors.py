@@ -47,3 +47,15 @@ class BadFile(AutodiffError, ValueError):
 
 class GradientMismatch(AutodiffError, AssertionError):
     """A derivative disagrees with a second, independent computation of it."""
+
+
+class NoIndexForm(AutodiffError, TypeError):
+    """A closed form was asked of an operation that has none, such as picking entries by index."""
+
+
+class TooBig(AutodiffError, ValueError):
+    """A formula would be longer than anyone can read."""
+
+
+class DerivationFailed(AutodiffError, ArithmeticError):
+    """A derived formula did not give the engine's numbers, and so was not shown."""

@@ -17,7 +17,7 @@ from .products import matmul, outer
 from .reductions import Axis, restore
 from .reductions import sum as sum_
 from .shapes import transpose
-from .table import WHOLE, Case, add_up, general, linear, shape_of
+from .table import Case, add_up, general, linear, shape_of
 
 
 def _square(name: str, x: Any) -> int:
@@ -155,7 +155,7 @@ inv = general(
     numpy=(np.linalg.inv,),
     symbol="x⁻¹",
     sample=_sample_matrix,
-    index=WHOLE,
+    index="ij->ij",
 )
 solve = general(
     "solve",
@@ -177,7 +177,7 @@ logdet = general(
     symbol="log|x|",
     sample=_sample_matrix,
     analytic=False,
-    index=WHOLE,
+    index="ij->",
     latex=r"\log\left|\det {0}\right|",
     source="np.linalg.slogdet(x)[1]",
 )

@@ -27,8 +27,9 @@ The index form of an op
 - an expression in other ops of the table, such as `exp(x) / sum(exp(x))`;
 - None if this call has no index form.
 
-`index=WHOLE` says that every entry of the result depends on the whole operand, so the op stands for
-itself (the inverse of a matrix).  An elementwise op of one operand needs no `index`.
+`index="ij->ij"`, the text itself and not a function, says that every entry of the result depends on the
+whole operand, so that the op stands for itself (the inverse of a matrix).  An elementwise op of one
+operand needs no `index`.
 """
 
 from __future__ import annotations
@@ -47,7 +48,6 @@ from ..errors import NoRule
 Case = tuple[tuple[Any, ...], dict[str, Any]]  # the operands and keyword arguments of one call
 Sampler = Callable[[np.random.Generator], list[Case]]
 
-WHOLE = "whole"
 TABLE: dict[str, Op] = {}
 BY_NUMPY: dict[Any, Op] = {}  # NumPy's functions, and the op that stands for each
 

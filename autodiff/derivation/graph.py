@@ -1,0 +1,282 @@
+"""Reading a recorded graph: what its nodes are called, which axes are the same, and each node as a symbol."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import NoIndexForm, TooBig
+from ..naming import variables
+from ..node import Node, order
+from ..ops.table import shape_of, sum_to
+from . import expr
+from .expr import Atom, Poly
+from .forms import NoForm, Space, Symbol, product
+
+
+class Graph:
+    """The nodes below `root`, in order, with names, axes and symbols."""
+
+    def __init__(self, root: Any, frame: Any, opaque: Collection[Any], dims: Mapping[str, Sequence[str]]) -> None:
+        self.root = root
+        self.nodes: list[Any] = order(root)
+        self.cut = {n.id for n in opaque}
+        self.space = Space()
+        found = variables(frame)
+        self.names = self._name(found)
+        self.arrays = {id(a): a for n in self.nodes for a in n.args if isinstance(a, np.ndarray)}
+        self._taken = set(self.names.values())
+        for key in self.arrays:
+            if key in found:
+                self.space.called[key] = self._unique(found[key])
+        self.sizes: dict[str, int] = {}
+        self.axes = self._axes(dims)
+        self._inline: dict[int, Symbol] = {}
+        self._raw: dict[int, Symbol] = {}
+        self.reserved = self._taken | set(self.sizes)
+
+    # ------------------------------------------------------------ names
+
+    def _name(self, found: dict[int, str]) -> dict[int, str]:
+        self._taken = {"np"}
+        names = {n.id: n.name or found.get(id(n)) for n in self.nodes}
+        inner = [n for n in self.nodes if n.op is not None and n is not self.root]
+        if not any(names[n.id] for n in inner):
+            names.update(self._activations())
+        names[self.root.id] = names[self.root.id] or "E"
+        for n in self.nodes:
+            if names[n.id] is None and (n.op is None or n.id in self.cut):
+                names[n.id] = f"v{1 + sum(1 for m in self.nodes if m.id < n.id)}"
+        return {i: self._unique(name) for i, name in names.items() if name}
+
+    def _unique(self, name: str) -> str:
+        name = re.sub(r"\W", "_", name)
+        name = name if name.isidentifier() and not keyword.iskeyword(name) else name + "_" if keyword.iskeyword(name) else "_" + name
+        base, k = name, 1
+        while name in self._taken:
+            k += 1
+            name = f"{base}_{k}"
+        self._taken.add(name)
+        return name
+
+    def _activations(self) -> dict[int, str]:
+        """Names for a graph without any: what a layer computes before and after its nonlinear function."""
+        affine = set()
+        names: dict[int, str] = {}
+        for n in self.nodes:
+            operands = [a.id for a in n.args if isinstance(a, Node)]
+            if n.op is None:
+                continue
+            if n.op.kind == "bilinear" or (n.op.name in ("add", "sub") and affine & set(operands)):
+                affine.add(n.id)
+            elif len(operands) == 1 and operands[0] in affine and (n.op.kind == "elementwise" and len(n.op.partials) == 1 or n.op.arity == 1):
+                if n.op.kind != "linear" and n is not self.root and n.shape:
+                    k = 1 + len(names) // 2
+                    names[operands[0]], names[n.id] = f"z{k}", f"y{k}"
+        return names
+
+    # ------------------------------------------------------------ axes
+
+    def _axes(self, wished: Mapping[str, Sequence[str]]) -> dict[int, tuple[str | None, ...]]:
+        """The name of each axis of each node: axes that must have the same length share theirs."""
+        space, axes = self.space, {}
+        raw = {key: space.lift(a) for key, a in self.arrays.items()}
+        averaged: list[str] = []
+        first: list[str] = []
+        for n in self.nodes:
+            own = tuple(space.new_dim() if k != 1 else None for k in n.shape)
+            axes[n.id] = own
+            if n.op is None:
+                continue
+            args = [
+                space.opaque(f"#{a.id}", a.shape, axes[a.id]) if isinstance(a, Node) else raw.get(id(a), a)
+                for a in n.args
+            ]
+            try:
+                z = space.lift(call(n.op, args, n.kw))
+            except NoForm:
+                first += [d for d in own if d]
+                continue
+            axes[n.id] = tuple(z.dims)
+            averaged += [a.name for a in expr.atoms_in(z.poly) if a.kind == "size"]
+            inner = [d for a in args if isinstance(a, Symbol) for d in a.dims if d and space.find(d) not in map(space.find, filter(None, z.dims))]
+            first += [*inner, *filter(None, z.dims)]
+        leaves = [(n, axes[n.id]) for n in self.nodes if n.op is None]
+        fixed = [s.dims for s in raw.values()] + [ds for n, ds in leaves if not n.active]
+        moving = [ds for n, ds in leaves if n.active]
+        first += [d for ds in (*fixed, *moving) for d in ds if d]
+        names = self._dim_names(first, averaged, fixed, moving, wished, axes)
+        out = {i: tuple(names[space.find(d)] if d else None for d in ds) for i, ds in axes.items()}
+        for n in self.nodes:
+            self.sizes.update({d: k for d, k in zip(out[n.id], n.shape, strict=True) if d})
+        self._raw_axes = {key: tuple(names[space.find(d)] if d else None for d in s.dims) for key, s in raw.items()}
+        for key, ds in self._raw_axes.items():
+            self.sizes.update({d: k for d, k in zip(ds, self.arrays[key].shape, strict=True) if d})
+        space.constants.clear()
+        expr.start()  # the atoms so far knew no names of axes
+        return out
+
+    def _dim_names(
+        self,
+        first: list[str],
+        averaged: list[str],
+        fixed: list[Any],
+        moving: list[Any],
+        wished: Mapping[str, Sequence[str]],
+        axes: dict[int, Any],
+    ) -> dict[str, str]:
+        find = self.space.find
+        names: dict[str, str] = {}
+        by_name = {name: i for i, name in self.names.items()}
+        for name, given in wished.items():
+            for d, wish in zip(axes[by_name[name]], given, strict=True):
+                if d:
+                    names.setdefault(find(d), wish)
+        variables_ = {find(d) for ds in moving for d in ds if d}
+        shared = [find(d) for ds in fixed for d in ds if d and find(d) not in variables_]
+        mean = {find(d) for d in averaged}
+        batch = [d for d in shared if d in mean] or [d for d in shared if shared.count(d) > 1] or (list(mean) if len(mean) == 1 else [])
+        if batch and batch[0] not in names:
+            names[batch[0]] = self._free("m", names)
+        k = 0
+        for d in map(find, first):
+            if d not in names:
+                while f"n{k}" in names.values() or f"n{k}" in self._taken:
+                    k += 1
+                names[d] = f"n{k}"
+        return names
+
+    def _free(self, wish: str, names: dict[str, str]) -> str:
+        return wish if wish not in self._taken and wish not in names.values() else wish + "_"
+
+    # ------------------------------------------------------------ symbols
+
+    def symbol(self, n: Any) -> Symbol:
+        """A node as it stands in formulas: its name, or, without one, what it was made of."""
+        if n.id in self.names and n is not self.root:
+            return self.space.opaque(self.names[n.id], n.shape, self.axes[n.id])
+        return self.definition(n)
+
+    def definition(self, n: Any) -> Symbol:
+        """What a node was made of."""
+        todo = [n]
+        while todo:  # operands first, without recursion
+            top = todo[-1]
+            missing = [a for a in top.args if isinstance(a, Node) and a.id not in self._inline and a.id not in self.names]
+            if missing:
+                todo += missing
+                continue
+            todo.pop()
+            if top.id not in self._inline:
+                self._inline[top.id] = self._define(top)
+        return self._inline[n.id]
+
+    def _define(self, n: Any) -> Symbol:
+        if n.op is None:
+            return self.space.opaque(self.names[n.id], n.shape, self.axes[n.id])
+        try:
+            return self.space.lift(call(n.op, self.operands(n), n.kw)).at(self.axes[n.id])
+        except NoForm as error:
+            raise self.no_form(n, error) from None
+        except expr.TooDeep:
+            raise self.too_big(n) from None
+
+    def operands(self, n: Any) -> list[Any]:
+        """The operands of a node as symbols; plain numbers as they are."""
+        return [self._operand(a) for a in n.args]
+
+    def _operand(self, a: Any) -> Any:
+        if isinstance(a, Node):
+            if a.id in self.names and a is not self.root:
+                return self.symbol(a)
+            return self._inline[a.id] if a.id in self._inline else self.definition(a)
+        if not isinstance(a, np.ndarray):
+            return a
+        if id(a) not in self._raw:
+            self._raw[id(a)] = self.space.lift(a, self._raw_axes[id(a)])
+        return self._raw[id(a)]
+
+    def pull(self, n: Any, i: int, g: Symbol) -> Symbol | None:
+        """The vjp of a node's op, run on symbols: what the cotangent g gives operand i."""
+        xs = self.operands(n)
+        try:
+            if n.op.form is not None:
+                a, b, out = re.split(",|->", n.op.form(*(len(shape_of(x)) for x in xs), **n.kw))
+                other = f"{out},{b}->{a}" if i == 0 else f"{out},{a}->{b}"
+                d = sum_to(product(self.space, other, [g, xs[1 - i]], n.args[i].shape), n.args[i].shape)
+            else:
+                d = n.op.vjp(i, g, self.symbol(n), *xs, **n.kw)
+        except NoForm as error:
+            raise self.no_form(n, error) from None
+        except expr.TooDeep:
+            raise self.too_big(n) from None
+        return None if d is None else self.space.lift(d).at(self.axes[n.args[i].id])
+
+    # ------------------------------------------------------------ what the variables hold
+
+    def data(self) -> list[tuple[str, Any]]:
+        """The names and recorded values of leaves and plain arrays."""
+        leaves = [(self.names[n.id], n.data) for n in self.nodes if n.op is None or n.id in self.cut]
+        return leaves + [(name, a) for key, a in self.arrays.items() if (name := self.array_names().get(key))]
+
+    def array_names(self) -> dict[int, str]:
+        """What plain arrays are called in formulas, by id(); those that print as numbers are missing."""
+        for n in self.nodes:
+            self.operands(n)
+        return {key: name for key, a in self.arrays.items() for name, b in self.space.constants.items() if b is a}
+
+    def dims_of(self, name: str) -> tuple[str | None, ...]:
+        """The axes of a name; None for axes of length 1."""
+        return self.all_dims()[name]
+
+    def all_dims(self) -> dict[str, tuple[str | None, ...]]:
+        """The axes of every name, gradients included."""
+        out = {self.names[n.id]: self.axes[n.id] for n in self.nodes if n.id in self.names}
+        out.update({"∂" + name: dims for name, dims in out.items()})
+        out.update({name: self._raw_axes[key] for key, name in self.array_names().items()})
+        return out
+
+    def variables(self) -> list[Atom]:
+        """The atoms of leaves and plain arrays."""
+        found = [atom_of(self.symbol(n)) for n in self.nodes if (n.op is None or n.id in self.cut) and n is not self.root]
+        return found + [expr.var(name, [d for d in self._raw_axes[key] if d]) for key, name in self.array_names().items()]
+
+    # ------------------------------------------------------------ errors
+
+    def label(self, n: Any) -> str:
+        """A node in a message."""
+        place = self.nodes.index(n) + 1
+        return self.names.get(n.id) or f"v{place}, the result of {n.op.name} of shape {tuple(n.shape)}"
+
+    def no_form(self, n: Any, error: NoForm) -> NoIndexForm:
+        who = self.label(n)
+        return NoIndexForm(
+            f"{who} cannot be written as a formula: {n.op.name} moves or picks entries in a way that has no index form here"
+            f"{'' if error.op is n.op else f' (its rule needs {error.op.name})'}. Derive from there on, with {who.split(',')[0]} as a "
+            f"variable of its own, by ad.derive(..., opaque=[node])."
+        )
+
+    def too_big(self, n: Any) -> TooBig:
+        return TooBig(
+            f"the formula at {self.label(n)} grows too long to read: too much between it and the nearest names. Give intermediate "
+            f"results names, such as z1 = (W1 @ x).named('z1'); they then stand in the formula as they are."
+        )
+
+
+def call(op: Any, args: list[Any], kw: dict[str, Any]) -> Any:
+    """An op on operands as a node holds them."""
+    return op(args, **kw) if op.arity is None else op(*args, **kw)
+
+
+def atom_of(s: Symbol) -> Atom:
+    """The atom of a symbol that is a name."""
+    return s.poly.only()[0][0][0]
+
+
+def is_scalar(p: Poly) -> bool:
+    """Has it no axes left?"""
+    return not expr.free(p)

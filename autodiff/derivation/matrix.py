@@ -1,0 +1,329 @@
+"""From the index form back to matrix notation: products, transposes, diagonals, sums over rows.
+
+`to_matrix` answers with a tree of `M`, which show.py prints.  In the tree every vector is a column.  A term
+that has no matrix form becomes an "ein" node: a sum of products in index notation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import permutations
+from typing import Any, NamedTuple
+
+from . import expr
+from .expr import Atom, Factor, Labels, Mono, Number, Poly, relabel
+
+
+class M(NamedTuple):
+    """A node of matrix notation.
+
+    op: sym num T mm had div pow fn add scale bc sum rowsum inner frob diag diagof ones eye whole ein;
+    `ls`: the labels it has, () for a number, (i,) for a column, (i, j) for a matrix with rows i.
+    """
+
+    op: str
+    args: tuple[Any, ...]
+    ls: Labels
+
+
+class NoMatrixForm(Exception):
+    """A term needs index notation."""
+
+
+ONE = M("num", (1,), ())
+
+
+def length(x: Any) -> int:
+    """How long a tree prints, about."""
+    total, stack = 0, [x]
+    while stack:
+        y = stack.pop()
+        if isinstance(y, M):
+            total += 1
+            stack += y.args
+        elif isinstance(y, tuple):
+            stack += y
+    return total
+
+
+def flat(op: str, xs: Sequence[M]) -> list[M]:
+    """Products inside a product as one product."""
+    return [y for x in xs for y in (x.args if x.op == op else (x,))]
+
+
+def mm(xs: Sequence[M], ls: Labels) -> M:
+    """A matrix product."""
+    return M("mm", tuple(flat("mm", xs)), ls)
+
+
+def transpose(x: M) -> M:
+    """The transpose, pushed towards the names: (A B)^T is B^T A^T."""
+    if not x.ls:
+        return x
+    ls = x.ls[::-1]
+    if x.op == "T":
+        return x.args[0]  # type: ignore[no-any-return]
+    if x.op == "mm":
+        return mm([transpose(y) for y in reversed(x.args)], ls)
+    if x.op == "scale":
+        return M("scale", (x.args[0], transpose(x.args[1])), ls)
+    if x.op == "had" and len(ls) == 1 and (x.args[0].op == "mm" or is_upstream(x.args[0])):
+        return mm([transpose(x.args[0]), M("diag", (hadamard(x.args[1:]),), ls * 2)], ls)
+    if x.op in ("diag", "eye"):
+        return M(x.op, x.args, ls)
+    return M("T", (x,), ls)
+
+
+def is_upstream(x: M) -> bool:
+    """Is it the symbol of a gradient that comes from above?"""
+    return x.op == "sym" and x.args[0].startswith("∂")
+
+
+def hadamard(xs: Sequence[M]) -> M:
+    """An elementwise product, in the order it is read: gradients, products, names, sums."""
+    ordered = sorted(flat("had", xs), key=lambda y: (y.op == "add", y.op not in ("mm", "rowsum", "ein"), not is_upstream(y)))
+    return ordered[0] if len(ordered) == 1 else M("had", tuple(ordered), ordered[0].ls)
+
+
+# ---------------------------------------------------------------- signs
+
+
+def _odd(q: Number) -> bool:
+    return q.__class__ is int and q % 2 == 1
+
+
+def _prefers_flip(f: Factor) -> bool:
+    """(y - 1) reads better as -(1 - y)."""
+    a, _, q = f
+    if a.kind == "group" and _odd(q):
+        terms = a.body.terms  # type: ignore[union-attr]
+        return terms.get((), 0) < 0 or all(c < 0 for c in terms.values())
+    return a.kind == "contr" and _odd(q) and sum(map(_prefers_flip, a.body.only()[0])) % 2 == 1  # type: ignore[union-attr]
+
+
+def _can_flip(f: Factor) -> bool:
+    a, _, q = f
+    if a.kind == "group" and _odd(q):
+        return () not in a.body.terms and any(c < 0 for c in a.body.terms.values())  # type: ignore[union-attr]
+    return a.kind == "contr" and _odd(q) and any(map(_can_flip, a.body.only()[0]))  # type: ignore[union-attr]
+
+
+def _flips(m: Mono, negative: bool) -> tuple[bool, set[Factor]]:
+    """Which sums of a term to write the other way round, and whether a minus sign is left in front."""
+    flips = {f for f in m if _prefers_flip(f)}
+    if len(flips) % 2 == 1:
+        negative = not negative
+    if negative:
+        f = next((f for f in sorted(m, key=lambda f: f[0].kind != "group") if _can_flip(f)), None)
+        if f is not None:
+            flips ^= {f}
+            negative = False
+    return negative, flips
+
+
+# ---------------------------------------------------------------- expressions to trees
+
+
+def to_matrix(p: Poly, want: Labels = ()) -> M:
+    """The tree of an expression whose axes are `want`; terms that broadcast may have fewer."""
+    terms = []
+    for m, c in p.terms.items():
+        negative, flips = _flips(m, c < 0)
+        terms.append((-abs(c) if negative else abs(c), _term(m, want, flips)))
+    terms.sort(key=lambda t: (t[0] < 0, t[1].op == "num" and t[0] < 0, -length(t[1]), repr(t[1])))
+    if not terms:
+        return M("num", (0,), ())
+    if len(terms) == 1:
+        c, x = terms[0]
+        return _scaled(c, x)
+    return M("add", tuple(terms), tuple(x for x in want if any(x in y.ls for _, y in terms)))
+
+
+def _scaled(c: Number, x: M) -> M:
+    if c == 1:
+        return x
+    return M("num", (expr.number(c * x.args[0]),), ()) if x.op == "num" else M("scale", (c, x), x.ls)
+
+
+def _term(m: Mono, want: Labels, flips: set[Factor]) -> M:
+    base = _factors(m, want, flips)
+    try:
+        return _assemble(base, want)
+    except NoMatrixForm:
+        return M("ein", tuple(base.values()), tuple(x for x in want if any(x in s for s in base)))
+
+
+def _atom(a: Atom, ls: Labels, flip: bool, want: Labels) -> M:
+    order = tuple(x for x in want if x in ls) if set(ls) <= set(want) and len(set(ls)) == len(ls) else ls
+    if a.kind in ("var", "num", "size"):
+        x = M("sym", (a.name,), ls)
+        if len(ls) == 2 and ls[0] == ls[1]:
+            return M("diagof", (M("sym", (a.name,), ls),), ls[:1])
+        return transpose(x) if len(ls) == 2 and order != ls else x
+    if a.kind == "delta":
+        return M("eye", (a.dims[0],), ls)
+    if a.kind == "group":
+        body = relabel(a.body, dict(enumerate(ls)))  # type: ignore[arg-type]
+        return _spread(to_matrix(expr.scale(body, -1) if flip else body, order), order)
+    if a.kind == "fn":
+        x = _spread(to_matrix(relabel(a.body, dict(enumerate(ls))), order), order)  # type: ignore[arg-type]
+        return M("fn", (a.name[:7], x, ls[int(a.name[7:])]) if a.name.startswith("softmax") else (a.name, x), order)
+    if a.kind == "whole":
+        inner = to_matrix(a.body, (0, 1))  # type: ignore[arg-type]
+        x = M("whole", (a.name, inner), ls)
+        return transpose(x) if len(ls) == 2 and order != ls else x
+    inner_m, bound = expr.inside(a, ls)
+    left, inner_flips = _flips(inner_m, flip)
+    if left:
+        raise AssertionError("a sign was lost")
+    base = _factors(inner_m, order, inner_flips)
+    return _network(base, list(bound), order)
+
+
+def _spread(x: M, ls: Labels) -> M:
+    """Mark a tree that has fewer labels than it stands for."""
+    return x if len(x.ls) == len(ls) else M("bc", (x,), ls)
+
+
+Base = dict[frozenset[int], M]
+
+
+def _factors(m: Mono, want: Labels, flips: set[Factor]) -> Base:
+    """Factors of equal labels multiplied entry by entry; what has negative powers goes below."""
+    over: dict[frozenset[int], list[M]] = {}
+    under: dict[frozenset[int], list[M]] = {}
+    for f in sorted(m, key=lambda f: (f[0].kind == "group", f[0].kind != "contr", not f[0].name.startswith("∂"), f[0])):
+        a, ls, q = f
+        x = _atom(a, ls, f in flips, want)
+        if abs(q) != 1:
+            x = M("pow", (x, abs(q)), x.ls)
+        key = frozenset(x.ls)
+        first = next(iter([*over.get(key, []), *under.get(key, [])]), None)
+        if first is not None and first.ls != x.ls and len(key) == 2:
+            x = transpose(x)
+        (over if q > 0 else under).setdefault(key, []).append(x)
+    out = {}
+    for key in {**over, **under}:
+        top = hadamard(over[key]) if key in over else ONE
+        out[key] = M("div", (top, hadamard(under[key])), under[key][0].ls) if key in under else top
+    return out
+
+
+def _network(base: Base, bound: list[int], want: Labels) -> M:
+    """A contraction: the best order of elimination, or index notation."""
+    best = None
+    if all(len(s) <= 2 for s in base):
+        for order in permutations(bound):
+            try:
+                x = _eliminate(dict(base), order, want)
+            except NoMatrixForm:
+                continue
+            if best is None or length(x) < length(best):
+                best = x
+    if best is not None:
+        return best
+    return M("ein", tuple(base.values()), tuple(x for x in want if any(x in s for s in base)))
+
+
+def _eliminate(base: Base, order: Sequence[int], want: Labels) -> M:
+    numbers = [base.pop(frozenset())] if frozenset() in base else []
+
+    def facing(x: M, a: int, b: int) -> M:
+        return x if x.ls == (a, b) else transpose(x)
+
+    def put(x: M) -> None:
+        key = frozenset(x.ls)
+        if key in base:
+            y = base[key]
+            x = hadamard([y, x if x.ls == y.ls else transpose(x)])
+        base[key] = x
+
+    for k in order:
+        v = base.pop(frozenset([k]), None)
+        touching = [s for s in base if k in s]
+        if not touching:
+            if v is None:
+                raise NoMatrixForm
+            numbers.append(_total(v))
+        elif len(touching) == 1:
+            (a,) = touching[0] - {k}
+            x = facing(base.pop(touching[0]), a, k)
+            put(M("rowsum", (x,), (a,)) if v is None else mm([x, v], (a,)))
+        elif len(touching) == 2:
+            (a,), (b,) = touching[0] - {k}, touching[1] - {k}
+            if want and (b == want[0] or (a not in want and b in want and want.index(b) == 0)):
+                a, b, touching = b, a, touching[::-1]
+            left, right = facing(base.pop(touching[0]), a, k), facing(base.pop(touching[1]), k, b)
+            middle = [M("diag", (v,), (k, k))] if v is not None else []
+            put(mm([left, *middle, right], (a, b)))
+        else:
+            raise NoMatrixForm
+    if numbers:
+        base[frozenset()] = hadamard(numbers)
+    return _assemble(base, want)
+
+
+def _total(v: M) -> M:
+    """The sum of a vector's entries."""
+    if v.op == "had":
+        return mm([transpose(hadamard(v.args[:-1])), v.args[-1]], ())
+    if v.op == "pow" and v.args[1] == 2:
+        return mm([transpose(v.args[0]), v.args[0]], ())
+    if v.op == "rowsum":
+        x = v.args[0]
+        if x.op == "had" and len(x.args) == 2:
+            return M("inner", x.args, ())
+        if x.op == "pow" and x.args[1] == 2:
+            return M("frob", (x.args[0],), ())
+        return M("sum", (x,), ())
+    return M("sum", (v,), ())
+
+
+def _assemble(base: Base, want: Labels) -> M:
+    """What is left of a term: numbers times vectors times at most one matrix."""
+    base = dict(base)
+    scalar = base.pop(frozenset(), None)
+    vectors = {next(iter(s)): x for s, x in base.items() if len(s) == 1}
+    matrices = [x for s, x in base.items() if len(s) == 2]
+    if any(len(s) > 2 for s in base) and len(base) == 1:
+        x: M | None = next(iter(base.values()))
+    elif len(matrices) > 1 or any(len(s) > 2 for s in base) or not set().union(*base, ()) <= set(want):
+        raise NoMatrixForm
+    elif matrices:
+        x = matrices[0]
+        ls = tuple(y for y in want if y in x.ls)
+        x = x if x.ls == ls else transpose(x)
+        if not vectors.keys() <= set(ls):
+            raise NoMatrixForm
+        if x.op == "eye" and vectors:
+            x, vectors = M("diag", (hadamard(list(vectors.values())),), ls), {}
+        if ls[0] in vectors:
+            x = mm([M("diag", (vectors[ls[0]],), (ls[0],) * 2), x], ls)
+        if ls[1] in vectors:
+            x = mm([x, M("diag", (vectors[ls[1]],), (ls[1],) * 2)], ls)
+    elif len(vectors) == 2:
+        ls = tuple(y for y in want if y in vectors)
+        x = mm([vectors[ls[0]], transpose(vectors[ls[1]])], ls)
+    elif len(vectors) == 1:
+        x = next(iter(vectors.values()))
+    elif vectors:
+        raise NoMatrixForm
+    else:
+        return scalar if scalar is not None else ONE
+    return x if scalar is None else M("scale", (scalar, x), x.ls)
+
+
+def with_ones(x: M, own: Sequence[tuple[int, str]]) -> M:
+    """A gradient that is the same along an axis: the ones written out; `own`: the axes it has, with dimensions."""
+    missing = [(k, d) for k, d in own if k not in x.ls]
+    if not missing or len(own) > 2:
+        return x
+    ls = tuple(k for k, _ in own)
+    ones = [M("ones", (d,), (k,)) for k, d in missing]
+    if len(ones) == 2:
+        return M("scale", (x, mm([ones[0], transpose(ones[1])], ls)), ls)
+    if len(own) == 1:
+        return M("scale", (x, ones[0]), ls)
+    return mm([x, transpose(ones[0])] if missing[0][0] == ls[1] else [ones[0], transpose(x)], ls)
+
+

@@ -1,0 +1,387 @@
+"""The simplifier: a handful of rewrites on the normal form, and the choice of the result that reads shortest.
+
+The normal form already does most of the work.  What is left: multiply out, put names back in place of what they
+stand for, use what is known to sum to one, recognise sigmoid and softmax, take common factors out.  Every
+rewrite is kept only if the reading cost drops.  Nothing here is trusted: verify.py checks each result in numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import combinations, permutations
+
+from . import expr
+from .expr import (
+
+    ONE,
+
+    Atom,
+    Factor,
+    Labels,
+    Mono,
+    Number,
+    Poly,
+    Rewrite,
+    add,
+    contract,
+    cost,
+    factor,
+    free,
+    inside,
+    labels_of,
+    mul,
+    number,
+    power,
+    reciprocal,
+    relabel,
+    scale,
+    times,
+    wrap,
+)
+
+# ---------------------------------------------------------------- multiplying out
+
+
+def _expand(q: Poly) -> Poly:
+    """Products over sums multiplied out, also inside contractions."""
+    todo, done = [q], []
+    while todo:
+        for m, c in todo.pop().terms.items():
+            i = next((i for i, (a, _, k) in enumerate(m) if a.kind == "group" and k > 0 and k.__class__ is int), None)
+            if i is not None:
+                a, ls, k = m[i]
+                rest = times(m[:i] + m[i + 1 :], ((a, ls, k - 1),) if k > 1 else ())
+                body = relabel(a.body, dict(enumerate(ls)))  # type: ignore[arg-type]
+                todo.append(add(*(Poly({times(n, rest): number(c * d)}) for n, d in body.terms.items())))
+                continue
+            i = next((i for i, (a, _, k) in enumerate(m) if k == 1 and a.kind == "contr" and _has_sum(a)), None)
+            if i is not None:
+                inner, bound = inside(m[i][0], m[i][1])
+                spread = contract(_expand(Poly({inner: 1})), bound, keep=False)
+                rest = m[:i] + m[i + 1 :]
+                todo.append(add(*(Poly({times(n, rest): number(c * d)}) for n, d in spread.terms.items())))
+                continue
+            done.append(Poly({m: c}))
+    return add(*done)
+
+
+def _has_sum(a: Atom) -> bool:
+    return any(b.kind == "group" and k > 0 and k.__class__ is int for b, _, k in a.body.only()[0])  # type: ignore[union-attr]
+
+
+# ---------------------------------------------------------------- putting names back
+
+
+def matches(lhs: Sequence[Factor], m: Mono, start: dict[int, int] | None = None) -> Iterator[dict[int, int]]:
+    """Every way to find the factors `lhs` among those of m, as a map from its labels to m's."""
+    found: list[tuple[int, dict[int, int]]] = [(0, start or {})]
+    while found:
+        i, names = found.pop()
+        if i == len(lhs):
+            yield names
+            continue
+        a, ls, q = lhs[i]
+        for b, lb, r in m:
+            if a is b and q * r > 0 and abs(r) >= abs(q) and all(names.get(x, y) == y for x, y in zip(ls, lb, strict=True)):
+                found.append((i + 1, {**names, **dict(zip(ls, lb, strict=True))}))
+
+
+def _important(m: Mono) -> list[Factor]:
+    # Lengths are plain numbers, which a match may borrow: s = sum(x) / n is found in sum(x) too.
+    return sorted((f for f in m if f[0].kind != "size"), key=lambda f: -f[0].cost)
+
+
+def replace_term(lhs: Mono, c: Number, rhs: Poly) -> Callable[[Poly], Poly]:
+    """The rule c * lhs -> rhs wherever a term holds lhs, or 1/lhs, as often as it does."""
+    rules = [(lhs, _important(lhs), Fraction(c), rhs)]
+    if len(rhs) == 1 and rhs.only()[0]:
+        rules.append((reciprocal(lhs), _important(reciprocal(lhs)), 1 / Fraction(c), power(rhs, -1)))
+    needed = frozenset(a for a, _, _ in rules[0][1])
+
+    def rule(q: Poly) -> Poly:
+        changed = bool(needed)
+        while changed:
+            changed = False
+            for m, d in q.terms.items():
+                if not needed.issubset([a for a, _, _ in m]):
+                    continue
+                new = next((new for r in rules for new in _replaced(q, m, d, r) if cost(new) < cost(q)), None)
+                if new is not None:
+                    q, changed = new, True
+                    break
+        return q
+
+    return rule
+
+
+def _replaced(q: Poly, m: Mono, d: Number, rule: tuple[Mono, list[Factor], Fraction, Poly]) -> Iterator[Poly]:
+    lhs, important, c, rhs = rule
+    for names in matches(important, m):
+        taken = relabel(Poly({lhs: 1}), names).only()[0]
+        have = {(a, ls): p for a, ls, p in m}
+        k = min((have.get((a, ls), 0) / p for a, ls, p in taken if a.kind != "size"), default=0)
+        k = int(k)  # as many times as it goes
+        if k < 1:
+            continue
+        rest = times(m, tuple([(a, ls, -k * p) for a, ls, p in taken]))
+        others = Poly({n: e for n, e in q.terms.items() if n != m})
+        yield add(others, mul(Poly({rest: number(d / c**k)}), power(relabel(rhs, names), k)))
+
+
+def replace_contraction(a: Atom, rhs: Poly) -> Callable[[Poly], Poly]:
+    """The rule for a name that stands for one contraction (O = P V): also found inside larger ones (G P V)."""
+    n = len(a.dims)
+    lhs = a.body.only()[0]  # type: ignore[union-attr]
+    needed = frozenset(b for b, _, _ in lhs)
+
+    def rule(q: Poly) -> Poly:
+        out = []
+        for m, c in q.terms.items():
+            t = expr.constant(c)
+            for b, ls, p in m:
+                hit = needed <= b.parts and b.kind == "contr"
+                t = mul(t, power(_within(b, ls), p) if hit else factor(b, ls, p))
+            out.append(t)
+        return add(*out)
+
+    def _within(b: Atom, ls: Labels) -> Poly:
+        m, bound = inside(b, ls)
+        for names in matches(_important(lhs), m):
+            summed = {names[n + k] for k in range(len(a.bound))}
+            taken = {(x, at): p for x, at, p in relabel(Poly({lhs: 1}), names).only()[0]}
+            rest = tuple([(x, at, p) for x, at, p in m if taken.get((x, at)) != p])
+            if len(rest) != len(m) - len(taken) or len(summed) < len(a.bound) or not summed <= bound.keys() or summed & labels_of(rest):
+                continue
+            left = {label: dim for label, dim in bound.items() if label not in summed}
+            return contract(mul(Poly({rest: 1}), relabel(rhs, names)), left)
+        return factor(b, ls)
+
+    return rule
+
+
+def replace_sum(body: Poly, rhs: Poly) -> Callable[[Poly], Poly]:
+    """The rule for a name that stands for a sum: found up to a factor, whole or as part of a longer sum."""
+    axes = sorted(free(body))
+    key = frozenset(a for m in body.terms for a, _, _ in m)
+
+    def rule(q: Poly) -> Poly:
+        if len(q) < len(body) or not key.issubset([a for m in q.terms for a, _, _ in m]):
+            return q
+        labels = free(q)
+        if len(labels) < len(axes) or len(labels) > 4:
+            return q
+        for chosen in permutations(sorted(labels), len(axes)):
+            names = dict(zip(axes, chosen, strict=True))
+            b = relabel(body, names)
+            if not b.terms.keys() <= q.terms.keys():
+                continue
+            m = next(iter(b.terms))
+            k = number(Fraction(q.terms[m]) / b.terms[m])
+            if all(q.terms[n] == k * d for n, d in b.terms.items()):
+                return add(Poly({n: c for n, c in q.terms.items() if n not in b.terms}), scale(relabel(rhs, names), k))
+        return q
+
+    return rule
+
+
+def _folds(atom: Atom, body: Poly) -> list[Callable[[Poly], Poly]]:
+    """The rules that put the name `atom` back in place of what it stands for."""
+    rhs = atom.poly
+    if len(body) != 1:
+        return [replace_sum(body, rhs)] if body.terms else []
+    m, c = body.only()
+    if not m or (len(m) == 1 and m[0][0].kind == "var") or any(a < 0 for a, _, _ in m):
+        return []
+    rules = [replace_term(m, c, rhs)]
+    if len(m) == 1 and m[0][0].kind == "contr" and m[0][2] == 1 and c == 1:
+        rules.append(replace_contraction(m[0][0], relabel(rhs, {label: i for i, label in enumerate(m[0][1])})))
+    under = tuple([f for f in m if f[0].kind == "group" and f[2] < 0])
+    if under:  # y = N / D: then (D - N) / D is 1 - y
+        over = _expand(mul(body, Poly({reciprocal(under): 1})))
+        rest = add(_expand(Poly({reciprocal(under): 1})), scale(over, -1))
+        if rest.terms and free(rest) <= free(body):
+            n, d = mul(wrap(rest), Poly({under: 1})).only()
+            rules.append(replace_term(n, d, add(ONE, scale(rhs, -1))))
+    return rules
+
+
+# ---------------------------------------------------------------- what needs no name
+
+
+def _known_functions(q: Poly) -> Poly:
+    """exp / (exp + 1) is sigmoid, 1 / (exp + 1) is 1 - sigmoid, exp / sum(exp) is softmax."""
+    changed = True
+    while changed:
+        changed = False
+        for m, c in q.terms.items():
+            new = next((new for f in m if f[2] < 0 for new in (*_sigmoid(m, f), *_softmax(m, f))), None)
+            if new is not None:
+                q = add(Poly({n: d for n, d in q.terms.items() if n != m}), scale(new, c))
+                changed = True
+                break
+    return q
+
+
+def _sigmoid(m: Mono, f: Factor) -> Iterator[Poly]:
+    a, ls, _ = f
+    if a.kind != "group" or len(a.body.terms) != 2 or a.body.terms.get(()) != 1:  # type: ignore[union-attr]
+        return
+    n, c = next((n, c) for n, c in a.body.terms.items() if n)  # type: ignore[union-attr]
+    if c != 1 or len(n) != 1 or n[0][0].name != "exp" or n[0][2] != 1:
+        return
+    e, at = n[0][0], tuple([ls[x] for x in n[0][1]])
+    s = expr.fn("sigmoid", relabel(e.body, dict(enumerate(at))))  # type: ignore[arg-type]
+    if any(b is e and lb == at and k > 0 for b, lb, k in m):
+        yield mul(Poly({times(m, ((a, ls, 1), (e, at, -1))): 1}), s)
+    else:
+        yield mul(Poly({times(m, ((a, ls, 1),)): 1}), add(ONE, scale(s, -1)))
+
+
+def _softmax(m: Mono, f: Factor) -> Iterator[Poly]:
+    a, ls, _ = f
+    n = a.body.only()[0] if a.kind == "contr" and len(a.bound) == 1 else ()  # type: ignore[union-attr]
+    if len(n) != 1 or n[0][0].name != "exp" or n[0][2] != 1:
+        return
+    e, at = n[0][0], n[0][1]
+    axis = at.index(len(ls))
+    for b, lb, k in m:
+        if b is e and k > 0 and all(lb[i] == ls[x] for i, x in enumerate(at) if i != axis):
+            s = expr._make(("fn", f"softmax{axis}", e.body), "fn", f"softmax{axis}", e.dims, e.body)
+            yield Poly({times(m, ((a, ls, 1), (b, lb, -1), (s, lb, 1))): 1})
+
+
+def _take_out(q: Poly) -> Poly:
+    """A x + B x -> (A + B) x: two contractions that share factors become one."""
+    changed = len(q) > 1
+    while changed:
+        changed = False
+        for (m, c), (n, d) in combinations(q.terms.items(), 2):
+            new = next((new for new in _joined(q, m, c, n, d) if cost(new) < cost(q)), None)
+            if new is not None:
+                q, changed = new, True
+                break
+    return q
+
+
+def _joined(q: Poly, m: Mono, c: Number, n: Mono, d: Number) -> Iterator[Poly]:
+    for f in m:
+        for g in n:
+            if f[2] != 1 or g[2] != 1 or f[0].kind != "contr" or g[0].kind != "contr" or not f[0].parts & g[0].parts:
+                continue
+            if sorted(f[0].bound) != sorted(g[0].bound):
+                continue
+            rest = tuple([x for x in m if x != f])
+            if rest != tuple([x for x in n if x != g]):
+                continue
+            one, bound = inside(f[0], f[1])
+            two, other = inside(g[0], g[1])
+            for order in permutations(bound):
+                moved = relabel(Poly({two: 1}), dict(zip(other, order, strict=True))).only()[0]
+                common = tuple(sorted(set(one) & set(moved)))
+                if not common:
+                    continue
+                inverse = reciprocal(common)
+                total = add(Poly({times(one, inverse): c}), Poly({times(moved, inverse): d}))
+                if len(free(total)) <= 2:  # else it would have no matrix form
+                    joined = contract(mul(Poly({common: 1}), total), bound)
+                    yield add(Poly({k: v for k, v in q.terms.items() if k not in (m, n)}), mul(Poly({rest: 1}), joined))
+
+
+# ---------------------------------------------------------------- the choice
+
+
+@dataclass
+class Relation:
+    """Something known of a variable: a term equals something simpler (`whole`: also inside larger contractions)."""
+
+    text: str
+    lhs: Mono
+    rhs: Poly
+    whole: bool = False
+    swap: Atom | None = None  # a matrix that equals its transpose
+
+    def rule(self) -> Callable[[Poly], Poly]:
+        """The rewrite."""
+        if self.swap is not None:
+            return _sorted_labels(self.swap)
+        return replace_contraction(self.lhs[0][0], self.rhs) if self.whole else replace_term(self.lhs, 1, self.rhs)
+
+
+def _sorted_labels(atom: Atom) -> Callable[[Poly], Poly]:
+    def rule(q: Poly) -> Poly:
+        if not any(a is atom or atom in a.parts for m in q.terms for a, _, _ in m):
+            return q
+        out = []
+        for m, c in q.terms.items():
+            out.append(Poly({expr.settle({(a, tuple(sorted(ls)) if _symmetric(a, atom) else ls): p for a, ls, p in m}): c}))
+        return add(*out)
+
+    return rule
+
+
+def _symmetric(a: Atom, atom: Atom) -> bool:
+    return a is atom or (a.kind == "whole" and len(a.dims) == 2 and a.body == atom.poly)
+
+
+class Simplifier:
+    """Simplifies expressions in which names stand for definitions, given relations that hold."""
+
+    def __init__(self, definitions: dict[Atom, Poly], relations: Sequence[Relation] = ()) -> None:
+        self.definitions = definitions
+        self._expand = Rewrite(_expand)
+        self._known = Rewrite(_known_functions)
+        self._out = Rewrite(_take_out)
+        folds = [fold for atom, body in reversed(definitions.items()) for fold in _folds(atom, body)]
+        self._folds = [Rewrite(fold) for fold in folds]
+        self._relations = [Rewrite(r.rule()) for r in [*relations, *self._facts()]]
+
+    def _facts(self) -> list[Relation]:
+        """What definitions say by themselves: softmax sums to 1, what was centred sums to 0."""
+        out = []
+        for atom, body in self.definitions.items():
+            for axis, dim in enumerate(atom.dims):
+                for k in (1, 2):
+                    total = self._expand(contract(power(body, k), {axis: dim}, keep=False))
+                    m, c = contract(factor(atom, tuple(range(len(atom.dims))), k), {axis: dim}).only()
+                    if not total.terms or (len(total) == 1 and all(a.kind == "size" for a, _, _ in total.only()[0])):
+                        out.append(Relation("", m, scale(total, Fraction(1) / c)))
+        return out
+
+    def __call__(self, p: Poly, unfold: Sequence[Atom] = ()) -> Poly:
+        """The cheapest form of p found; names in `unfold` may be replaced by what they stand for."""
+        starts = [p]
+        opened = {a: self.definitions[a] for a in unfold if a in self.definitions}
+        if opened:
+            starts.append(expr.substitute(p, opened))
+        best = None
+        for start in dict.fromkeys(starts):
+            for q in dict.fromkeys((start, self._expand(start))):
+                q = self._polish(q)
+                if best is None or cost(q) < cost(best):
+                    best = q
+        return best  # type: ignore[return-value]
+
+    def _polish(self, p: Poly) -> Poly:
+        for _ in range(6):
+            q = p
+            for relation in self._relations:
+                q = relation(q)
+            if q != p:
+                q = _cheaper(q, self._expand(q))
+            for fold in self._folds:
+                q = _cheaper(q, fold(q))
+            q = self._known(q)
+            q = _cheaper(q, self._out(q))
+            q = _cheaper(q, wrap(q))
+            if q == p:
+                break
+            p = q
+        return p
+
+
+def _cheaper(p: Poly, q: Poly) -> Poly:
+    return q if cost(q) < cost(p) else p
+
+

@@ -1,0 +1,122 @@
+"""The derivation: one step per named node, from the loss back to the variables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..node import Node
+from . import expr
+from .assume import Assumption
+from .expr import Atom, Poly
+from .graph import Graph, atom_of
+from .simplify import Simplifier
+
+
+@dataclass
+class Step:
+    """One derivative: its local rule, the rule with the upstream gradients put in, and the closed form."""
+
+    node: Any
+    name: str
+    consumers: list[str]
+    local: Poly  # with upstream gradients as symbols
+    inserted: Poly  # with their closed forms in place
+    closed: Poly  # simplified
+    plain: Poly | None  # simplified without the assumptions, where that makes a difference
+    used: list[Assumption]
+
+
+class Deriver:
+    """Runs the reverse sweep on symbols and simplifies, node by node."""
+
+    def __init__(self, graph: Graph, assumptions: Sequence[Assumption], targets: Sequence[Any]) -> None:
+        self.graph, self.assumptions = graph, list(assumptions)
+        self.named = [n for n in graph.nodes if n.id in graph.names and n is not graph.root]
+        definitions: dict[Atom, Poly] = {}
+        for n in self.named:
+            if n.op is not None and n.id not in graph.cut:
+                try:
+                    definitions[atom_of(graph.symbol(n))] = graph.definition(n).poly
+                except Exception as error:  # a name may stand for what has no form: it stays a name
+                    if type(error).__name__ != "NoIndexForm":
+                        raise
+        relations = [r for a in self.assumptions for r in a.relations(graph)]
+        self.plain = Simplifier(definitions)
+        self.best = Simplifier(definitions, relations) if relations else self.plain
+        self._each = {a: Simplifier(definitions, [r for b in self.assumptions if b is not a for r in b.relations(graph)]) for a in self.assumptions}
+        self.upstream = {n.id: graph.space.opaque("∂" + graph.names[n.id], n.shape, graph.axes[n.id]) for n in self.named}
+        self.targets = targets
+
+    def steps(self) -> list[Step]:
+        """The steps to every target, the loss's neighbours first."""
+        local, consumers = self._sweep()
+        closed: dict[Atom, Poly] = {}
+        plain: dict[Atom, Poly] = {}
+        used: dict[str, list[Assumption]] = {}
+        out = []
+        by_name = {self.graph.names[n.id]: n for n in self.named}
+        for n in reversed(self.named):
+            if n.id not in local:
+                continue
+            name = self.graph.names[n.id]
+            above = consumers[n.id]
+            unfold = [atom_of(self.graph.symbol(by_name[c])) for c in above]
+            inserted = expr.substitute(local[n.id], closed)
+            without = expr.substitute(local[n.id], plain)
+            try:
+                simple = self.best(inserted, unfold)
+                bare = simple if self.best is self.plain else self.plain(without, unfold)
+                now = [] if simple == bare else [a for a in self.assumptions if self._needs(a, inserted, unfold, simple)]
+                short = self.plain(local[n.id])
+            except expr.TooDeep:
+                raise self.graph.too_big(n) from None
+            inherited = [a for c in above for a in used[c]]
+            used[name] = [a for a in self.assumptions if a in now or a in inherited] if simple != bare else []
+            closed[atom_of(self.upstream[n.id])], plain[atom_of(self.upstream[n.id])] = simple, bare
+            out.append(Step(n, name, above, short, inserted, simple, bare if used[name] else None, used[name]))
+        return out
+
+    def _needs(self, a: Assumption, p: Poly, unfold: list[Atom], simple: Poly) -> bool:
+        return len(self.assumptions) == 1 or self._each[a](p, unfold) != simple
+
+    def _sweep(self) -> tuple[dict[int, Poly], dict[int, list[str]]]:
+        """The local rule of each named node: reverse mode in which named nodes pass on a symbol for their gradient."""
+        graph = self.graph
+        path = self._path()
+        adjoint: dict[int, Any] = {}
+        above: dict[int, list[str]] = {}
+        local: dict[int, Poly] = {}
+        for n in reversed(graph.nodes):
+            if n.id not in path:
+                continue
+            if n is graph.root:
+                g, mine = graph.space.lift(1.0).at(()), []
+                g = type(g)(graph.space, expr.ONE, n.shape, graph.axes[n.id])
+            elif n.id not in adjoint:
+                continue
+            elif n.id in graph.names:
+                local[n.id] = adjoint[n.id].poly
+                g, mine = self.upstream[n.id], [graph.names[n.id]]
+            else:
+                g, mine = adjoint[n.id], above[n.id]
+            if n.op is None or n.id in graph.cut:
+                continue
+            for i, a in enumerate(n.args):
+                if not isinstance(a, Node) or a.id not in path:
+                    continue
+                d = graph.pull(n, i, g)
+                if d is None:
+                    continue
+                adjoint[a.id] = adjoint[a.id].map(lambda p, d=d: expr.add(p, d.poly)) if a.id in adjoint else d
+                above[a.id] = list(dict.fromkeys([*above.get(a.id, []), *mine]))
+        return local, above
+
+    def _path(self) -> set[int]:
+        """The nodes through which the root depends on the targets."""
+        path = {t.id for t in self.targets}
+        for n in self.graph.nodes:
+            if n.id not in self.graph.cut and any(isinstance(a, Node) and a.id in path for a in n.args):
+                path.add(n.id)
+        return path

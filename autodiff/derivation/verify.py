@@ -1,0 +1,127 @@
+"""Proof by numbers: every printed formula is executed at random points and compared with the engine's gradient.
+
+The recorded graph is run again on other leaf values, by the engine itself, so the comparison trusts nothing
+that the derivation did.  Leaf values move within what the recorded data suggests (positive stays positive) and
+satisfy the assumptions that a formula uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import DerivationFailed
+from ..node import Node
+from ..reverse import adjoints, pull
+from ..tensor import Tensor, constant_tensor
+from ..value import ConstantValue, ValueBase
+from ..value_ops import Value
+from .assume import Assumption
+from .graph import Graph, call
+
+Arrays = dict[str, Any]
+POINTS = 3
+
+
+def replay(graph: Graph, values: Mapping[str, Any]) -> dict[int, Any]:
+    """The recorded computation on other values of the variables, as a graph of its own; by the old nodes' ids."""
+    arrays = {key: values.get(name, graph.arrays[key]) for key, name in graph.array_names().items()}
+    new: dict[int, Any] = {}
+    for n in graph.nodes:
+        if n.op is None or n.id in graph.cut:
+            new[n.id] = _leaf(n, values[graph.names[n.id]])
+        else:
+            args = [new[a.id] if isinstance(a, Node) else arrays.get(id(a), a) for a in n.args]
+            new[n.id] = call(n.op, args, n.kw)
+    return new
+
+
+def _leaf(n: Any, x: Any) -> Any:
+    if isinstance(n, ValueBase):
+        return Value(float(x)) if n.active else ConstantValue(float(x))
+    return Tensor(x) if n.active else constant_tensor(np.asarray(x), None)
+
+
+class Points:
+    """Random points at which formulas are checked, with what the engine says there."""
+
+    def __init__(self, graph: Graph, assumptions: Sequence[Assumption], targets: Sequence[Any], seed: int = 0) -> None:
+        self.graph, self.targets = graph, list(targets)
+        self.values: list[Arrays] = []
+        rng = np.random.default_rng(seed)
+        recorded = {name: np.array(x, dtype=float) for name, x in graph.data()}
+        with np.errstate(all="ignore"):
+            if all(a.holds(recorded[a.name]) for a in assumptions if a.name in recorded):
+                self._try(recorded)
+            for _ in range(POINTS):
+                for reach in (0.5, 0.2, 0.05, 0.01, 0.0):
+                    moved = {name: _moved(rng, x, reach) for name, x in recorded.items()}
+                    for a in assumptions:
+                        if a.name in moved:
+                            moved[a.name] = a.sample(moved[a.name])
+                    if self._try(moved):
+                        break
+        if len(self.values) < POINTS:
+            raise DerivationFailed(
+                "the recorded values give infinite or undefined numbers, near which no formula can be checked; "
+                "record the computation at values where the loss and its gradient are finite"
+            )
+
+    def _try(self, leaves: Arrays) -> bool:
+        new = replay(self.graph, leaves)
+        root = new[self.graph.root.id]
+        found = adjoints({root.id: 1.0 if isinstance(root, ValueBase) else np.ones(root.shape)}, sorted(new.values(), key=lambda n: n.id))
+        point = dict(leaves)
+        for n in self.graph.nodes:
+            if n.id in self.graph.names:
+                name = self.graph.names[n.id]
+                point[name] = np.asarray(new[n.id].data)
+                gradient = found.get(new[n.id].id)
+                point["∂" + name] = np.zeros(n.shape) if gradient is None else np.asarray(gradient)
+        if not all(np.all(np.isfinite(x)) for x in point.values()):
+            return False
+        self.values.append(point)
+        return True
+
+
+def _moved(rng: np.random.Generator, x: Any, reach: float) -> Any:
+    noise = rng.normal(size=x.shape)
+    if ((x == 0) | (x == 1)).all() and x.size > 1:
+        return np.abs(x - 2 * reach * rng.uniform(0.05, 0.8, x.shape))
+    if (x > 0).all():
+        return x * np.exp(reach * noise)
+    return x + reach * (np.abs(x).mean() + 0.1) * noise
+
+
+def second_order(graph: Graph, point: Arrays, wrt: Sequence[Any]) -> Any:
+    """The engine's second derivative at a point: an array of both variables' axes."""
+    new = replay(graph, {name: point[name] for name, _ in graph.data()})
+    root = new[graph.root.id]
+    first = pull([root], [None], [new[wrt[0].id]], record=True)[0]
+    return jacobian_rows(first, new[wrt[1].id])
+
+
+def jacobian_rows(y: Any, x: Any) -> Any:
+    """Every derivative of every entry of node y in node x."""
+    rows = []
+    for k in range(int(np.size(y.data))):
+        seed = np.zeros(y.shape)
+        seed.flat[k] = 1.0
+        rows.append(pull([y], [1.0 if isinstance(y, ValueBase) else seed], [x], record=False, allow_unused=True)[0])
+    return np.array(rows, dtype=float).reshape((*y.shape, *x.shape))
+
+
+def run(source: str, name: str, values: Mapping[str, Any]) -> Any:
+    """What printed source gives for the name it assigns."""
+    scope: dict[str, Any] = {"np": np, **values}
+    exec(compile(source, "<derived>", "exec"), scope)  # noqa: S102  (the text is our own)
+    return scope[name]
+
+
+def same(a: Any, b: Any, single: bool) -> bool:
+    """Equal up to rounding, in double or single precision."""
+    a, b = np.asarray(a), np.asarray(b)
+    loose = 1e-3 if single else 1e-6
+    return a.shape == b.shape and bool(np.allclose(a, b, rtol=loose, atol=loose * 1e-2 * max(1.0, float(np.abs(b).max(initial=0.0)))))
