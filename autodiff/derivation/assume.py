@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +40,9 @@ class Assumption:
         x = np.asarray(x)
         if self.kind == "sum":
             axis = self._axis(x.shape)
-            weights = np.abs(x) + 0.05
-            return weights / weights.sum(axis, keepdims=True)
+            if (x < 0).any():
+                return x + (1 - x.sum(axis, keepdims=True)) / x.shape[axis]
+            return (x + 0.05) / (x + 0.05).sum(axis, keepdims=True)
         if self.kind == "positive":
             return np.abs(x) + 0.05
         if self.kind == "symmetric":
@@ -112,9 +114,29 @@ def found_in(graph: Graph) -> list[Assumption]:
     for name, data in graph.data():
         x = np.asarray(data)
         axes = [i for i, n in enumerate(x.shape) if n != 1]
-        if not 1 <= len(axes) <= 2 or not np.all(np.isfinite(x)) or np.any(x < 0):
+        if not 1 <= len(axes) <= 2 or not np.all(np.isfinite(x)):
             continue
         axis = next((i for i in axes if np.allclose(x.sum(i), 1, rtol=1e-6, atol=1e-6)), None)
         if axis is not None:
             out.append(Assumption(name, "sum", None if len(axes) == 1 else axis))
+    return out
+
+
+def parse(text: str, graph: Graph) -> Assumption:
+    """An assumption written as text: "sum(t, axis=0) == 1", "x > 0", "A == A.T", "Q.T @ Q == I"."""
+    name = r"([A-Za-z_]\w*)"
+    words = re.sub(r"\s+", "", text) if isinstance(text, str) else ""
+    if found := re.fullmatch(rf"sum\({name}(?:,(?:axis=)?(-?\d+))?\)==1", words):
+        axis = None if found[2] is None else int(found[2]) % len(graph.dims_of(found[1]))
+        out = Assumption(found[1], "sum", axis)
+    elif found := re.fullmatch(rf"{name}>0", words):
+        out = positive(found[1])
+    elif found := re.fullmatch(rf"{name}=={name}\.T", words):
+        out = symmetric(found[1])
+    elif found := re.fullmatch(rf"{name}\.T@{name}==I", words):
+        out = orthogonal(found[1])
+    else:
+        raise ValueError(f'{text!r} is no assumption; there are "sum(t, axis=0) == 1", "x > 0", "A == A.T" and "Q.T @ Q == I"')
+    if out.name not in {n for n, _ in graph.data()}:
+        raise ValueError(f"{text}: no variable or constant is called {out.name}")
     return out

@@ -1,42 +1,434 @@
-"""derive() and what it answers with."""
+"""derive() and what it answers with: formulas as text, LaTeX and NumPy, checked before they are shown."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
-from ..naming import user_frame
-from ..node import Node, check_fresh
+
+import numpy as np
+
+from ..errors import DerivationFailed, NotConnected, NotScalar
+from ..functional import transform
+from ..naming import label, user_frame
+from ..node import Node, check_fresh, order
+from ..tensor import Tensor
 from . import expr
-from .assume import found_in
-from .graph import Graph
-from .matrix import to_matrix, with_ones
-from .show import Writer, helper
-from .steps import Deriver
-from .verify import Points, run, same
+from .assume import Assumption, found_in, parse
+from .expr import PASSENGER, Poly
+from .graph import Graph, atom_of
+from .latex import Latex
+from .matrix import M, is_upstream, to_matrix, transpose, with_ones
+from .show import Axes, Writer, helper
+from .steps import Deriver, Step
+from .verify import Points, jacobian_rows, replay, run, same, second_order
 
-class Derivation: pass
+LAYOUTS: dict[str, tuple[int, ...]] = {"denominator": (), "numerator": (1, 2), "mixed": (1,)}
 
-def derive(E, wrt=None, assume=None, dims=None, opaque=()):
+
+@dataclass(frozen=True)
+class Formula:
+    """One formula for one node: the same expression as text, LaTeX and NumPy source."""
+
+    left: str
+    left_latex: str
+    variable: str  # what the NumPy source assigns
+    text: str
+    latex: str
+    numpy: str
+    prelude: tuple[str, ...]  # lines that the NumPy source needs above it
+    assumptions: tuple[Assumption, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.left} = {self.text}{_using(self.assumptions)}"
+
+
+@dataclass(frozen=True)
+class DerivedStep:
+    """One step: `rule` (the local rule), `inserted` (with the upstream gradients put in), `result`, `without` assumptions."""
+
+    node: Any
+    name: str
+    rule: Formula
+    inserted: Formula
+    result: Formula
+    without: Formula | None
+
+    def chain(self, kind: str) -> list[str]:
+        """The different right-hand sides from rule to result, as "text" or "latex"."""
+        found = [getattr(f, kind) for f in (self.rule, self.inserted, self.result)]
+        return [x for i, x in enumerate(found) if x not in found[i + 1 :]]
+
+
+class Derivation:
+    """Closed forms of derivatives, made by `derive`; shows itself in notebooks and prints as a derivation.
+
+    `.text`, `.latex` and `.numpy` give the results; `.steps` how they came about; `.assumptions` what they
+    use.  Called with arrays by name, `d(W1=..., x=...)`, it computes the derivative by the printed source.
+    """
+
+    def __init__(self, graph: Graph, steps: Sequence[DerivedStep], results: Sequence[Formula], without: Sequence[Formula], note: str) -> None:
+        self._graph, self.steps, self.results, self._without, self._note = graph, tuple(steps), tuple(results), tuple(without), note
+
+    @property
+    def text(self) -> str:
+        """The results, one a line, every vector a column."""
+        return "\n".join(f"{f.left} = {f.text}" for f in self.results)
+
+    @property
+    def latex(self) -> str:
+        """The results in LaTeX, without dollar signs."""
+        if len(self.results) == 1:
+            return f"{self.results[0].left_latex} = {self.results[0].latex}"
+        return _aligned([f"{f.left_latex} &= {f.latex}" for f in self.results])
+
+    @property
+    def numpy(self) -> str:
+        """Source that computes the results from arrays of the names in the formula; it needs NumPy as np."""
+        prelude = dict.fromkeys(line for f in self.results for line in f.prelude)
+        return "\n".join([*prelude, *(f"{f.variable} = {f.numpy}" for f in self.results)])
+
+    @property
+    def assumptions(self) -> tuple[Assumption, ...]:
+        """What the results take for granted."""
+        return tuple(dict.fromkeys(a for f in self.results for a in f.assumptions))
+
+    @property
+    def unassumed(self) -> str:
+        """The results that use assumptions, as they are without them."""
+        return "\n".join(f"{f.left} = {f.text}" for f in self._without)
+
+    def formula(self, node: Any) -> Formula | None:
+        """The closed form at a named node, for pictures; None if this derivation has none."""
+        return next((s.result for s in self.steps if s.node is node), None)
+
+    def rule(self, node: Any, i: int) -> str:
+        """What the gradient of `node` gives its operand i, in symbols: the text on an edge of a picture."""
+        graph = self._graph
+        g = graph.space.opaque("∂" + graph.label(node).split(",")[0], node.shape, graph.axes[node.id])
+        d = graph.pull(node, i, g)
+        if d is None:
+            return "0"
+        dims = {**graph.all_dims(), "∂" + graph.label(node).split(",")[0]: graph.axes[node.id]}
+        own = [(k, x) for k, x in enumerate(graph.axes[node.args[i].id]) if x]
+        return Writer(dims, True, graph.names[graph.root.id]).write(with_ones(to_matrix(d.poly, tuple(k for k, _ in own)), own))
+
+    def __call__(self, **arrays: Any) -> Any:
+        """The derivative at the arrays given by name, by the printed source; leaves not given keep their recorded values."""
+        graph = self._graph
+        values = {name: x for name, x in graph.data()}
+        unknown = set(arrays) - set(values)
+        if unknown:
+            raise TypeError(f"no variable is called {', '.join(sorted(unknown))}; there are {', '.join(values)}")
+        values.update(arrays)
+        new = replay(graph, values)
+        values.update({graph.names[i]: np.asarray(n.data) for i, n in new.items() if i in graph.names})
+        found = {f.left: run(self.numpy, f.variable, values) for f in self.results}
+        return next(iter(found.values())) if len(found) == 1 else found
+
+    def __str__(self) -> str:
+        blocks = []
+        for s in self.steps:
+            chain = s.chain("text")
+            head = s.result.left + " = "
+            lines = [head + chain[0], *(" " * (len(head) - 2) + "= " + x for x in chain[1:])]
+            lines[-1] += _using(s.result.assumptions)
+            if s.without is not None:
+                lines.append(" " * (len(head) - 2) + f"= {s.without.text}    without that")
+            blocks.append("\n".join(lines))
+        if not self.steps:
+            blocks = [str(f) for f in self.results] + [f"{f}    without that" for f in self._without]
+        return "\n".join([*blocks, *([self._note] if self._note else [])])
+
+    def __repr__(self) -> str:
+        return self.text
+
+    def _repr_latex_(self) -> str:
+        lines = []
+        for s in self.steps:
+            chain = s.chain("latex")
+            lines.append(f"{s.result.left_latex} &= " + r" \\ &= ".join(chain) + _using_latex(s.result.assumptions))
+        return f"$\\displaystyle {_aligned(lines) if lines else self.latex}$"
+
+    def _repr_markdown_(self) -> str:
+        return "$" + self._repr_latex_() + "$"
+
+
+def _aligned(lines: Sequence[str]) -> str:
+    return r"\begin{aligned} " + r" \\ ".join(lines) + r" \end{aligned}"
+
+
+def _using(assumptions: Sequence[Assumption]) -> str:
+    return f"    using {', '.join(map(str, assumptions))}" if assumptions else ""
+
+
+def _using_latex(assumptions: Sequence[Assumption]) -> str:
+    text = ", ".join(map(str, assumptions)).replace("_", r"\_")
+    return rf" \quad \text{{using }} \mathtt{{{text.replace('==', '=')}}}" if assumptions else ""
+
+
+# ---------------------------------------------------------------- printing one expression
+
+
+class _Printer:
+    """Turns expressions into checked formulas."""
+
+    def __init__(self, graph: Graph, layout: str) -> None:
+        self.graph, self.ranks = graph, LAYOUTS[layout]
+        self.dims = graph.all_dims()
+        self.root = graph.names[graph.root.id]
+        self.latex = Latex(self.dims, self.root)
+
+    def formula(self, p: Poly, axes: Axes, dims: Sequence[str | None], name: tuple[str, str, str], used: Sequence[Assumption]) -> Formula:
+        own = [(k, d) for k, d in zip(axes, dims, strict=True) if k is not None and d is not None]
+        tree = with_ones(to_matrix(p, tuple(k for k, _ in own)), own)
+        numpy = Writer(self.dims, False, self.root)
+        source = numpy.write(tree, axes)
+        shown = self._laid_out(tree, len(own))
+        text = Writer(self.dims, True, self.root)
+        prelude = [helper(h) for h in sorted(numpy.helpers)] + [self._size(d) for d in sorted(numpy.sizes)]
+        return Formula(*name, text.write(shown), self.latex.write(shown), source, tuple(prelude), tuple(used))
+
+    def _laid_out(self, x: M, rank: int) -> M:
+        """In another layout gradients of these ranks are rows or transposes, the symbols of those above too."""
+        if not self.ranks:
+            return x
+        return _swap(transpose(x) if rank in self.ranks else x, self.ranks)
+
+    def _size(self, dim: str) -> str:
+        """A line that reads the length of an axis off an array that has it."""
+        for name, _ in self.graph.data():
+            if dim in self.dims[name]:
+                return f"{dim} = {name}.shape[{self.dims[name].index(dim)}]"
+        return f"{dim} = {self.graph.sizes[dim]}"
+
+    def name(self, node: str) -> tuple[str, str, str]:
+        return f"d{self.root}/d{node}", self.latex.gradient(node), f"d{self.root}_d{node}"
+
+
+def _swap(x: Any, ranks: tuple[int, ...]) -> Any:
+    if isinstance(x, tuple) and not isinstance(x, M):
+        return tuple(_swap(y, ranks) for y in x)
+    if not isinstance(x, M):
+        return x
+    if is_upstream(x) and len(x.ls) in ranks:
+        return M("T", (x,), x.ls)
+    if x.op == "T" and is_upstream(x.args[0]) and len(x.ls) in ranks:
+        return x.args[0]
+    return M(x.op, _swap(x.args, ranks), x.ls)
+
+
+def _check(f: Formula, points: Points, expected: Callable[[Mapping[str, Any]], Any], single: bool) -> Formula:
+    """The formula, if its printed source gives the engine's numbers at every point; raises otherwise."""
+    source = "\n".join([*f.prelude, f"{f.variable} = {f.numpy}"])
+    for values in points.values:
+        scope = {k.replace("∂", f"d{points.graph.names[points.graph.root.id]}_d"): v for k, v in values.items()}
+        try:
+            found = run(source, f.variable, scope)
+        except Exception as error:
+            raise DerivationFailed(f"{f.left} was derived as `{f.numpy}`, which does not run: {error}. This is a bug of autodiff; nothing was shown.") from error
+        truth = expected(values)
+        if not same(found, truth, single):
+            gap = np.max(np.abs(found - truth)) if np.shape(found) == np.shape(truth) else f"shape {np.shape(found)} for {np.shape(truth)}"
+            raise DerivationFailed(
+                f"{f.left} was derived as `{f.numpy}`, but the engine's gradient differs from it by {gap} at a random point. "
+                "This is a bug of autodiff; nothing was shown."
+            )
+    return f
+
+
+# ---------------------------------------------------------------- derive
+
+
+def derive(
+    E: Any,
+    wrt: Any = None,
+    *,
+    assume: Sequence[Any] | None = None,
+    layout: str = "denominator",
+    dims: Mapping[str, Sequence[str]] | None = None,
+    opaque: Sequence[Any] = (),
+) -> Any:
+    """The formulas of E's gradients, as a person would write them, from the recorded graph.
+
+    E is a node holding a single number; without `wrt` every named node gets its formula, with a node (or a list
+    of them) that one, with a pair (u, v) the second derivative, and for an E of several numbers and one node the
+    Jacobian.  A function in place of E is run on Tensors: `derive(f)(arrays or shapes)`.  `assume=` lists
+    assumptions ("sum(t) == 1", "A == A.T"); left out, only data that sums to one is used, and `()` uses none.
+    `layout=` is "denominator", "numerator" or "mixed"; `dims=` names axes, {"X": ("n", "m")}; `opaque=` lists
+    nodes to treat as variables.  Raises NotScalar, NotConnected, NoIndexForm, TooBig, StaleGraph, and
+    DerivationFailed rather than show a formula that does not give the engine's numbers.
+
+    >>> import autodiff as ad, numpy as np
+    >>> X, w, y = ad.Tensor(np.ones((3, 2)), "X"), ad.Tensor(np.ones(2), "w"), ad.Tensor(np.ones(3), "y")
+    >>> ad.derive(np.sum((X @ w - y) ** 2), wrt=w)
+    dE/dw = 2 * X.T @ (X @ w - y)
+    """
+    if callable(E) and not isinstance(E, Node):
+        return _of_function(E, assume=assume, layout=layout, dims=dims, opaque=opaque)
+    if layout not in LAYOUTS:
+        raise ValueError(f"layout={layout!r}: it is one of {', '.join(LAYOUTS)}")
+    pair = isinstance(wrt, tuple)
+    targets = [] if wrt is None else list(wrt) if isinstance(wrt, list | tuple) else [wrt]
+    nodes = _checked(E, targets, pair)
     expr.start()
-    graph = Graph(E, user_frame(), opaque, dims or {})
-    assumptions = found_in(graph) if assume is None else assume
-    targets = [wrt] if wrt is not None else [n for n in graph.nodes if n.active and n.id in graph.names]
-    d = Deriver(graph, assumptions, targets)
-    out = d.steps()
-    dims = graph.all_dims()
-    pts = Points(graph, assumptions, targets)
-    for s in out:
-        own = [(i, x) for i, x in enumerate(graph.axes[s.node.id]) if x]
-        want = tuple(i for i,_ in own)
-        for p, label in ((s.closed, ""), (s.plain, "plain ")):
-            if p is None: continue
-            M_ = with_ones(to_matrix(p, want), own)
-            T = Writer(dims, True, "E"); 
-            print(label, s.name, "=", T.write(M_), "   using", [str(a) for a in s.used])
-            W = Writer(dims, False, "E"); src = W.write(M_, tuple(i if x else None for i, x in enumerate(graph.axes[s.node.id])))
-            pre = [helper(h) for h in W.helpers] + [f"{k} = {graph.sizes[k]}" for k in W.sizes]
-            print("      ", src, W.sizes)
-            if p is s.closed:
-              for v in pts.values:
-                r = run("\n".join(pre + ["r = " + src]), "r", v)
-                if not same(r, v["∂"+s.name], False): print("!!!!", r, v["∂"+s.name])
-    return out
+    graph = Graph(E, user_frame(), [*opaque], dims or {}, targets)
+    targets = targets or [n for n in nodes if n.active and n.id in graph.names and n is not E]
+    assumptions = found_in(graph) if assume is None else [a if isinstance(a, Assumption) else parse(a, graph) for a in assume]
+    single = any(getattr(n, "dtype", None) == np.float32 for n in nodes)
+    printer = _Printer(graph, layout)
+    if pair or np.size(E.data) != 1:
+        return _second(graph, printer, assumptions, targets, single, pair)
+    return _first(graph, printer, assumptions, targets, single, everything=wrt is None)
+
+
+def _checked(E: Any, targets: list[Any], pair: bool) -> list[Any]:
+    if not isinstance(E, Node):
+        raise NotConnected(f"derive takes a node, such as a loss, or a function; {type(E).__name__} has no recorded graph")
+    nodes = order(E)
+    check_fresh(nodes)
+    if not E.active:
+        raise NotConnected(f"{label(E)} is a constant: nothing it depends on is a variable, so there is nothing to derive")
+    reached = {n.id for n in nodes}
+    for t in targets:
+        if not isinstance(t, Node) or not t.active:
+            raise NotConnected(f"formulas are derived with respect to nodes that are no constants, not {type(t).__name__} {label(t) if isinstance(t, Node) else t!r}")
+        if t.id not in reached or t is E:
+            raise NotConnected(f"{label(t)} does not reach {label(E)}: it was computed without it, so there is no derivative to write down")
+    if pair and len(targets) != 2:
+        raise ValueError(f"wrt=(u, v) is the second derivative in two variables; {len(targets)} came. For several gradients write a list")
+    if np.size(E.data) != 1 and (pair or len(targets) != 1):
+        raise NotScalar(
+            f"{label(E)} has shape {tuple(E.shape)}. Derive a single number, such as its sum, or write wrt=node for the Jacobian in one variable"
+        )
+    return nodes
+
+
+def _first(graph: Graph, printer: _Printer, assumptions: list[Assumption], targets: list[Any], single: bool, everything: bool) -> Derivation:
+    deriver = Deriver(graph, assumptions, targets)
+    steps = deriver.steps()
+    missing = [t for t in targets if t.id not in {s.node.id for s in steps}]
+    if missing and not everything:
+        raise NotConnected(
+            f"{graph.label(missing[0])} reaches {graph.names[graph.root.id]} only through what was declared opaque or has derivative zero, "
+            "so there is no formula for it"
+        )
+    used = [a for a in assumptions if any(a in s.used for s in steps)]
+    points = Points(graph, used, targets)
+    free = Points(graph, [], targets, seed=1) if used else points
+    shown = [_derived(s, graph, printer, points, free, single) for s in steps]
+    wanted = {t.id for t in targets}
+    mine = [s for s in shown if s.node.id in wanted]
+    return Derivation(graph, shown, [s.result for s in mine], [s.without for s in mine if s.without is not None], _note(graph))
+
+
+def _derived(s: Step, graph: Graph, printer: _Printer, points: Points, free: Points, single: bool) -> DerivedStep:
+    dims = graph.axes[s.node.id]
+    axes = tuple(k if d is not None else None for k, d in enumerate(dims))
+    name = printer.name(s.name)
+
+    def checked(p: Poly, used: Sequence[Assumption], at: Points) -> Formula:
+        return _check(printer.formula(p, axes, dims, name, used), at, lambda values: values["∂" + s.name], single)
+
+    result = checked(s.closed, s.used, points)
+    return DerivedStep(
+        s.node,
+        s.name,
+        checked(s.local, (), free),
+        checked(s.inserted, s.used, points),
+        result,
+        checked(s.plain, (), free) if s.plain is not None else None,
+    )
+
+
+def _note(graph: Graph) -> str:
+    guards = {", ".join(sorted(a.name for a in expr.atoms_in(p) if a.kind == "var")) for p in graph.space.guards}
+    return "\n".join(f"where {g} is not zero" for g in sorted(guards) if g)
+
+
+# ---------------------------------------------------------------- second derivatives and Jacobians
+
+
+def _second(graph: Graph, printer: _Printer, assumptions: list[Assumption], targets: list[Any], single: bool, pair: bool) -> Derivation:
+    """The derivative of a gradient in v, or of a result of several numbers."""
+    v = targets[-1]
+    deriver = Deriver(graph, assumptions, targets[:1])
+    if pair:
+        first = next((s for s in deriver.steps() if s.node is targets[0]), None)
+        start, y = (expr.ZERO if first is None else first.plain or first.closed), targets[0]
+    else:
+        start, y = graph.definition(graph.root).poly, graph.root
+    atom = atom_of(graph.symbol(v))
+    try:
+        open_form = deriver.unfolded(start, v)
+        labels = [PASSENGER + k for k in range(len(atom.dims))]
+        raw = expr.relabel(*_placed(_derivative(open_form, atom, graph, labels), y, v, graph, labels))
+        dims = (*graph.axes[y.id], *graph.axes[v.id])
+        best, plain = deriver.best(raw), deriver.plain(raw)
+    except expr.TooDeep:
+        raise graph.too_big(v) from None
+    used = assumptions if best != plain else []
+    axes = tuple(k if d is not None else None for k, d in enumerate(dims))
+    root, (a, b) = printer.root, (graph.names[y.id], graph.names[v.id])
+    tex = printer.latex
+    if pair:
+        name = (
+            f"d²{root}/d{a}²" if a == b else f"d²{root}/d{a}d{b}",
+            rf"\frac{{\partial^2 {tex._name(root)}}}{{\partial {tex._name(a)} \, \partial {tex._name(b)}}}",
+            f"d2{root}_d{a}_d{b}",
+        )
+    else:
+        name = printer.name(b)
+
+    def truth(values: Mapping[str, Any]) -> Any:
+        if pair:
+            return second_order(graph, dict(values), targets)
+        new = replay(graph, {n: values[n] for n, _ in graph.data()})
+        return jacobian_rows(new[y.id], new[v.id])
+
+    points = Points(graph, used, targets)
+    result = _check(printer.formula(best, axes, dims, name, used), points, truth, single)
+    without = [_check(printer.formula(plain, axes, dims, name, ()), Points(graph, [], targets, seed=1), truth, single)] if used else []
+    return Derivation(graph, [], [result], without, _note(graph))
+
+
+def _derivative(p: Poly, atom: expr.Atom, graph: Graph, labels: list[int]) -> Poly:
+    from .forms import derivative
+
+    return derivative(p, atom, graph.space, labels)
+
+
+def _placed(p: Poly, y: Any, v: Any, graph: Graph, labels: list[int]) -> tuple[Poly, dict[int, int]]:
+    """The variable's axes come after those of what is differentiated."""
+    rank = len(graph.axes[y.id])
+    own = [k for k, d in enumerate(graph.axes[v.id]) if d is not None]
+    return p, {label: rank + k for label, k in zip(labels, own, strict=True)}
+
+
+# ---------------------------------------------------------------- functions
+
+
+def _of_function(f: Callable[..., Any], **options: Any) -> Callable[..., Derivation]:
+    """`derive(f)`: a function of arrays or shapes that records f and derives it."""
+
+    def derived(*args: Any, wrt: Any = None) -> Derivation:
+        try:
+            names = list(inspect.signature(f).parameters)
+        except ValueError:
+            names = []
+        rng = np.random.default_rng(0)
+        xs = [Tensor(x, name=names[i] if i < len(names) else f"x{i}") for i, x in enumerate(_arrays(args, rng))]
+        with transform():
+            out = f(*xs)
+        if isinstance(wrt, int):
+            wrt = xs[wrt]
+        return derive(out, wrt, **options)  # type: ignore[no-any-return]
+
+    return derived
+
+
+def _arrays(args: Sequence[Any], rng: np.random.Generator) -> Iterator[Any]:
+    for x in args:
+        is_shape = isinstance(x, tuple) and all(isinstance(n, int) for n in x)
+        yield rng.uniform(0.5, 1.5, size=x) if is_shape else np.asarray(x, dtype=float)

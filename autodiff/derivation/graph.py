@@ -21,11 +21,12 @@ from .forms import NoForm, Space, Symbol, product
 class Graph:
     """The nodes below `root`, in order, with names, axes and symbols."""
 
-    def __init__(self, root: Any, frame: Any, opaque: Collection[Any], dims: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, root: Any, frame: Any, opaque: Collection[Any], dims: Mapping[str, Sequence[str]], targets: Sequence[Any] = ()) -> None:
         self.root = root
         self.nodes: list[Any] = order(root)
         self.cut = {n.id for n in opaque}
         self.space = Space()
+        self._called = {t.id for t in targets} | self.cut
         found = variables(frame)
         self.names = self._name(found)
         self.arrays = {id(a): a for n in self.nodes for a in n.args if isinstance(a, np.ndarray)}
@@ -49,7 +50,7 @@ class Graph:
             names.update(self._activations())
         names[self.root.id] = names[self.root.id] or "E"
         for n in self.nodes:
-            if names[n.id] is None and (n.op is None or n.id in self.cut):
+            if names[n.id] is None and (n.op is None or n.id in self._called):
                 names[n.id] = f"v{1 + sum(1 for m in self.nodes if m.id < n.id)}"
         return {i: self._unique(name) for i, name in names.items() if name}
 

@@ -156,6 +156,10 @@ class Writer:
 
     def _mm(self, x: M, hint: Axes) -> Code:
         if self.text:
+            last = x.args[-1]
+            if last.op == "diag" and (v := self.code(last.args[0])).axes == (None, last.ls[0]):
+                rest = self._mm(M("mm", x.args[:-1], x.ls), hint) if len(x.args) > 2 else self.code(x.args[0])
+                return Code(f"{rest.inside(PRODUCT)} * {v.inside(PRODUCT + 1)}", PRODUCT, x.ls)
             src = " @ ".join(self.code(a).inside(PRODUCT + 1) for a in x.args)
             column = (x.ls[0], None) if len(x.ls) == 1 else x.ls
             return Code(src, PRODUCT, column)

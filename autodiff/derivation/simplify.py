@@ -203,7 +203,10 @@ def _folds(atom: Atom, body: Poly) -> list[Callable[[Poly], Poly]]:
         rest = add(_expand(Poly({reciprocal(under): 1})), scale(over, -1))
         if rest.terms and free(rest) <= free(body):
             n, d = mul(wrap(rest), Poly({under: 1})).only()
-            rules.append(replace_term(n, d, add(ONE, scale(rhs, -1))))
+            other = add(ONE, scale(rhs, -1))
+            rules.insert(0, replace_term(n, d, other))
+            n, d = replace_term(m, c, rhs)(Poly({n: d})).only()
+            rules.append(replace_term(n, d, other))
     return rules
 
 

@@ -78,6 +78,18 @@ class Deriver:
             out.append(Step(n, name, above, short, inserted, simple, bare if used[name] else None, used[name]))
         return out
 
+    def unfolded(self, p: Poly, v: Any) -> Poly:
+        """p with every name that depends on node v replaced by what it stands for."""
+        depends = {v.id}
+        for n in self.graph.nodes:
+            if n.id not in depends and n.id not in self.graph.cut and any(isinstance(a, Node) and a.id in depends for a in n.args):
+                depends.add(n.id)
+        table: dict[Atom, Poly] = {}
+        for n in self.named:
+            if n.id in depends and n is not v and n.op is not None:
+                table[atom_of(self.graph.symbol(n))] = expr.substitute(self.graph.definition(n).poly, table)
+        return expr.substitute(p, table)
+
     def _needs(self, a: Assumption, p: Poly, unfold: list[Atom], simple: Poly) -> bool:
         return len(self.assumptions) == 1 or self._each[a](p, unfold) != simple
 

@@ -1,0 +1,227 @@
+"""Printing matrix notation as LaTeX.  Vectors are columns; broadcasting is written out with vectors of ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from ..ops import TABLE
+from .expr import Number
+from .matrix import M, transpose
+
+SUM, TERM, PRODUCT, ATOM = 0.0, 1.0, 1.5, 2.0
+
+_GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau phi chi psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega"
+_SYMBOLS = {**{g: "\\" + g for g in _GREEK.split()}, "lam": r"\lambda", "eps": r"\epsilon", "lambda_": r"\lambda"}
+_INDICES = "ijklabcdefgh"
+
+
+def symbol(name: str, bold: bool) -> str:
+    """A name: `y2` is a bold y with subscript 2, `lam` is a lambda."""
+    found = re.fullmatch(r"([A-Za-z]+?)_?(\d+)", name)
+    base, sub = (found[1], found[2]) if found else (name, "")
+    if not found and "_" in name.strip("_") and re.fullmatch(r"[A-Za-z]+_\w+", name):
+        base, sub = name.split("_", 1)
+    if base in _SYMBOLS:
+        text = rf"\boldsymbol{{{_SYMBOLS[base]}}}" if bold else _SYMBOLS[base]
+    elif len(base) == 1:
+        text = rf"\mathbf{{{base}}}" if bold else base
+    else:
+        text = rf"\mathrm{{{_escape(base)}}}"
+    if not sub:
+        return text
+    lower = sub if sub.isdigit() or len(sub) == 1 else rf"\mathrm{{{_escape(sub)}}}"
+    return f"{text}_{{{lower}}}"
+
+
+def _escape(text: str) -> str:
+    return text.replace("_", r"\_")
+
+
+def numeral(c: Number) -> str:
+    """A number; fractions as fractions, decimals as they were written."""
+    c = Fraction(c)
+    if c.denominator == 1:
+        return str(c.numerator)
+    if c.denominator % 5 == 0:
+        return repr(float(c))
+    return rf"{'-' if c < 0 else ''}\frac{{{abs(c.numerator)}}}{{{c.denominator}}}"
+
+
+class Latex:
+    """Prints trees, given the axes of each name and the name of the loss."""
+
+    def __init__(self, dims: Mapping[str, Sequence[str | None]], root: str) -> None:
+        self.dims, self.root = dims, root
+
+    def gradient(self, name: str) -> str:
+        """The symbol of the loss's derivative in a name."""
+        return rf"\frac{{\partial {self._name(self.root)}}}{{\partial {self._name(name)}}}"
+
+    def _name(self, name: str) -> str:
+        return symbol(name, any(d is not None for d in self.dims.get(name, ())))
+
+    def write(self, x: M, prec: float = SUM) -> str:
+        """One node, in parentheses if it binds less tightly than `prec`."""
+        text, own = getattr(self, "_" + x.op)(x)
+        return rf"\left({text}\right)" if own < prec else text
+
+    # ------------------------------------------------------------ leaves
+
+    def _sym(self, x: M) -> tuple[str, float]:
+        name = x.args[0]
+        if name.startswith("∂"):
+            return self.gradient(name[1:]), ATOM
+        if name not in self.dims:
+            return symbol(name, False) if name.isidentifier() else _number_text(name), ATOM
+        if self._is_row(name):
+            return _power(self._name(name), r"\top"), ATOM
+        return self._name(name), ATOM
+
+    def _is_row(self, name: str) -> bool:
+        dims = self.dims.get(name, ())
+        return len(dims) == 2 and dims[0] is None and dims[1] is not None
+
+    def _num(self, x: M) -> tuple[str, float]:
+        return numeral(x.args[0]), SUM if x.args[0] < 0 else ATOM
+
+    def _ones(self, x: M) -> tuple[str, float]:
+        return r"\mathbf{1}", ATOM
+
+    def _eye(self, x: M) -> tuple[str, float]:
+        return r"\mathbf{I}", ATOM
+
+    # ------------------------------------------------------------ products
+
+    def _T(self, x: M) -> tuple[str, float]:
+        inner = x.args[0]
+        if inner.op == "sym" and not inner.args[0].startswith("∂") and self._is_row(inner.args[0]):
+            return self._name(inner.args[0]), ATOM
+        text = self.write(inner, ATOM)
+        return _power(rf"\left({text}\right)" if text.startswith(r"\frac") else text, r"\top"), ATOM
+
+    def _mm(self, x: M) -> tuple[str, float]:
+        return r" \, ".join(self.write(y, PRODUCT if len(x.args) > 1 else SUM) for y in x.args), PRODUCT - 0.1
+
+    def _had(self, x: M) -> tuple[str, float]:
+        return (r" \odot " if x.ls else r" \, ").join(self.write(y, PRODUCT) for y in x.args), PRODUCT - 0.2
+
+    def _div(self, x: M) -> tuple[str, float]:
+        a, b = x.args
+        if not x.ls or a.op == "num":
+            return rf"\frac{{{self.write(a)}}}{{{self.write(b)}}}", PRODUCT
+        return rf"{self.write(a, PRODUCT)} \oslash {self.write(b, PRODUCT)}", PRODUCT - 0.2
+
+    def _pow(self, x: M) -> tuple[str, float]:
+        inner, k = x.args
+        if k == Fraction(1, 2):
+            if inner.op == "frob":
+                return rf"\left\lVert {self.write(inner.args[0])} \right\rVert", ATOM
+            if inner.op == "mm" and not inner.ls and len(inner.args) == 2 and inner.args[0] == transpose(inner.args[1]):
+                return rf"\left\lVert {self.write(inner.args[1])} \right\rVert", ATOM
+            return rf"\sqrt{{{self.write(inner)}}}", ATOM
+        exponent = numeral(k)
+        return _power(self.write(inner, ATOM), rf"\circ {exponent}" if x.ls else exponent), ATOM
+
+    def _diag(self, x: M) -> tuple[str, float]:
+        return rf"\mathrm{{diag}}\left({self.write(x.args[0])}\right)", ATOM
+
+    def _diagof(self, x: M) -> tuple[str, float]:
+        return rf"\mathrm{{diag}}\left({self.write(x.args[0])}\right)", ATOM
+
+    def _fn(self, x: M) -> tuple[str, float]:
+        name, inner = x.args[:2]
+        if name in (">", ">=", "=="):
+            sign = {">": ">", ">=": r"\ge", "==": "="}[name]
+            return rf"\mathbb{{1}}\left[{self.write(inner)} {sign} 0\right]", ATOM
+        return self._call(name, inner), ATOM
+
+    def _call(self, name: str, inner: M) -> str:
+        op = TABLE[name]
+        form = op.latex or rf"\mathrm{{{_escape(name)}}}\left({{0}}\right)".replace("mathrm{", "mathrm{{").replace(r"}\left", r"}}\left")
+        return form.format(self.write(inner))
+
+    def _whole(self, x: M) -> tuple[str, float]:
+        name, inner = x.args
+        if name == "inv":
+            return _power(self.write(inner, ATOM), "-1"), ATOM
+        return self._call(name, inner), ATOM
+
+    def _scale(self, x: M) -> tuple[str, float]:
+        c, y = x.args
+        if isinstance(c, M):
+            return rf"{self.write(c, PRODUCT)} \, {self.write(y, PRODUCT if y.op == 'add' else TERM)}", TERM
+        if c == -1:
+            return "-" + self.write(y, TERM), SUM
+        return rf"{numeral(c)} \, {self.write(y, PRODUCT if y.op == 'add' else TERM)}", SUM if c < 0 else TERM
+
+    def _add(self, x: M) -> tuple[str, float]:
+        text = ""
+        for c, y in x.args:
+            part = self._term(abs(c), y, x.ls)
+            text += ((" - " if c < 0 else " + ") if text else ("-" if c < 0 else "")) + part
+        return text, SUM
+
+    def _term(self, c: Number, y: M, ls: tuple[int, ...]) -> str:
+        """A term of a sum; what broadcasts is multiplied by ones."""
+        factor = "" if c == 1 else numeral(c) + r" \, "
+        if y.op == "num":
+            value = numeral(c * y.args[0])
+            ones = _ones(ls)
+            return ones if value == "1" and ones else value + (r" \, " + ones if ones else "")
+        if len(y.ls) == 0 and ls:
+            return factor + self.write(y, TERM) + r" \, " + _ones(ls)
+        if len(ls) == 2 and len(y.ls) == 1:
+            column = y.ls[0] == ls[0]
+            return factor + (self.write(y, PRODUCT) + r" \, \mathbf{1}^{\top}" if column else r"\mathbf{1} \, " + self.write(transpose(y), PRODUCT))
+        return factor + self.write(y, TERM)
+
+    def _bc(self, x: M) -> tuple[str, float]:
+        return getattr(self, "_" + x.args[0].op)(x.args[0])  # type: ignore[no-any-return]
+
+    # ------------------------------------------------------------ sums
+
+    def _sum(self, x: M) -> tuple[str, float]:
+        inner = x.args[0]
+        return rf"\mathbf{{1}}^{{\top}} {self.write(inner, PRODUCT)}" + (r" \, \mathbf{1}" if len(inner.ls) == 2 else ""), PRODUCT - 0.1
+
+    def _rowsum(self, x: M) -> tuple[str, float]:
+        return rf"{self.write(x.args[0], PRODUCT)} \, \mathbf{{1}}", PRODUCT - 0.1
+
+    def _inner(self, x: M) -> tuple[str, float]:
+        return rf"\left\langle {self.write(x.args[0])}, {self.write(x.args[1])} \right\rangle", ATOM
+
+    def _frob(self, x: M) -> tuple[str, float]:
+        return rf"\left\lVert {self.write(x.args[0])} \right\rVert_F^2", PRODUCT
+
+    def _ein(self, x: M) -> tuple[str, float]:
+        letters: dict[int, str] = {}
+        for label in [*x.ls, *(k for y in x.args for k in y.ls)]:
+            letters.setdefault(label, _INDICES[len(letters)] if len(letters) < len(_INDICES) else f"i_{len(letters)}")
+        parts = []
+        for y in x.args:
+            name = self._name(y.args[0]) if y.op == "sym" and y.args[0] in self.dims and not y.args[0].startswith("∂") else None
+            text = name if name is not None and "_" not in name else rf"\left[{self.write(y)}\right]"
+            parts.append(text + (rf"_{{{' '.join(letters[k] for k in y.ls)}}}" if y.ls else ""))
+        summed = [letters[k] for k in letters if k not in x.ls]
+        total = rf"\sum_{{{','.join(summed)}}} " if summed else ""
+        return total + r" \, ".join(parts), TERM
+
+
+def _ones(ls: tuple[int, ...]) -> str:
+    return ["", r"\mathbf{1}", r"\mathbf{1} \mathbf{1}^{\top}"][len(ls)] if len(ls) < 3 else r"\mathbf{1}"
+
+
+def _power(text: str, exponent: str) -> str:
+    """A superscript; a second one joins the first or sets parentheses, for LaTeX forbids two."""
+    if exponent == r"\top" and text.endswith("^{-1}"):
+        return text[: -len("^{-1}")] + r"^{-\top}"
+    return rf"\left({text}\right)^{{{exponent}}}" if re.search(r"\^(\{[^{}]*\}|.)$", text) else f"{text}^{{{exponent}}}"
+
+
+def _number_text(name: str) -> str:
+    found = re.fullmatch(r"([\d.]+)e([+-]?\d+)", name)
+    return rf"{found[1]} \cdot 10^{{{int(found[2])}}}" if found else name
+
+
