@@ -120,7 +120,7 @@ def _make(key: Any, kind: str, name: str, dims: tuple[str, ...], body: Poly | No
     atom.has_delta = kind == "delta" or (kind in ("group", "contr") and any(a.has_delta for a in atom.parts))
     atom.positive = kind == "size" or name in ("exp", "sigmoid", "softplus") or name.startswith("softmax") or (kind in ("group", "contr") and _positive(body))
     inside = 0 if body is None else cost(body)
-    atom.cost = {"var": 2, "fn": 3 + inside, "contr": 1 + inside, "group": 1 + inside, "whole": 3 + inside}.get(kind, 1)
+    atom.cost = {"var": 2, "fn": 3 + inside, "contr": 2 + inside, "group": 1 + inside, "whole": 3 + inside}.get(kind, 1)
     atom.poly = Poly({((atom, tuple(range(len(dims))), 1),): 1})
     atoms[key] = atom
     return atom
@@ -158,6 +158,10 @@ def whole(name: str, p: Poly, in_dims: tuple[str, ...], dims: tuple[str, ...]) -
     """A function of a whole matrix, such as its inverse; passengers of `p` would be lost and are refused."""
     if any(label >= PASSENGER for label in free(p)):
         raise TooDeep
+    turned = relabel(p, {0: 1, 1: 0})
+    if sorted(turned.terms.items()) < sorted(p.terms.items()):  # of A^T it is the transpose of what it is of A
+        atom = _make(("whole", name, turned, dims[::-1]), "whole", name, dims[::-1], turned, in_dims[::-1])
+        return factor(atom, tuple(range(len(dims)))[::-1])
     return _make(("whole", name, p, dims), "whole", name, dims, p, in_dims).poly
 
 
@@ -270,7 +274,7 @@ def content(p: Poly) -> tuple[Number, Mono]:
     common = {}
     for key in {key: None for m in monos for key in m if key[0] > 0}:
         low = min(m.get(key, 0) for m in monos)
-        if low:
+        if low and not (low < 0 and key[0].kind == "size" and any(key not in m for m in monos)):  # x - sum(x) / m stays
             common[key] = low
     numbers = [Fraction(c) for c in p.terms.values()]
     top, bottom = math.gcd(*(c.numerator for c in numbers)), math.lcm(*(c.denominator for c in numbers))
@@ -395,6 +399,9 @@ def contract(p: Poly, bound: dict[int, str], keep: bool = True) -> Poly:
     """The sum over labels, given with their dimensions.  With `keep`, a sum of terms is summed as a whole."""
     if not bound:
         return p
+    if min(bound) < BOUND:  # a delta keeps the lower of its labels, which must not be the one that is summed
+        names = fresh(bound)
+        p, bound = relabel(p, names), {names[label]: dim for label, dim in bound.items()}
     if keep and len(p) > 1 and all(labels_of(m) >= bound.keys() for m in p.terms):
         p = wrap(p)
     return add(*(scale(_contract(m, dict(bound)), c) for m, c in p.terms.items()))
@@ -528,7 +535,7 @@ def cost(p: Poly) -> int:
     for m, c in p.terms.items():
         own = 0 if abs(c) == 1 else 1
         for a, _, q in m:
-            own += a.cost + (0 if q == 1 else 1 if q > 0 else 2)
+            own += a.cost + (0 if q == 1 else 1 if q > 0 else 0 if a.kind == "size" else 2)
         total += max(own, 1)
     return total
 

@@ -53,8 +53,8 @@ class Space:
 
     def join(self, a: str, b: str) -> None:
         a, b = self.find(a), self.find(b)
-        if a != b:
-            self._parents[b] = a
+        if a != b and "?" in (a[0], b[0]):
+            self._parents.update({b: a} if b[0] == "?" else {a: b})
 
     def lift(self, x: Any, dims: Dims | None = None) -> Symbol:
         """A plain operand as a symbol; arrays get the name a person gave them."""
@@ -258,27 +258,23 @@ def product(space: Space, form: str, operands: Sequence[Any], shape: Sequence[in
                 space.join(sizes[letter][1], d)
             if letter not in sizes or sizes[letter][1][0] == "?":
                 sizes[letter] = n, d
-            labels.setdefault(letter, next(iter(expr.fresh([0]).values())))
+            labels.setdefault(letter, out.index(letter) if letter in out else next(iter(expr.fresh([0]).values())))
             names[i] = labels[letter]
         total = mul(total, relabel(x.poly, names) if names else x.poly)
     total = contract(total, {labels[s]: sizes[s][1] for s in sizes if s not in out})
-    places: dict[int, int] = {}
     result: list[int] = []
     dims: list[str | None] = []
     deltas = []
     for i, letter in enumerate(out):
         if letter in sizes:
             n, d = sizes[letter]
-            if labels[letter] in places:
-                deltas.append((d, places[labels[letter]], i))
-            else:
-                places[labels[letter]] = i
+            if labels[letter] != i:
+                deltas.append((d, labels[letter], i))
         else:
             n = shape[i] if shape is not None and letter != "1" else 1
             d = None if n == 1 else _dim_of(n, space)  # type: ignore[assignment]
         result.append(n)
         dims.append(d)
-    total = relabel(total, places)
     for d, i, j in deltas:
         total = mul(total, expr.factor(expr.delta(d), (i, j)))
     return Symbol(space, total, result, tuple(dims))

@@ -180,11 +180,22 @@ class Graph:
         if n.op is None:
             return self.space.opaque(self.names[n.id], n.shape, self.axes[n.id])
         try:
-            return self.space.lift(call(n.op, self.operands(n), n.kw)).at(self.axes[n.id])
+            return self._settled(self.space.lift(call(n.op, self.operands(n), n.kw)), n)
         except NoForm as error:
             raise self.no_form(n, error) from None
         except expr.TooDeep:
             raise self.too_big(n) from None
+
+    def _settled(self, s: Symbol, n: Any) -> Symbol:
+        """A result at the axes of the node it belongs to, whose names reach the deltas that a rule made."""
+        if tuple(s.shape) != tuple(n.shape):
+            raise AssertionError(f"a rule gave shape {s.shape} for {n.shape}")
+        for mine, known in zip(s.dims, self.axes[n.id], strict=True):
+            if mine and known:
+                self.space.join(mine, known)
+        if any(a.kind == "delta" and a.dims[0][0] == "?" for a in expr.atoms_in(s.poly)):
+            s = s.map(expr.Rewrite(lambda q: q, lambda a: expr.delta(self.space.find(a.dims[0])).poly if a.kind == "delta" else None))
+        return s.at(self.axes[n.id])
 
     def operands(self, n: Any) -> list[Any]:
         """The operands of a node as symbols; plain numbers as they are."""
@@ -215,7 +226,7 @@ class Graph:
             raise self.no_form(n, error) from None
         except expr.TooDeep:
             raise self.too_big(n) from None
-        return None if d is None else self.space.lift(d).at(self.axes[n.args[i].id])
+        return None if d is None else self._settled(self.space.lift(d), n.args[i])
 
     # ------------------------------------------------------------ what the variables hold
 

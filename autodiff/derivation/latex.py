@@ -124,6 +124,9 @@ class Latex:
         exponent = numeral(k)
         return _power(self.write(inner, ATOM), rf"\circ {exponent}" if x.ls else exponent), ATOM
 
+    def _raised(self, x: M) -> tuple[str, float]:
+        return _power(self.write(x.args[0], ATOM), self.write(x.args[1])), ATOM
+
     def _diag(self, x: M) -> tuple[str, float]:
         return rf"\mathrm{{diag}}\left({self.write(x.args[0])}\right)", ATOM
 

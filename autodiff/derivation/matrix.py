@@ -71,7 +71,35 @@ def transpose(x: M) -> M:
         return mm([transpose(x.args[0]), M("diag", (hadamard(x.args[1:]),), ls * 2)], ls)
     if x.op in ("diag", "eye"):
         return M(x.op, x.args, ls)
+    if len(ls) == 2 and (pushed := _pushed(x, ls)) is not None and _transposes(pushed) <= _transposes(x):
+        return pushed
     return M("T", (x,), ls)
+
+
+def _pushed(x: M, ls: Labels) -> M | None:
+    """The transpose of something elementwise, of its parts; what has fewer labels broadcasts as it did."""
+    if x.op == "add":
+        terms = [(c, transpose(y) if len(y.ls) == 2 else y) for c, y in x.args]
+        return M("add", tuple(sorted(terms, key=lambda t: (t[0] < 0, t[1].op == "T"))), ls)
+    if x.op in ("had", "div"):
+        return M(x.op, tuple(transpose(y) if len(y.ls) == 2 else y for y in x.args), ls)
+    if x.op in ("pow", "bc"):
+        return M(x.op, (transpose(x.args[0]) if len(x.args[0].ls) == 2 else x.args[0], *x.args[1:]), ls)
+    if x.op == "fn":
+        return M("fn", (x.args[0], transpose(x.args[1]) if len(x.args[1].ls) == 2 else x.args[1], *x.args[2:]), ls)
+    return None
+
+
+def _transposes(x: Any) -> int:
+    total, stack = 0, [x]
+    while stack:
+        y = stack.pop()
+        if isinstance(y, M):
+            total += y.op == "T"
+            stack += y.args
+        elif isinstance(y, tuple):
+            stack += y
+    return total
 
 
 def is_upstream(x: M) -> bool:
@@ -81,7 +109,10 @@ def is_upstream(x: M) -> bool:
 
 def hadamard(xs: Sequence[M]) -> M:
     """An elementwise product, in the order it is read: gradients, products, names, sums."""
-    ordered = sorted(flat("had", xs), key=lambda y: (y.op == "add", y.op not in ("mm", "rowsum", "ein"), not is_upstream(y)))
+    if not xs[0].ls:  # numbers: names first
+        ordered = sorted(flat("had", xs), key=lambda y: (y.op != "sym", y.op == "add"))
+    else:
+        ordered = sorted(flat("had", xs), key=lambda y: (y.op == "add", y.op not in ("mm", "rowsum", "ein"), not is_upstream(y)))
     return ordered[0] if len(ordered) == 1 else M("had", tuple(ordered), ordered[0].ls)
 
 
@@ -105,7 +136,8 @@ def _can_flip(f: Factor) -> bool:
     a, _, q = f
     if a.kind == "group" and _odd(q):
         return () not in a.body.terms and any(c < 0 for c in a.body.terms.values())  # type: ignore[union-attr]
-    return a.kind == "contr" and _odd(q) and any(map(_can_flip, a.body.only()[0]))  # type: ignore[union-attr]
+    inner = a.body.only()[0] if a.kind == "contr" and _odd(q) else ()  # type: ignore[union-attr]
+    return any(_can_flip(g) and sum(h[0] is g[0] for h in inner) == 1 for g in inner)
 
 
 def _flips(m: Mono, negative: bool) -> tuple[bool, set[Factor]]:
@@ -114,7 +146,7 @@ def _flips(m: Mono, negative: bool) -> tuple[bool, set[Factor]]:
     if len(flips) % 2 == 1:
         negative = not negative
     if negative:
-        f = next((f for f in sorted(m, key=lambda f: f[0].kind != "group") if _can_flip(f)), None)
+        f = next((f for f in sorted(m, key=lambda f: f[0].kind != "group") if _can_flip(f) and sum(g[0] is f[0] for g in m) == 1), None)
         if f is not None:
             flips ^= {f}
             negative = False
@@ -130,19 +162,24 @@ def to_matrix(p: Poly, want: Labels = ()) -> M:
     for m, c in p.terms.items():
         negative, flips = _flips(m, c < 0)
         terms.append((-abs(c) if negative else abs(c), _term(m, want, flips)))
-    terms.sort(key=lambda t: (t[0] < 0, t[1].op == "num" and t[0] < 0, -length(t[1]), repr(t[1])))
+    terms.sort(key=lambda t: (t[0] < 0, (t[1].op != "num") == (t[0] > 0), -length(t[1]), repr(t[1])))
     if not terms:
         return M("num", (0,), ())
     if len(terms) == 1:
         c, x = terms[0]
-        return _scaled(c, x)
+        return scaled(c, x)
     return M("add", tuple(terms), tuple(x for x in want if any(x in y.ls for _, y in terms)))
 
 
-def _scaled(c: Number, x: M) -> M:
+def scaled(c: Number, x: M) -> M:
+    """A number times a tree."""
     if c == 1:
         return x
-    return M("num", (expr.number(c * x.args[0]),), ()) if x.op == "num" else M("scale", (c, x), x.ls)
+    if x.op == "num":
+        return M("num", (expr.number(c * x.args[0]),), ())
+    if x.op == "div" and x.args[0].op == "num" and x.ls:
+        return M("div", (scaled(c, x.args[0]), x.args[1]), x.ls)
+    return M("scale", (c, x), x.ls)
 
 
 def _term(m: Mono, want: Labels, flips: set[Factor]) -> M:
@@ -165,6 +202,8 @@ def _atom(a: Atom, ls: Labels, flip: bool, want: Labels) -> M:
     if a.kind == "group":
         body = relabel(a.body, dict(enumerate(ls)))  # type: ignore[arg-type]
         return _spread(to_matrix(expr.scale(body, -1) if flip else body, order), order)
+    if a.name == "exp" and a.kind == "fn":
+        return _exponential(relabel(a.body, dict(enumerate(ls))), order)  # type: ignore[arg-type]
     if a.kind == "fn":
         x = _spread(to_matrix(relabel(a.body, dict(enumerate(ls))), order), order)  # type: ignore[arg-type]
         return M("fn", (a.name[:7], x, ls[int(a.name[7:])]) if a.name.startswith("softmax") else (a.name, x), order)
@@ -178,6 +217,16 @@ def _atom(a: Atom, ls: Labels, flip: bool, want: Labels) -> M:
         raise AssertionError("a sign was lost")
     base = _factors(inner_m, order, inner_flips)
     return _network(base, list(bound), order)
+
+
+def _exponential(body: Poly, ls: Labels) -> M:
+    """exp, or a power if it is of a logarithm: exp(a * log(x)) is x**a."""
+    m, c = body.only() if len(body) == 1 else ((), 0)
+    f = next((f for f in m if f[0].name == "log" and f[0].kind == "fn" and f[2] == 1), None)
+    if f is None:
+        return M("fn", ("exp", _spread(to_matrix(body, ls), ls)), ls)
+    base = _spread(to_matrix(relabel(f[0].body, dict(enumerate(f[1]))), ls), ls)  # type: ignore[arg-type]
+    return M("raised", (base, _spread(to_matrix(Poly({tuple([g for g in m if g != f]): c}), ls), ls)), ls)
 
 
 def _spread(x: M, ls: Labels) -> M:
@@ -194,7 +243,11 @@ def _factors(m: Mono, want: Labels, flips: set[Factor]) -> Base:
     under: dict[frozenset[int], list[M]] = {}
     for f in sorted(m, key=lambda f: (f[0].kind == "group", f[0].kind != "contr", not f[0].name.startswith("∂"), f[0])):
         a, ls, q = f
-        x = _atom(a, ls, f in flips, want)
+        if a.name == "exp" and a.kind == "fn" and q < 0:  # exp(-a) and not 1 / exp(a)
+            order = tuple(k for k in want if k in ls) if set(ls) <= set(want) else ls
+            x, q = _exponential(expr.scale(relabel(a.body, dict(enumerate(ls))), q), order), 1  # type: ignore[arg-type]
+        else:
+            x = _atom(a, ls, f in flips, want)
         if abs(q) != 1:
             x = M("pow", (x, abs(q)), x.ls)
         key = frozenset(x.ls)

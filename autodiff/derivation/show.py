@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 from ..ops import TABLE
 from .expr import Number
-from .matrix import M, transpose
+from .matrix import M, scaled, transpose
 
 Axes = tuple[int | None, ...]
-SUM, PRODUCT, POWER, ATOM = 0, 1, 3, 4
+SUM, PRODUCT, MATMUL, POWER, ATOM = 0, 1, 2, 3, 4
 
 
 class Code(NamedTuple):
@@ -26,6 +26,7 @@ class Code(NamedTuple):
     src: str
     prec: int
     axes: Axes
+    mask: bool = False  # booleans, which NumPy adds and multiplies by rules of their own
 
     def inside(self, prec: int) -> str:
         """The source as an operand of something that binds that tightly."""
@@ -52,9 +53,9 @@ class Writer:
     def write(self, x: M, axes: Axes | None = None) -> str:
         """The source of a tree; for NumPy, of a value with exactly these axes."""
         if self.text or axes is None:
-            src = self.code(x, ()).src
+            src = _real(self.code(x, ())).src
             return re.sub(r"\bnp\.(linalg\.)?", "", src) if self.text else src
-        c = self.code(x, axes)
+        c = _real(self.code(x, axes))
         return self.fit(self._number_free(c, axes), axes).src
 
     def code(self, x: M, hint: Axes = ()) -> Code:
@@ -112,7 +113,7 @@ class Writer:
         name = x.args[0]
         upstream = name.startswith("∂")
         src = (f"d{self.root}/d{name[1:]}" if self.text else f"d{self.root}_d{name[1:]}") if upstream else name
-        prec = PRODUCT if upstream and self.text else ATOM
+        prec = POWER if upstream and self.text else ATOM
         if name not in self.dims:
             if name.isidentifier() and not upstream:
                 self.sizes.add(name)
@@ -157,12 +158,14 @@ class Writer:
     def _mm(self, x: M, hint: Axes) -> Code:
         if self.text:
             last = x.args[-1]
-            if last.op == "diag" and (v := self.code(last.args[0])).axes == (None, last.ls[0]):
+            if not x.ls and len(x.args) == 2 and x.args[0] == transpose(last) and last.op != "sym":
+                return Code(f"sum({self.code(last).inside(ATOM)}**2)", ATOM, ())
+            if last.op == "diag" and len(x.args) > 1 and self._over(last.args[0]).axes == (None, last.ls[0]):
                 rest = self._mm(M("mm", x.args[:-1], x.ls), hint) if len(x.args) > 2 else self.code(x.args[0])
-                return Code(f"{rest.inside(PRODUCT)} * {v.inside(PRODUCT + 1)}", PRODUCT, x.ls)
-            src = " @ ".join(self.code(a).inside(PRODUCT + 1) for a in x.args)
+                return Code(f"{rest.inside(MATMUL)} {self._times(last.args[0], (None, last.ls[0]))}", PRODUCT, x.ls)
+            src = " @ ".join(_real(self.code(a)).inside(MATMUL) for a in x.args)
             column = (x.ls[0], None) if len(x.ls) == 1 else x.ls
-            return Code(src, PRODUCT, column)
+            return Code(src, MATMUL, column)
         return self._chain(list(x.args), x.ls, hint)
 
     def _chain(self, args: list[M], ls: tuple[int, ...], hint: Axes) -> Code:
@@ -176,52 +179,62 @@ class Writer:
                 return self._outer(args[: cut + 1], args[cut + 1 :], ls)
             return self._matrices(args, ls)
         if not ls:
+            if len(args) == 2 and args[0] == transpose(args[1]) and args[1].op != "sym":
+                return Code(f"np.sum({self.code(args[1]).inside(ATOM)}**2)", ATOM, ())
             left, right = self._chain(args[:1], args[0].ls, ()), self._chain(args[1:], args[0].ls, ())
             if len(left.axes) == len(right.axes) == 1:
-                return Code(f"{left.inside(PRODUCT + 1)} @ {right.inside(PRODUCT)}", PRODUCT, ())
-            return Code(f"np.sum({left.inside(PRODUCT)} * {self.fit(right, left.axes).inside(PRODUCT + 1)})", ATOM, ())
+                return Code(f"{left.inside(MATMUL)} @ {right.inside(MATMUL)}", MATMUL, ())
+            return Code(f"np.sum({left.inside(POWER)} * {self.fit(right, left.axes).inside(POWER)})", ATOM, ())
         if args[0].op == "T" and len(args[0].ls) == 1 or len(args[0].ls) == 1:  # a row times matrices: as a column
             args = [transpose(a) for a in reversed(args)]
         if args[0].op == "diag":
             rest = M("mm", tuple(args[1:]), ls) if len(args) > 2 else args[1]
             codes, axes = self.join([args[0].args[0], rest], hint)
-            return Code(" * ".join(c.inside(PRODUCT) for c in codes), PRODUCT, axes)
+            return Code(" * ".join(c.inside(POWER) for c in codes), PRODUCT, axes)
         right = self._chain(args[1:], args[1].ls[:1], (args[1].ls[0], None) if len(hint) == 2 else ())
-        left = self.fit(self.code(args[0]), args[0].ls)
+        left = self.fit(_real(self.code(args[0])), args[0].ls)
         if right.axes == (None, args[1].ls[0]):
             right = self.fit(right, right.axes[::-1])
-        return Code(f"{left.inside(PRODUCT + 1)} @ {right.inside(PRODUCT)}", PRODUCT, (ls[0], *right.axes[1:]))
+        return Code(f"{left.inside(MATMUL)} @ {_real(right).inside(MATMUL)}", MATMUL, (ls[0], *right.axes[1:]))
 
     def _outer(self, left: list[M], right: list[M], ls: tuple[int, ...]) -> Code:
         a = self._chain(left, ls[:1], ())
         b = self._chain([transpose(y) for y in reversed(right)] if len(right) > 1 else right, ls[1:], ())
         if len(a.axes) == len(b.axes) == 2:
             a, b = self.fit(a, (ls[0], None)), self.fit(b, (None, ls[1]))
-            return Code(f"{a.inside(PRODUCT)} @ {b.inside(PRODUCT + 1)}", PRODUCT, ls)
+            return Code(f"{_real(a).inside(MATMUL)} @ {_real(b).inside(MATMUL)}", MATMUL, ls)
         return Code(f"np.outer({a.src}, {b.src})", ATOM, ls)
 
     def _matrices(self, args: list[M], ls: tuple[int, ...]) -> Code:
-        src, prec, before = "", ATOM, None
+        src, prec, before = "", ATOM, ""
         for i, y in enumerate(args):
             if y.op == "diag" and len(args) > 1:
-                v = self.code(y.args[0])
-                if not src and before is None:
-                    before = self.fit(v, (y.ls[0], None)).inside(PRODUCT)
+                if not src:
+                    before = self.fit(self.code(y.args[0], (y.ls[0], None)), (y.ls[0], None)).inside(POWER)
                     continue
-                row = v if v.axes == (y.ls[0],) else self.fit(v, (None, y.ls[0]))
-                src, prec = f"{src if prec >= PRODUCT else '(' + src + ')'} * {row.inside(PRODUCT + 1)}", PRODUCT
+                src, prec = f"{src} {self._times(y.args[0], (None, y.ls[0]))}", PRODUCT
                 if i + 1 < len(args):
                     src, prec = f"({src})", ATOM
                 continue
-            c = self.fit(self.code(y), y.ls)
-            if before is not None:
-                src, before = f"({before} * {c.inside(PRODUCT + 1)})", None
-                prec = ATOM
+            c = self.fit(_real(self.code(y)), y.ls)
+            if before:
+                src, before = f"{before} * {c.inside(POWER)}", ""
+                src, prec = (f"({src})", ATOM) if i + 1 < len(args) else (src, PRODUCT)
             elif not src:
-                src, prec = c.src if c.prec > PRODUCT else f"({c.src})", ATOM
+                src, prec = c.inside(MATMUL), ATOM
             else:
-                src, prec = f"{src} @ {c.inside(PRODUCT + 1)}", PRODUCT
+                src, prec = f"{src} @ {c.inside(MATMUL)}", MATMUL
         return Code(src, prec, ls)
+
+    def _over(self, v: M) -> Code:
+        return self.code(v.args[1] if v.op == "div" and v.args[0].op == "num" and v.args[0].args[0] == 1 else v)
+
+    def _times(self, v: M, axes: Axes) -> str:
+        """Multiplication of what stands before by a vector along one axis; 1 / s divides."""
+        below = v.op == "div" and v.args[0].op == "num" and v.args[0].args[0] == 1
+        c = self.code(v.args[1] if below else v, axes)
+        c = c if _broadcasts(c.axes, axes) else self.fit(c, axes)
+        return f"{'/' if below else '*'} {c.inside(POWER)}"
 
     def _diag(self, x: M, hint: Axes) -> Code:
         v = self.code(x.args[0], x.ls[:1])
@@ -250,18 +263,23 @@ class Writer:
 
     def _had(self, x: M, hint: Axes) -> Code:
         codes, axes = self.join(x.args, hint)
-        parts = [c.inside(PRODUCT + (1 if i or " @ " in c.src else 0)) for i, c in enumerate(codes)]
-        if all(y.op == "fn" and y.args[0] in (">", ">=", "==") for y in x.args):
-            parts.insert(0, "1.0")
-        parts = [p.removeprefix("1.0 * ") for p in parts]
-        return Code(" * ".join(parts), PRODUCT, axes)
+        parts = [c.inside(POWER if i or c.prec == MATMUL else PRODUCT) for i, c in enumerate(codes)]
+        return Code(" * ".join(parts), PRODUCT, axes, all(c.mask for c in codes))
 
     def _div(self, x: M, hint: Axes) -> Code:
         (a, b), axes = self.join(x.args, hint)
-        return Code(f"{a.inside(PRODUCT)} / {b.inside(PRODUCT + 1)}", PRODUCT, axes)
+        return Code(f"{a.inside(PRODUCT)} / {b.inside(POWER)}", PRODUCT, axes)
+
+    def _raised(self, x: M, hint: Axes) -> Code:
+        (a, b), axes = self.join(x.args, hint)
+        return Code(f"{a.inside(ATOM)}**{b.inside(ATOM)}", POWER, axes)
 
     def _pow(self, x: M, hint: Axes) -> Code:
-        c, k = self.code(x.args[0], hint), x.args[1]
+        inner, k = x.args
+        if not inner.ls and Fraction(2 * k).denominator == 1 and Fraction(k).denominator == 2 and (v := _squared(inner)) is not None:
+            norm = f"np.linalg.norm({self.code(v).src})"
+            return Code(norm if 2 * k == 1 else f"{norm}**{2 * k}", ATOM if 2 * k == 1 else POWER, ())
+        c = _real(self.code(inner, hint))
         if k == Fraction(1, 2):
             return Code(f"np.sqrt({c.src})", ATOM, c.axes)
         exponent = numeral(k)
@@ -274,8 +292,8 @@ class Writer:
             left, right = c.src, "0"
             if inner.op == "add" and len(inner.args) == 2 and inner.args[0][0] == 1 and inner.args[1][0] == -1:
                 (a, b), _ = self.join([y for _, y in inner.args], hint)
-                left, right = a.inside(PRODUCT), b.inside(PRODUCT)
-            return Code(f"1.0 * ({left} {name} {right})", PRODUCT, c.axes)
+                left, right = a.src, b.src
+            return Code(f"({left} {name} {right})", ATOM, c.axes, True)
         if name == "softmax":
             axis = c.axes.index(x.args[2]) if len(c.axes) > 1 and not (self.text and len(x.ls) == 1) else None
             self.helpers.add("softmax")
@@ -295,13 +313,14 @@ class Writer:
         if isinstance(c, M):
             if c.op == "div" and c.args[0].op == "num" and c.args[0].args[0] == 1:
                 a, b = self.code(y, hint), self.code(c.args[1])
-                return Code(f"{a.inside(PRODUCT)} / {self.fit(b, ()).inside(PRODUCT + 1)}", PRODUCT, a.axes)
+                return Code(f"{a.inside(PRODUCT)} / {self.fit(b, ()).inside(POWER)}", PRODUCT, a.axes)
             (s,), _ = self.join([c], ())
             a = self.code(y, hint)
-            return Code(f"{s.inside(PRODUCT)} * {a.inside(PRODUCT + (1 if ' / ' in s.src else 0))}", PRODUCT, a.axes)
+            chained = PRODUCT if s.prec >= POWER and a.prec == MATMUL else POWER
+            return Code(f"{s.inside(POWER if s.prec == MATMUL else PRODUCT)} * {a.inside(chained)}", PRODUCT, a.axes)
         a = self.code(y, hint)
         if c == -1:
-            return Code("-" + a.inside(PRODUCT), SUM, a.axes)
+            return Code("-" + _real(a).inside(PRODUCT), SUM, a.axes)
         f = Fraction(c)
         number = numeral(abs(f))
         if "/" not in number:
@@ -312,7 +331,9 @@ class Writer:
         return Code("-" + src, SUM, a.axes) if f < 0 else Code(src, prec, a.axes)
 
     def _add(self, x: M, hint: Axes) -> Code:
-        codes, axes = self.join([y if abs(c) == 1 else M("scale", (abs(c), y), y.ls) for c, y in x.args], hint)
+        codes, axes = self.join([scaled(abs(c), y) for c, y in x.args], hint)
+        if all(c.mask for c in codes) or x.args[0][0] < 0:
+            codes[0] = _real(codes[0])
         src = ""
         for (c, _), code in zip(x.args, codes, strict=True):
             part = code.inside(PRODUCT)
@@ -344,10 +365,24 @@ class Writer:
 
     def _inner(self, x: M, hint: Axes) -> Code:
         codes, _ = self.join(x.args, ())
-        return Code(f"np.sum({' * '.join(c.inside(PRODUCT + 1) for c in codes)})", ATOM, ())
+        return Code(f"np.sum({' * '.join(c.inside(POWER) for c in codes)})", ATOM, ())
 
     def _frob(self, x: M, hint: Axes) -> Code:
         return Code(f"np.sum({self.code(x.args[0]).inside(ATOM)}**2)", ATOM, ())
+
+
+def _real(c: Code) -> Code:
+    """Booleans as numbers."""
+    return Code(f"1.0 * {c.src}", PRODUCT, c.axes) if c.mask else c
+
+
+def _squared(x: M) -> M | None:
+    """The v of a sum of squares of v."""
+    if x.op == "frob":
+        return x.args[0]  # type: ignore[no-any-return]
+    if x.op == "mm" and len(x.args) == 2 and x.args[0] == transpose(x.args[1]):
+        return x.args[1]  # type: ignore[no-any-return]
+    return None
 
 
 def _broadcasts(axes: Axes, base: Axes) -> bool:

@@ -377,7 +377,7 @@ class Simplifier:
                 q = _cheaper(q, fold(q))
             q = self._known(q)
             q = _cheaper(q, self._out(q))
-            q = _cheaper(q, wrap(q))
+            q = min(wrap(q), q, key=cost)
             if q == p:
                 break
             p = q

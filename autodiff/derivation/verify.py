@@ -51,7 +51,7 @@ class Points:
         self.graph, self.targets = graph, list(targets)
         self.values: list[Arrays] = []
         rng = np.random.default_rng(seed)
-        recorded = {name: np.array(x, dtype=float) for name, x in graph.data()}
+        recorded = {name: np.asarray(x) if np.asarray(x).dtype == bool else np.array(x, dtype=float) for name, x in graph.data()}
         with np.errstate(all="ignore"):
             if all(a.holds(recorded[a.name]) for a in assumptions if a.name in recorded):
                 self._try(recorded)
@@ -87,6 +87,8 @@ class Points:
 
 
 def _moved(rng: np.random.Generator, x: Any, reach: float) -> Any:
+    if x.dtype == bool:  # a choice that was made
+        return x
     noise = rng.normal(size=x.shape)
     if ((x == 0) | (x == 1)).all() and x.size > 1:
         return np.abs(x - 2 * reach * rng.uniform(0.05, 0.8, x.shape))
