@@ -185,7 +185,7 @@ class _Printer:
         tree = with_ones(to_matrix(p, tuple(k for k, _ in own)), own)
         numpy = Writer(self.dims, False, self.root)
         source = numpy.write(tree, axes)
-        shown = self._laid_out(tree, len(own))
+        shown = self._laid_out(transpose(tree) if len(dims) == 2 and dims[0] is None and own else tree, len(own))
         text = Writer(self.dims, True, self.root)
         prelude = [helper(h) for h in sorted(numpy.helpers)] + [self._size(d) for d in sorted(numpy.sizes)]
         return Formula(*name, text.write(shown), self.latex.write(shown), source, tuple(prelude), tuple(used))

@@ -120,7 +120,9 @@ def _make(key: Any, kind: str, name: str, dims: tuple[str, ...], body: Poly | No
     atom.has_delta = kind == "delta" or (kind in ("group", "contr") and any(a.has_delta for a in atom.parts))
     atom.positive = kind == "size" or name in ("exp", "sigmoid", "softplus") or name.startswith("softmax") or (kind in ("group", "contr") and _positive(body))
     inside = 0 if body is None else cost(body)
-    atom.cost = {"var": 2, "fn": 3 + inside, "contr": 2 + inside, "group": 1 + inside, "whole": 3 + inside}.get(kind, 1)
+    nested = kind == "group" and any(a.kind == "group" or (a.kind == "contr" and any(b.kind == "group" for b in a.parts)) for a in atom.parts)
+    own = {"var": 2, "num": 2, "fn": 3, "contr": 2, "group": 1 + nested, "whole": 3}
+    atom.cost = own.get(kind, 1) + inside
     atom.poly = Poly({((atom, tuple(range(len(dims))), 1),): 1})
     atoms[key] = atom
     return atom
@@ -273,8 +275,9 @@ def content(p: Poly) -> tuple[Number, Mono]:
     monos = [{(a, ls): q for a, ls, q in m} for m in p.terms]
     common = {}
     for key in {key: None for m in monos for key in m if key[0] > 0}:
-        low = min(m.get(key, 0) for m in monos)
-        if low and not (low < 0 and key[0].kind == "size" and any(key not in m for m in monos)):  # x - sum(x) / m stays
+        powers = [m.get(key, 0) for m in monos]
+        low = max(powers) if key[0].kind == "size" and max(powers) <= 0 else min(powers)  # x - sum(x) / m stays as it is
+        if low and not (key[0].kind == "size" and min(powers) < 0 < max(powers)):
             common[key] = low
     numbers = [Fraction(c) for c in p.terms.values()]
     top, bottom = math.gcd(*(c.numerator for c in numbers)), math.lcm(*(c.denominator for c in numbers))
@@ -535,7 +538,7 @@ def cost(p: Poly) -> int:
     for m, c in p.terms.items():
         own = 0 if abs(c) == 1 else 1
         for a, _, q in m:
-            own += a.cost + (0 if q == 1 else 1 if q > 0 else 0 if a.kind == "size" else 2)
+            own += a.cost + (0 if q == 1 else 1 if q > 0 else 0 if a.kind == "size" else 2 if q == -1 else 3)
         total += max(own, 1)
     return total
 

@@ -35,15 +35,25 @@ ONE = M("num", (1,), ())
 
 def length(x: Any) -> int:
     """How long a tree prints, about."""
-    total, stack = 0, [x]
+    return len(_all(x))
+
+
+def _effort(x: M) -> int:
+    """Length, where scaling a vector reads better than a diagonal matrix."""
+    return length(x) + 3 * sum(1 for y in _all(x) if y.op == "diag")
+
+
+def _all(x: Any) -> list[M]:
+    """Every node of a tree."""
+    found, stack = [], [x]
     while stack:
         y = stack.pop()
         if isinstance(y, M):
-            total += 1
+            found.append(y)
             stack += y.args
         elif isinstance(y, tuple):
             stack += y
-    return total
+    return found
 
 
 def flat(op: str, xs: Sequence[M]) -> list[M]:
@@ -91,15 +101,7 @@ def _pushed(x: M, ls: Labels) -> M | None:
 
 
 def _transposes(x: Any) -> int:
-    total, stack = 0, [x]
-    while stack:
-        y = stack.pop()
-        if isinstance(y, M):
-            total += y.op == "T"
-            stack += y.args
-        elif isinstance(y, tuple):
-            stack += y
-    return total
+    return sum(y.op == "T" for y in _all(x))
 
 
 def is_upstream(x: M) -> bool:
@@ -136,8 +138,17 @@ def _can_flip(f: Factor) -> bool:
     a, _, q = f
     if a.kind == "group" and _odd(q):
         return () not in a.body.terms and any(c < 0 for c in a.body.terms.values())  # type: ignore[union-attr]
-    inner = a.body.only()[0] if a.kind == "contr" and _odd(q) else ()  # type: ignore[union-attr]
-    return any(_can_flip(g) and sum(h[0] is g[0] for h in inner) == 1 for g in inner)
+    return a.kind == "contr" and _odd(q) and _to_flip(a.body.only()[0]) is not None  # type: ignore[union-attr]
+
+
+def _to_flip(m: Mono) -> Factor | None:
+    """A factor with a difference to write the other way round; not one that the term holds twice."""
+    for f in sorted(m, key=lambda f: f[0].kind != "group"):
+        if _can_flip(f):
+            sums = {a for a in expr.atoms_in(Poly({(f,): 1})) if a.kind == "group"}
+            if not any(sums & set(expr.atoms_in(Poly({(g,): 1}))) for g in m if g != f):
+                return f
+    return None
 
 
 def _flips(m: Mono, negative: bool) -> tuple[bool, set[Factor]]:
@@ -146,7 +157,7 @@ def _flips(m: Mono, negative: bool) -> tuple[bool, set[Factor]]:
     if len(flips) % 2 == 1:
         negative = not negative
     if negative:
-        f = next((f for f in sorted(m, key=lambda f: f[0].kind != "group") if _can_flip(f) and sum(g[0] is f[0] for g in m) == 1), None)
+        f = _to_flip(m)
         if f is not None:
             flips ^= {f}
             negative = False
@@ -162,7 +173,7 @@ def to_matrix(p: Poly, want: Labels = ()) -> M:
     for m, c in p.terms.items():
         negative, flips = _flips(m, c < 0)
         terms.append((-abs(c) if negative else abs(c), _term(m, want, flips)))
-    terms.sort(key=lambda t: (t[0] < 0, (t[1].op != "num") == (t[0] > 0), -length(t[1]), repr(t[1])))
+    terms.sort(key=lambda t: (t[0] < 0, (t[1].op != "num") == (t[0] > 0), -length(t[1]) + _transposes(t[1]), _transposes(t[1]), repr(t[1])))
     if not terms:
         return M("num", (0,), ())
     if len(terms) == 1:
@@ -226,7 +237,12 @@ def _exponential(body: Poly, ls: Labels) -> M:
     if f is None:
         return M("fn", ("exp", _spread(to_matrix(body, ls), ls)), ls)
     base = _spread(to_matrix(relabel(f[0].body, dict(enumerate(f[1]))), ls), ls)  # type: ignore[arg-type]
-    return M("raised", (base, _spread(to_matrix(Poly({tuple([g for g in m if g != f]): c}), ls), ls)), ls)
+    rest = tuple([g for g in m if g != f])
+    if len(rest) == 1 and rest[0][0].kind == "group" and rest[0][2] == 1:  # a - 1 and not -(1 - a)
+        exponent = expr.scale(relabel(rest[0][0].body, dict(enumerate(rest[0][1]))), c)  # type: ignore[arg-type]
+    else:
+        exponent = Poly({rest: c})
+    return M("raised", (base, _spread(to_matrix(exponent, ls), ls)), ls)
 
 
 def _spread(x: M, ls: Labels) -> M:
@@ -271,7 +287,7 @@ def _network(base: Base, bound: list[int], want: Labels) -> M:
                 x = _eliminate(dict(base), order, want)
             except NoMatrixForm:
                 continue
-            if best is None or length(x) < length(best):
+            if best is None or _effort(x) < _effort(best):
                 best = x
     if best is not None:
         return best

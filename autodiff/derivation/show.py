@@ -27,6 +27,7 @@ class Code(NamedTuple):
     prec: int
     axes: Axes
     mask: bool = False  # booleans, which NumPy adds and multiplies by rules of their own
+    free: bool = False  # in text, a sum over an axis is a row or a column as needed
 
     def inside(self, prec: int) -> str:
         """The source as an operand of something that binds that tightly."""
@@ -71,7 +72,7 @@ class Writer:
 
     def fit(self, c: Code, axes: Axes) -> Code:
         """The same value with other axes: transposed, axes of length 1 added or taken away."""
-        if c.axes == axes or self.text:
+        if c.axes == axes or c.free:
             return c
         if c.axes[::-1] == axes:
             return Code(c.inside(ATOM) + ".T", ATOM, axes)
@@ -120,9 +121,8 @@ class Writer:
             return Code(src, prec, ())
         labels = iter(x.ls)
         axes = tuple(None if d is None else next(labels) for d in self.dims[name])
-        if self.text and len(x.ls) == 1:
-            row = len(axes) > 1 and axes[0] is None and not upstream
-            return Code(src + ".T" if row else src, prec, (x.ls[0], None))
+        if self.text and len(axes) == 1:
+            axes = (*axes, None)
         return Code(src, prec, () if self.text and not x.ls else axes)
 
     def _num(self, x: M, hint: Axes) -> Code:
@@ -143,29 +143,32 @@ class Writer:
     # ------------------------------------------------------------ products of matrices
 
     def _T(self, x: M, hint: Axes) -> Code:
-        inner = x.args[0]
-        if self.text and inner.op == "sym" and len(inner.ls) == 1 and self._is_row(inner.args[0]):
-            return Code(inner.args[0], ATOM, (None, inner.ls[0]))
-        c = self.code(inner, tuple(reversed(hint)))
+        c = self.code(x.args[0], tuple(reversed(hint)))
+        if len(x.ls) == 1 and self.text:
+            return self.fit(c, (None, x.ls[0]))
         if len(c.axes) < 2:
             return c
         return Code(c.inside(ATOM) + ".T", ATOM, c.axes[::-1])
 
-    def _is_row(self, name: str) -> bool:
-        dims = self.dims.get(name, ())
-        return len(dims) == 2 and dims[0] is None and dims[1] is not None and not name.startswith("∂")
+    def _oriented(self, x: M) -> Code:
+        """A factor of a product in text: vectors are columns, their transposes rows."""
+        c = _real(self.code(x))
+        if len(x.ls) != 1:
+            return self.fit(c, x.ls) if len(x.ls) == len(c.axes) == 2 else c
+        row = x.op == "T" or (x.op == "mm" and x.args[0].op == "T" and len(x.args[0].ls) == 1)
+        return self.fit(c, (None, x.ls[0]) if row else (x.ls[0], None))
 
     def _mm(self, x: M, hint: Axes) -> Code:
         if self.text:
             last = x.args[-1]
             if not x.ls and len(x.args) == 2 and x.args[0] == transpose(last) and last.op != "sym":
                 return Code(f"sum({self.code(last).inside(ATOM)}**2)", ATOM, ())
-            if last.op == "diag" and len(x.args) > 1 and self._over(last.args[0]).axes == (None, last.ls[0]):
+            if last.op == "diag" and len(x.args) > 1 and self._over(last.args[0]).axes[:1] == (None,):
                 rest = self._mm(M("mm", x.args[:-1], x.ls), hint) if len(x.args) > 2 else self.code(x.args[0])
                 return Code(f"{rest.inside(MATMUL)} {self._times(last.args[0], (None, last.ls[0]))}", PRODUCT, x.ls)
-            src = " @ ".join(_real(self.code(a)).inside(MATMUL) for a in x.args)
-            column = (x.ls[0], None) if len(x.ls) == 1 else x.ls
-            return Code(src, MATMUL, column)
+            parts = [self._oriented(a) for a in x.args]
+            axes = (parts[0].axes[0], parts[-1].axes[-1]) if x.ls else ()
+            return Code(" @ ".join(p.inside(MATMUL) for p in parts), MATMUL, axes)
         return self._chain(list(x.args), x.ls, hint)
 
     def _chain(self, args: list[M], ls: tuple[int, ...], hint: Axes) -> Code:
@@ -358,7 +361,7 @@ class Writer:
         keep = tuple(a if a == x.ls[0] else None for a in c.axes)
         axis = next(i for i, a in enumerate(c.axes) if a != x.ls[0])
         if self.text:
-            return Code(f"{c.inside(ATOM)}.sum({axis})", ATOM, keep)
+            return Code(f"{c.inside(ATOM)}.sum({axis})", ATOM, keep, free=True)
         if hint == keep:
             return Code(f"{c.inside(ATOM)}.sum({axis}, keepdims=True)", ATOM, keep)
         return Code(f"{c.inside(ATOM)}.sum({axis})", ATOM, x.ls)
