@@ -281,7 +281,8 @@ def content(p: Poly) -> tuple[Number, Mono]:
             common[key] = low
     numbers = [Fraction(c) for c in p.terms.values()]
     top, bottom = math.gcd(*(c.numerator for c in numbers)), math.lcm(*(c.denominator for c in numbers))
-    return number(Fraction(top, bottom)), settle(common)
+    shared = Fraction(top, bottom)  # 0.5 x + y / 3 is not made 1/6 (3 x + 2 y)
+    return number(shared if shared.denominator == 1 or shared in map(abs, numbers) else Fraction(1)), settle(common)
 
 
 def reciprocal(m: Mono) -> Mono:

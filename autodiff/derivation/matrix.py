@@ -146,7 +146,7 @@ def _to_flip(m: Mono) -> Factor | None:
     for f in sorted(m, key=lambda f: f[0].kind != "group"):
         if _can_flip(f):
             sums = {a for a in expr.atoms_in(Poly({(f,): 1})) if a.kind == "group"}
-            if not any(sums & set(expr.atoms_in(Poly({(g,): 1}))) for g in m if g != f):
+            if not any(_odd(g[2]) and g[2] > 0 and sums & set(expr.atoms_in(Poly({(g,): 1}))) for g in m if g != f):
                 return f
     return None
 
@@ -188,7 +188,7 @@ def scaled(c: Number, x: M) -> M:
         return x
     if x.op == "num":
         return M("num", (expr.number(c * x.args[0]),), ())
-    if x.op == "div" and x.args[0].op == "num" and x.ls:
+    if x.op == "div" and x.args[0].op == "num":
         return M("div", (scaled(c, x.args[0]), x.args[1]), x.ls)
     return M("scale", (c, x), x.ls)
 

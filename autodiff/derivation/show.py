@@ -27,7 +27,6 @@ class Code(NamedTuple):
     prec: int
     axes: Axes
     mask: bool = False  # booleans, which NumPy adds and multiplies by rules of their own
-    free: bool = False  # in text, a sum over an axis is a row or a column as needed
 
     def inside(self, prec: int) -> str:
         """The source as an operand of something that binds that tightly."""
@@ -72,7 +71,9 @@ class Writer:
 
     def fit(self, c: Code, axes: Axes) -> Code:
         """The same value with other axes: transposed, axes of length 1 added or taken away."""
-        if c.axes == axes or c.free:
+        if c.axes == axes:
+            return c
+        if self.text and len(c.axes) == 1:  # in text such a vector is a column in products and broadcasts as it must
             return c
         if c.axes[::-1] == axes:
             return Code(c.inside(ATOM) + ".T", ATOM, axes)
@@ -100,7 +101,7 @@ class Writer:
         base = hint if hint in full else full[0] if full else tuple(a for a in hint if a in labels) if set(labels) <= set(hint) else tuple(labels)
         out = []
         for x, c in zip(xs, codes, strict=True):
-            if not _broadcasts(c.axes, base):
+            if not (_broadcasts(c.axes, base) or (self.text and len(c.axes) == 1)):
                 wish = tuple(a if a in c.axes else None for a in base)
                 while wish and wish[0] is None:
                     wish = wish[1:]
@@ -121,8 +122,6 @@ class Writer:
             return Code(src, prec, ())
         labels = iter(x.ls)
         axes = tuple(None if d is None else next(labels) for d in self.dims[name])
-        if self.text and len(axes) == 1:
-            axes = (*axes, None)
         return Code(src, prec, () if self.text and not x.ls else axes)
 
     def _num(self, x: M, hint: Axes) -> Code:
@@ -134,7 +133,7 @@ class Writer:
         self.sizes.add(dim)
         if set(hint) - {None} == set(x.ls) and len(hint) == 2 and not self.text:
             return Code(f"np.ones({'(1, ' + dim + ')' if hint[0] is None else '(' + dim + ', 1)'})", ATOM, hint)
-        return Code(f"np.ones({dim})", ATOM, (x.ls[0], None) if self.text else x.ls)
+        return Code(f"np.ones({dim})", ATOM, x.ls)
 
     def _eye(self, x: M, hint: Axes) -> Code:
         self.sizes.add(x.args[0])
@@ -145,7 +144,7 @@ class Writer:
     def _T(self, x: M, hint: Axes) -> Code:
         c = self.code(x.args[0], tuple(reversed(hint)))
         if len(x.ls) == 1 and self.text:
-            return self.fit(c, (None, x.ls[0]))
+            return Code(c.inside(ATOM) + ".T", ATOM, (None, x.ls[0])) if len(c.axes) == 1 else self.fit(c, (None, x.ls[0]))
         if len(c.axes) < 2:
             return c
         return Code(c.inside(ATOM) + ".T", ATOM, c.axes[::-1])
@@ -163,12 +162,12 @@ class Writer:
             last = x.args[-1]
             if not x.ls and len(x.args) == 2 and x.args[0] == transpose(last) and last.op != "sym":
                 return Code(f"sum({self.code(last).inside(ATOM)}**2)", ATOM, ())
-            if last.op == "diag" and len(x.args) > 1 and self._over(last.args[0]).axes[:1] == (None,):
+            if last.op == "diag" and len(x.args) > 1 and len(x.ls) == 2 and len(x.args[0].ls) == 2 and self._is_row(last.args[0]):
                 rest = self._mm(M("mm", x.args[:-1], x.ls), hint) if len(x.args) > 2 else self.code(x.args[0])
                 return Code(f"{rest.inside(MATMUL)} {self._times(last.args[0], (None, last.ls[0]))}", PRODUCT, x.ls)
             parts = [self._oriented(a) for a in x.args]
-            axes = (parts[0].axes[0], parts[-1].axes[-1]) if x.ls else ()
-            return Code(" @ ".join(p.inside(MATMUL) for p in parts), MATMUL, axes)
+            row = len(x.ls) == 1 and parts[0].axes[:1] == (None,)
+            return Code(" @ ".join(p.inside(MATMUL) for p in parts), MATMUL, (None, *x.ls) if row else x.ls)
         return self._chain(list(x.args), x.ls, hint)
 
     def _chain(self, args: list[M], ls: tuple[int, ...], hint: Axes) -> Code:
@@ -229,14 +228,15 @@ class Writer:
                 src, prec = f"{src} @ {c.inside(MATMUL)}", MATMUL
         return Code(src, prec, ls)
 
-    def _over(self, v: M) -> Code:
-        return self.code(v.args[1] if v.op == "div" and v.args[0].op == "num" and v.args[0].args[0] == 1 else v)
+    def _is_row(self, v: M) -> bool:
+        axes = self.code(v).axes
+        return len(axes) == 1 or axes[:1] == (None,)
 
     def _times(self, v: M, axes: Axes) -> str:
         """Multiplication of what stands before by a vector along one axis; 1 / s divides."""
         below = v.op == "div" and v.args[0].op == "num" and v.args[0].args[0] == 1
         c = self.code(v.args[1] if below else v, axes)
-        c = c if _broadcasts(c.axes, axes) else self.fit(c, axes)
+        c = c if _broadcasts(c.axes, axes) or self.text else self.fit(c, axes)
         return f"{'/' if below else '*'} {c.inside(POWER)}"
 
     def _diag(self, x: M, hint: Axes) -> Code:
@@ -244,7 +244,7 @@ class Writer:
         return Code(f"np.diag({self.fit(v, x.ls[:1]).src})", ATOM, x.ls)
 
     def _diagof(self, x: M, hint: Axes) -> Code:
-        return Code(f"np.diag({self.code(x.args[0]).src})", ATOM, (x.ls[0], None) if self.text else x.ls)
+        return Code(f"np.diag({self.code(x.args[0]).src})", ATOM, x.ls)
 
     def _whole(self, x: M, hint: Axes) -> Code:
         name, inner = x.args
@@ -360,9 +360,7 @@ class Writer:
             c = c._replace(axes=inner.ls)
         keep = tuple(a if a == x.ls[0] else None for a in c.axes)
         axis = next(i for i, a in enumerate(c.axes) if a != x.ls[0])
-        if self.text:
-            return Code(f"{c.inside(ATOM)}.sum({axis})", ATOM, keep, free=True)
-        if hint == keep:
+        if hint == keep and not self.text:
             return Code(f"{c.inside(ATOM)}.sum({axis}, keepdims=True)", ATOM, keep)
         return Code(f"{c.inside(ATOM)}.sum({axis})", ATOM, x.ls)
 

@@ -338,19 +338,20 @@ class Simplifier:
         self._out = Rewrite(_take_out)
         folds = [fold for atom, body in reversed(definitions.items()) for fold in _folds(atom, body)]
         self._folds = [Rewrite(fold) for fold in folds]
-        self._relations = [Rewrite(r.rule()) for r in [*relations, *self._facts()]]
+        self._relations = [Rewrite(r.rule()) for r in relations]
+        self._learn()
 
-    def _facts(self) -> list[Relation]:
+    def _learn(self) -> None:
         """What definitions say by themselves: softmax sums to 1, what was centred sums to 0."""
-        out = []
         for atom, body in self.definitions.items():
             for axis, dim in enumerate(atom.dims):
                 for k in (1, 2):
                     total = self._expand(contract(power(body, k), {axis: dim}, keep=False))
+                    for known in (*self._relations, *self._folds):
+                        total = known(total)
                     m, c = contract(factor(atom, tuple(range(len(atom.dims))), k), {axis: dim}).only()
                     if not total.terms or (len(total) == 1 and all(a.kind == "size" for a, _, _ in total.only()[0])):
-                        out.append(Relation("", m, scale(total, Fraction(1) / c)))
-        return out
+                        self._relations.append(Rewrite(Relation("", m, scale(total, Fraction(1) / c)).rule()))
 
     def __call__(self, p: Poly, unfold: Sequence[Atom] = ()) -> Poly:
         """The cheapest form of p found; names in `unfold` may be replaced by what they stand for."""
