@@ -84,8 +84,7 @@ class Assumption:
                 same = expr.factor(expr.delta(atom.dims[1 - k]), own)
                 out.append(Relation(str(self), gram.only()[0], same, whole=True))
             return out
-        atom.positive = True
-        return []
+        return [Relation(str(self), (), expr.ONE, positive=atom)]
 
 
 def sums_to_one(name: str, axis: int | None = None) -> Assumption:

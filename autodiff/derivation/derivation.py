@@ -213,9 +213,9 @@ def _swap(x: Any, ranks: tuple[int, ...]) -> Any:
     if not isinstance(x, M):
         return x
     if is_upstream(x) and len(x.ls) in ranks:
-        return M("T", (x,), x.ls)
+        return M("column", (x,), x.ls)
     if x.op == "T" and is_upstream(x.args[0]) and len(x.ls) in ranks:
-        return x.args[0]
+        return M("row", x.args, x.ls)
     return M(x.op, _swap(x.args, ranks), x.ls)
 
 

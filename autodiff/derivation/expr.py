@@ -27,6 +27,7 @@ Mono = tuple[Factor, ...]
 PASSENGER, BOUND = 100, 1000
 DEPTH_LIMIT = 60  # parentheses within parentheses; nobody reads more
 ATOM_LIMIT = 20_000
+COST_LIMIT = 3_000  # symbols to read
 
 _fresh = count(BOUND).__next__
 _ids = count(1).__next__
@@ -122,7 +123,9 @@ def _make(key: Any, kind: str, name: str, dims: tuple[str, ...], body: Poly | No
     inside = 0 if body is None else cost(body)
     nested = kind == "group" and any(a.kind == "group" or (a.kind == "contr" and any(b.kind == "group" for b in a.parts)) for a in atom.parts)
     own = {"var": 2, "num": 2, "fn": 3, "contr": 2, "group": 1 + nested, "whole": 3}
-    atom.cost = own.get(kind, 1) + inside
+    atom.cost = own.get(kind, 1) + inside + (3 if kind == "group" and atom.has_delta else 0)
+    if atom.cost > COST_LIMIT:
+        raise TooDeep
     atom.poly = Poly({((atom, tuple(range(len(dims))), 1),): 1})
     atoms[key] = atom
     return atom

@@ -261,7 +261,7 @@ class Graph:
 
     def label(self, n: Any) -> str:
         """A node in a message."""
-        place = self.nodes.index(n) + 1
+        place = 1 + sum(1 for m in self.nodes if m.id < n.id)
         return self.names.get(n.id) or f"v{place}, the result of {n.op.name} of shape {tuple(n.shape)}"
 
     def no_form(self, n: Any, error: NoForm) -> NoIndexForm:

@@ -89,6 +89,15 @@ class Latex:
     def _ones(self, x: M) -> tuple[str, float]:
         return r"\mathbf{1}", ATOM
 
+    def _zeros(self, x: M) -> tuple[str, float]:
+        return r"\mathbf{0}", ATOM
+
+    def _row(self, x: M) -> tuple[str, float]:
+        return self.write(x.args[0], ATOM), ATOM
+
+    def _column(self, x: M) -> tuple[str, float]:
+        return _power(rf"\left({self.write(x.args[0])}\right)", r"\top"), ATOM
+
     def _eye(self, x: M) -> tuple[str, float]:
         return r"\mathbf{I}", ATOM
 

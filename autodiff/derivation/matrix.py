@@ -17,7 +17,8 @@ from .expr import Atom, Factor, Labels, Mono, Number, Poly, relabel
 class M(NamedTuple):
     """A node of matrix notation.
 
-    op: sym num T mm had div pow fn add scale bc sum rowsum inner frob diag diagof ones eye whole ein;
+    op: sym num T mm had div pow fn add scale bc sum rowsum inner frob diag diagof ones zeros eye whole raised ein,
+    and row, column: the symbol of a gradient in a layout where it is a row, as it is and transposed;
     `ls`: the labels it has, () for a number, (i,) for a column, (i, j) for a matrix with rows i.
     """
 
@@ -384,15 +385,18 @@ def _assemble(base: Base, want: Labels) -> M:
 
 def with_ones(x: M, own: Sequence[tuple[int, str]]) -> M:
     """A gradient that is the same along an axis: the ones written out; `own`: the axes it has, with dimensions."""
+    if x == M("num", (0,), ()) and own:
+        return M("zeros", tuple(d for _, d in own), tuple(k for k, _ in own))
     missing = [(k, d) for k, d in own if k not in x.ls]
     if not missing or len(own) > 2:
         return x
     ls = tuple(k for k, _ in own)
     ones = [M("ones", (d,), (k,)) for k, d in missing]
     if len(ones) == 2:
-        return M("scale", (x, mm([ones[0], transpose(ones[1])], ls)), ls)
+        all_ones = mm([ones[0], transpose(ones[1])], ls)
+        return scaled(x.args[0], all_ones) if x.op == "num" else M("scale", (x, all_ones), ls)
     if len(own) == 1:
-        return M("scale", (x, ones[0]), ls)
+        return scaled(x.args[0], ones[0]) if x.op == "num" else M("scale", (x, ones[0]), ls)
     return mm([x, transpose(ones[0])] if missing[0][0] == ls[1] else [ones[0], transpose(x)], ls)
 
 

@@ -135,6 +135,20 @@ class Writer:
             return Code(f"np.ones({'(1, ' + dim + ')' if hint[0] is None else '(' + dim + ', 1)'})", ATOM, hint)
         return Code(f"np.ones({dim})", ATOM, x.ls)
 
+    def _zeros(self, x: M, hint: Axes) -> Code:
+        self.sizes.update(x.args)
+        dims = iter(x.args)
+        axes = hint if tuple(a for a in hint if a is not None) == x.ls else x.ls
+        shape = ", ".join("1" if a is None else next(dims) for a in axes)
+        return Code(f"np.zeros(({shape}))" if len(axes) > 1 else f"np.zeros({shape})", ATOM, axes)
+
+    def _row(self, x: M, hint: Axes) -> Code:
+        c = self.code(x.args[0])
+        return Code(c.src, c.prec, (None, *x.ls) if len(x.ls) == 1 else x.ls)
+
+    def _column(self, x: M, hint: Axes) -> Code:
+        return Code(self.code(x.args[0]).inside(ATOM) + ".T", ATOM, x.ls)
+
     def _eye(self, x: M, hint: Axes) -> Code:
         self.sizes.add(x.args[0])
         return Code(f"np.eye({x.args[0]})", ATOM, x.ls)

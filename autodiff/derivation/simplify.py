@@ -41,6 +41,8 @@ from .expr import (
     wrap,
 )
 
+EXPAND_LIMIT = 200  # terms; beyond, multiplying out helps nobody
+
 # ---------------------------------------------------------------- multiplying out
 
 
@@ -48,6 +50,8 @@ def _expand(q: Poly) -> Poly:
     """Products over sums multiplied out, also inside contractions."""
     todo, done = [q], []
     while todo:
+        if len(todo) + len(done) > EXPAND_LIMIT:
+            return q
         for m, c in todo.pop().terms.items():
             i = next((i for i, (a, _, k) in enumerate(m) if a.kind == "group" and k > 0 and k.__class__ is int), None)
             if i is not None:
@@ -242,6 +246,15 @@ def _sigmoid(m: Mono, f: Factor) -> Iterator[Poly]:
         yield mul(Poly({times(m, ((a, ls, 1),)): 1}), add(ONE, scale(s, -1)))
 
 
+def without_softmax(a: Atom) -> Poly | None:
+    """The softmax atom as exp / sum(exp) again, as derivatives need it."""
+    if a.kind != "fn" or not a.name.startswith("softmax"):
+        return None
+    e = expr.fn("exp", a.body)  # type: ignore[arg-type]
+    axis = int(a.name[7:])
+    return mul(e, power(contract(e, {axis: a.dims[axis]}), -1))
+
+
 def _softmax(m: Mono, f: Factor) -> Iterator[Poly]:
     a, ls, _ = f
     n = a.body.only()[0] if a.kind == "contr" and len(a.bound) == 1 else ()  # type: ignore[union-attr]
@@ -304,11 +317,14 @@ class Relation:
     rhs: Poly
     whole: bool = False
     swap: Atom | None = None  # a matrix that equals its transpose
+    positive: Atom | None = None  # what may leave a square root
 
     def rule(self) -> Callable[[Poly], Poly]:
         """The rewrite."""
         if self.swap is not None:
             return _sorted_labels(self.swap)
+        if self.positive is not None:
+            return _out_of_roots(self.positive)
         return replace_contraction(self.lhs[0][0], self.rhs) if self.whole else replace_term(self.lhs, 1, self.rhs)
 
 
@@ -319,6 +335,26 @@ def _sorted_labels(atom: Atom) -> Callable[[Poly], Poly]:
         out = []
         for m, c in q.terms.items():
             out.append(Poly({expr.settle({(a, tuple(sorted(ls)) if _symmetric(a, atom) else ls): p for a, ls, p in m}): c}))
+        return add(*out)
+
+    return rule
+
+
+def _out_of_roots(atom: Atom) -> Callable[[Poly], Poly]:
+    def rule(q: Poly) -> Poly:
+        out = []
+        for m, c in q.terms.items():
+            t = expr.constant(c)
+            for a, ls, k in m:
+                inner, d = a.body.only() if a.kind == "group" and len(a.body) == 1 and k.__class__ is Fraction else ((), 1)  # type: ignore[arg-type, union-attr]
+                mine = [(b, tuple([ls[x] for x in lb]), p) for b, lb, p in inner if b is atom]
+                if mine:
+                    rest = tuple([f for f in inner if f[0] is not atom])
+                    t = mul(t, power(relabel(Poly({rest: d}), dict(enumerate(ls))), k))
+                    t = mul(t, Poly({expr.settle({(b, lb): p * k for b, lb, p in mine}): 1}))
+                else:
+                    t = mul(t, factor(a, ls, k))
+            out.append(t)
         return add(*out)
 
     return rule

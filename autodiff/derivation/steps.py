@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from ..node import Node
 from . import expr
 from .assume import Assumption
 from .expr import Atom, Poly
 from .graph import Graph, atom_of
-from .simplify import Simplifier
+from .simplify import Simplifier, without_softmax
 
 
 @dataclass
@@ -42,6 +44,10 @@ class Deriver:
                 except Exception as error:  # a name may stand for what has no form: it stays a name
                     if type(error).__name__ != "NoIndexForm":
                         raise
+        if np.size(graph.root.data) != 1:  # of a vector y, the Jacobian is written in y
+            definitions[atom_of(graph.space.opaque(graph.names[graph.root.id], graph.root.shape, graph.axes[graph.root.id]))] = graph.definition(
+                graph.root
+            ).poly
         relations = [r for a in self.assumptions for r in a.relations(graph)]
         self.plain = Simplifier(definitions)
         self.best = Simplifier(definitions, relations) if relations else self.plain
@@ -88,7 +94,7 @@ class Deriver:
         for n in self.named:
             if n.id in depends and n is not v and n.op is not None:
                 table[atom_of(self.graph.symbol(n))] = expr.substitute(self.graph.definition(n).poly, table)
-        return expr.substitute(p, table)
+        return expr.Rewrite(lambda q: q, without_softmax)(expr.substitute(p, table))
 
     def _needs(self, a: Assumption, p: Poly, unfold: list[Atom], simple: Poly) -> bool:
         return len(self.assumptions) == 1 or self._each[a](p, unfold) != simple
