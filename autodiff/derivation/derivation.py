@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -139,7 +140,9 @@ class Derivation:
             blocks.append("\n".join(lines))
         if not self.steps:
             blocks = [str(f) for f in self.results] + [f"{f}    without that" for f in self._without]
-        return "\n".join([*blocks, *([self._note] if self._note else [])])
+        made = dict.fromkeys(line for f in self.results for line in f.prelude if line.split(" = ")[0] in self._graph.invented())
+        note = "where " + ", ".join(made).replace("np.linalg.", "").replace("np.", "") if made else ""
+        return "\n".join([*blocks, *(line for line in (note, self._note) if line)])
 
     def __repr__(self) -> str:
         return self.text
@@ -187,8 +190,20 @@ class _Printer:
         source = numpy.write(tree, axes)
         shown = self._laid_out(transpose(tree) if len(dims) == 2 and dims[0] is None and own else tree, len(own))
         text = Writer(self.dims, True, self.root)
-        prelude = [helper(h) for h in sorted(numpy.helpers)] + [self._size(d) for d in sorted(numpy.sizes)]
+        made = self._made(source, numpy)
+        prelude = [helper(h) for h in sorted(numpy.helpers)] + [self._size(d) for d in sorted(numpy.sizes)] + made
         return Formula(*name, text.write(shown), self.latex.write(shown), source, tuple(prelude), tuple(used))
+
+    def _made(self, source: str, numpy: Writer) -> list[str]:
+        """Lines that compute the names which nobody gave, as far as the source needs them."""
+        lines: list[str] = []
+        for name, n in reversed(self.graph.invented().items()):
+            if re.search(rf"\b{name}\b", "\n".join([source, *lines])):
+                dims = self.graph.axes[n.id]
+                axes = tuple(k if d is not None else None for k, d in enumerate(dims))
+                tree = to_matrix(self.graph.definition(n).poly, tuple(k for k in axes if k is not None))
+                lines.insert(0, f"{name} = {numpy.write(tree, axes)}")
+        return lines
 
     def _laid_out(self, x: M, rank: int) -> M:
         """In another layout gradients of these ranks are rows or transposes, the symbols of those above too."""

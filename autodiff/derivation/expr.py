@@ -123,7 +123,7 @@ def _make(key: Any, kind: str, name: str, dims: tuple[str, ...], body: Poly | No
     inside = 0 if body is None else cost(body)
     nested = kind == "group" and any(a.kind == "group" or (a.kind == "contr" and any(b.kind == "group" for b in a.parts)) for a in atom.parts)
     own = {"var": 2, "num": 2, "fn": 3, "contr": 2, "group": 1 + nested, "whole": 3}
-    atom.cost = own.get(kind, 1) + inside + (3 if kind == "group" and atom.has_delta else 0)
+    atom.cost = own.get(kind, 1) + inside + (6 if kind == "group" and atom.has_delta else 0)
     if atom.cost > COST_LIMIT:
         raise TooDeep
     atom.poly = Poly({((atom, tuple(range(len(dims))), 1),): 1})

@@ -44,10 +44,12 @@ class Graph:
 
     def _name(self, found: dict[int, str]) -> dict[int, str]:
         self._taken = {"np"}
+        self._invented: set[int] = set()
         names = {n.id: n.name or found.get(id(n)) for n in self.nodes}
         inner = [n for n in self.nodes if n.op is not None and n is not self.root]
         if not any(names[n.id] for n in inner):
-            names.update(self._activations())
+            names.update(invented := self._activations())
+            self._invented = set(invented)
         names[self.root.id] = names[self.root.id] or "E"
         for n in self.nodes:
             if names[n.id] is None and (n.op is None or n.id in self._called):
@@ -197,6 +199,11 @@ class Graph:
             s = s.map(expr.Rewrite(lambda q: q, lambda a: expr.delta(self.space.find(a.dims[0])).poly if a.kind == "delta" else None))
         return s.at(self.axes[n.id])
 
+    def own(self, n: Any, p: Poly) -> Poly:
+        """An expression for a node over the axes that its atom has: those longer than 1."""
+        places = [i for i, d in enumerate(self.axes[n.id]) if d is not None]
+        return expr.relabel(p, {i: k for k, i in enumerate(places) if i != k})
+
     def operands(self, n: Any) -> list[Any]:
         """The operands of a node as symbols; plain numbers as they are."""
         return [self._operand(a) for a in n.args]
@@ -240,6 +247,10 @@ class Graph:
         for n in self.nodes:
             self.operands(n)
         return {key: name for key, a in self.arrays.items() for name, b in self.space.constants.items() if b is a}
+
+    def invented(self) -> dict[str, Any]:
+        """The results that were named here and not by a person, in order."""
+        return {self.names[n.id]: n for n in self.nodes if n.id in self._invented}
 
     def dims_of(self, name: str) -> tuple[str | None, ...]:
         """The axes of a name; None for axes of length 1."""

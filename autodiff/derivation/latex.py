@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from ..ops import TABLE
 from .expr import Number
-from .matrix import M, transpose
+from .matrix import M, transpose, walk
 
 SUM, TERM, PRODUCT, ATOM = 0.0, 1.0, 1.5, 2.0
 
@@ -54,6 +54,7 @@ class Latex:
 
     def __init__(self, dims: Mapping[str, Sequence[str | None]], root: str) -> None:
         self.dims, self.root = dims, root
+        self._turned = False  # inside the transpose of a column that is made of rows
 
     def gradient(self, name: str) -> str:
         """The symbol of the loss's derivative in a name."""
@@ -75,7 +76,7 @@ class Latex:
             return self.gradient(name[1:]), ATOM
         if name not in self.dims:
             return symbol(name, False) if name.isidentifier() else _number_text(name), ATOM
-        if self._is_row(name):
+        if self._is_row(name) and not self._turned:
             return _power(self._name(name), r"\top"), ATOM
         return self._name(name), ATOM
 
@@ -105,10 +106,19 @@ class Latex:
 
     def _T(self, x: M) -> tuple[str, float]:
         inner = x.args[0]
-        if inner.op == "sym" and not inner.args[0].startswith("∂") and self._is_row(inner.args[0]):
-            return self._name(inner.args[0]), ATOM
+        if len(inner.ls) == 1 and self._of_rows(inner):
+            self._turned = True
+            text = getattr(self, "_" + inner.op)(inner)
+            self._turned = False
+            return text  # type: ignore[no-any-return]
         text = self.write(inner, ATOM)
         return _power(rf"\left({text}\right)" if text.startswith(r"\frac") else text, r"\top"), ATOM
+
+    def _of_rows(self, x: M) -> bool:
+        nodes = walk(x)
+        if any(y.op not in ("sym", "num", "add", "had", "div", "pow", "fn", "scale", "bc") for y in nodes):
+            return False
+        return all(self._is_row(y.args[0]) for y in nodes if y.op == "sym" and y.ls)
 
     def _mm(self, x: M) -> tuple[str, float]:
         return r" \, ".join(self.write(y, PRODUCT if len(x.args) > 1 else SUM) for y in x.args), PRODUCT - 0.1

@@ -36,15 +36,15 @@ ONE = M("num", (1,), ())
 
 def length(x: Any) -> int:
     """How long a tree prints, about."""
-    return len(_all(x))
+    return len(walk(x))
 
 
 def _effort(x: M) -> int:
     """Length, where scaling a vector reads better than a diagonal matrix."""
-    return length(x) + 3 * sum(1 for y in _all(x) if y.op == "diag")
+    return length(x) + 3 * sum(1 for y in walk(x) if y.op == "diag")
 
 
-def _all(x: Any) -> list[M]:
+def walk(x: Any) -> list[M]:
     """Every node of a tree."""
     found, stack = [], [x]
     while stack:
@@ -102,7 +102,7 @@ def _pushed(x: M, ls: Labels) -> M | None:
 
 
 def _transposes(x: Any) -> int:
-    return sum(y.op == "T" for y in _all(x))
+    return sum(y.op == "T" for y in walk(x))
 
 
 def is_upstream(x: M) -> bool:

@@ -203,6 +203,11 @@ class Writer:
             return Code(f"np.sum({left.inside(POWER)} * {self.fit(right, left.axes).inside(POWER)})", ATOM, ())
         if args[0].op == "T" and len(args[0].ls) == 1 or len(args[0].ls) == 1:  # a row times matrices: as a column
             args = [transpose(a) for a in reversed(args)]
+        if len(hint) == 2 and hint[0] is None and all(a.op != "diag" for a in args):  # x @ W for a row x
+            v = self._chain(args[-1:], args[-1].ls, (None, *args[-1].ls))
+            parts = [self.fit(_real(v), (None, *args[-1].ls))]
+            parts += [self.fit(_real(self.code(transpose(a))), a.ls[::-1]) for a in reversed(args[:-1])]
+            return Code(" @ ".join(p.inside(MATMUL) for p in parts), MATMUL, (None, *ls))
         if args[0].op == "diag":
             rest = M("mm", tuple(args[1:]), ls) if len(args) > 2 else args[1]
             codes, axes = self.join([args[0].args[0], rest], hint)

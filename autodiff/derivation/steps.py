@@ -40,14 +40,13 @@ class Deriver:
         for n in self.named:
             if n.op is not None and n.id not in graph.cut:
                 try:
-                    definitions[atom_of(graph.symbol(n))] = graph.definition(n).poly
+                    definitions[atom_of(graph.symbol(n))] = graph.own(n, graph.definition(n).poly)
                 except Exception as error:  # a name may stand for what has no form: it stays a name
                     if type(error).__name__ != "NoIndexForm":
                         raise
         if np.size(graph.root.data) != 1:  # of a vector y, the Jacobian is written in y
-            definitions[atom_of(graph.space.opaque(graph.names[graph.root.id], graph.root.shape, graph.axes[graph.root.id]))] = graph.definition(
-                graph.root
-            ).poly
+            y = graph.space.opaque(graph.names[graph.root.id], graph.root.shape, graph.axes[graph.root.id])
+            definitions[atom_of(y)] = graph.own(graph.root, graph.definition(graph.root).poly)
         relations = [r for a in self.assumptions for r in a.relations(graph)]
         self.plain = Simplifier(definitions)
         self.best = Simplifier(definitions, relations) if relations else self.plain
@@ -62,6 +61,7 @@ class Deriver:
         plain: dict[Atom, Poly] = {}
         used: dict[str, list[Assumption]] = {}
         out = []
+        graph_own = self.graph.own
         by_name = {self.graph.names[n.id]: n for n in self.named}
         for n in reversed(self.named):
             if n.id not in local:
@@ -80,7 +80,8 @@ class Deriver:
                 raise self.graph.too_big(n) from None
             inherited = [a for c in above for a in used[c]]
             used[name] = [a for a in self.assumptions if a in now or a in inherited] if simple != bare else []
-            closed[atom_of(self.upstream[n.id])], plain[atom_of(self.upstream[n.id])] = simple, bare
+            atom = atom_of(self.upstream[n.id])
+            closed[atom], plain[atom] = graph_own(n, simple), graph_own(n, bare)
             out.append(Step(n, name, above, short, inserted, simple, bare if used[name] else None, used[name]))
         return out
 
@@ -93,7 +94,7 @@ class Deriver:
         table: dict[Atom, Poly] = {}
         for n in self.named:
             if n.id in depends and n is not v and n.op is not None:
-                table[atom_of(self.graph.symbol(n))] = expr.substitute(self.graph.definition(n).poly, table)
+                table[atom_of(self.graph.symbol(n))] = expr.substitute(self.graph.own(n, self.graph.definition(n).poly), table)
         return expr.Rewrite(lambda q: q, without_softmax)(expr.substitute(p, table))
 
     def _needs(self, a: Assumption, p: Poly, unfold: list[Atom], simple: Poly) -> bool:
