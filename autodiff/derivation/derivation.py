@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DerivationFailed, NotConnected, NotScalar
+from ..errors import DerivationFailed, NotConnected, NotScalar, TooBig
 from ..functional import transform
 from ..naming import label, user_frame
 from ..node import Node, check_fresh, order
@@ -284,11 +284,21 @@ def derive(
         return _of_function(E, assume=assume, layout=layout, dims=dims, opaque=opaque)
     if layout not in LAYOUTS:
         raise ValueError(f"layout={layout!r}: it is one of {', '.join(LAYOUTS)}")
+    try:
+        return _derive(E, wrt, assume, layout, dims or {}, opaque)
+    except expr.TooDeep:
+        raise TooBig(
+            f"the formulas of {label(E)} grow too long to read. Give intermediate results names, such as z1 = (W1 @ x).named('z1'); "
+            "they then stand in the formulas as they are"
+        ) from None
+
+
+def _derive(E: Any, wrt: Any, assume: Sequence[Any] | None, layout: str, dims: Mapping[str, Sequence[str]], opaque: Sequence[Any]) -> Derivation:
     pair = isinstance(wrt, tuple)
     targets = [] if wrt is None else list(wrt) if isinstance(wrt, list | tuple) else [wrt]
     nodes = _checked(E, targets, pair)
     expr.start()
-    graph = Graph(E, user_frame(), [*opaque], dims or {}, targets)
+    graph = Graph(E, user_frame(), [*opaque], dims, targets)
     targets = targets or [n for n in nodes if n.active and n.id in graph.names and n is not E]
     assumptions = found_in(graph) if assume is None else [a if isinstance(a, Assumption) else parse(a, graph) for a in assume]
     single = any(getattr(n, "dtype", None) == np.float32 for n in nodes)

@@ -317,8 +317,11 @@ def power(p: Poly, k: Number) -> Poly:
             return ZERO
         raise ZeroDivisionError
     m, c = wrap(p).only()
-    if any(a < 0 for a, _, _ in m):
-        raise TooDeep
+    if m and m[0][0] < 0:  # a diagonal matrix to a power, entry by entry
+        if k < 0:
+            raise ZeroDivisionError
+        deltas, rest = [f for f in m if f[0] < 0], tuple([f for f in m if f[0] > 0])
+        return mul(Poly({tuple(deltas): 1}), power(Poly({rest: c}), k))
     if k.__class__ is int:
         out = Poly({tuple([(a, ls, number(q * k)) for a, ls, q in m]): number(Fraction(c) ** k)})
         return _open(out) if any(a.kind == "group" and len(a.body.terms) == 1 for a, _, _ in m) else out  # type: ignore[union-attr]

@@ -203,11 +203,11 @@ def _term(m: Mono, want: Labels, flips: set[Factor]) -> M:
 
 
 def _atom(a: Atom, ls: Labels, flip: bool, want: Labels) -> M:
+    if len(ls) == 2 and ls[0] == ls[1] and (a.kind in ("var", "whole") or a.name.startswith("softmax")):
+        return M("diagof", (_atom(a, tuple(expr.fresh((0, 1)).values()), flip, ()),), ls[:1])
     order = tuple(x for x in want if x in ls) if set(ls) <= set(want) and len(set(ls)) == len(ls) else ls
     if a.kind in ("var", "num", "size"):
         x = M("sym", (a.name,), ls)
-        if len(ls) == 2 and ls[0] == ls[1]:
-            return M("diagof", (M("sym", (a.name,), ls),), ls[:1])
         return transpose(x) if len(ls) == 2 and order != ls else x
     if a.kind == "delta":
         return M("eye", (a.dims[0],), ls)

@@ -259,11 +259,13 @@ class Writer:
         return f"{'/' if below else '*'} {c.inside(POWER)}"
 
     def _diag(self, x: M, hint: Axes) -> Code:
-        v = self.code(x.args[0], x.ls[:1])
-        return Code(f"np.diag({self.fit(v, x.ls[:1]).src})", ATOM, x.ls)
+        v = self.code(x.args[0], x.args[0].ls)
+        return Code(f"np.diag({self.fit(v, x.args[0].ls).src})", ATOM, x.ls)
 
     def _diagof(self, x: M, hint: Axes) -> Code:
-        return Code(f"np.diag({self.code(x.args[0]).src})", ATOM, x.ls)
+        inner = self.code(x.args[0])
+        inner = self.fit(inner, tuple(a for a in inner.axes if a is not None))
+        return Code(f"np.diag({inner.src})", ATOM, x.ls)
 
     def _whole(self, x: M, hint: Axes) -> Code:
         name, inner = x.args
