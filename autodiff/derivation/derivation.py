@@ -87,8 +87,13 @@ class Derivation:
     @property
     def numpy(self) -> str:
         """Source that computes the results from arrays of the names in the formula; it needs NumPy as np."""
-        prelude = dict.fromkeys(line for f in self.results for line in f.prelude)
-        return "\n".join([*prelude, *(f"{f.variable} = {f.numpy}" for f in self.results)])
+        needed = list(self.results)
+        for s in reversed(self.steps):  # long formulas are written in the gradients above them
+            if s.result not in needed and any(re.search(rf"\b{s.result.variable}\b", f.numpy) for f in needed):
+                needed.append(s.result)
+        needed = [s.result for s in self.steps if s.result in needed] or needed
+        prelude = dict.fromkeys(line for f in needed for line in f.prelude)
+        return "\n".join([*prelude, *(f"{f.variable} = {f.numpy}" for f in needed)])
 
     @property
     def assumptions(self) -> tuple[Assumption, ...]:

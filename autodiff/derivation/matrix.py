@@ -205,7 +205,7 @@ def _term(m: Mono, want: Labels, flips: set[Factor]) -> M:
 def _atom(a: Atom, ls: Labels, flip: bool, want: Labels) -> M:
     if len(ls) == 2 and ls[0] == ls[1] and (a.kind in ("var", "whole") or a.name.startswith("softmax")):
         return M("diagof", (_atom(a, tuple(expr.fresh((0, 1)).values()), flip, ()),), ls[:1])
-    order = tuple(x for x in want if x in ls) if set(ls) <= set(want) and len(set(ls)) == len(ls) else ls
+    order = tuple(x for x in want if x in ls) if set(ls) <= set(want) else tuple(dict.fromkeys(ls))
     if a.kind in ("var", "num", "size"):
         x = M("sym", (a.name,), ls)
         return transpose(x) if len(ls) == 2 and order != ls else x
@@ -283,7 +283,7 @@ def _network(base: Base, bound: list[int], want: Labels) -> M:
     """A contraction: the best order of elimination, or index notation."""
     best = None
     if all(len(s) <= 2 for s in base):
-        for order in permutations(bound):
+        for order in permutations(bound) if len(bound) <= 4 else [_from_the_vectors(base, bound)]:
             try:
                 x = _eliminate(dict(base), order, want)
             except NoMatrixForm:
@@ -293,6 +293,18 @@ def _network(base: Base, bound: list[int], want: Labels) -> M:
     if best is not None:
         return best
     return M("ein", tuple(base.values()), tuple(x for x in want if any(x in s for s in base)))
+
+
+def _from_the_vectors(base: Base, bound: list[int]) -> list[int]:
+    """An order of elimination for a long chain: matrix times vector again and again."""
+    links = [set(s) for s in base]
+    order: list[int] = []
+    while len(order) < len(bound):
+        k = min((k for k in bound if k not in order), key=lambda k: sum(1 for s in links if k in s and len(s) == 2))
+        merged = set().union(*(s for s in links if k in s)) - {k}
+        links = [s for s in links if k not in s] + [merged]
+        order.append(k)
+    return order
 
 
 def _eliminate(base: Base, order: Sequence[int], want: Labels) -> M:

@@ -344,7 +344,7 @@ class Writer:
             return Code(f"{s.inside(POWER if s.prec == MATMUL else PRODUCT)} * {a.inside(chained)}", PRODUCT, a.axes)
         a = self.code(y, hint)
         if c == -1:
-            return Code("-" + _real(a).inside(PRODUCT), SUM, a.axes)
+            return Code("-" + (f"({a.src})" if _leads_with_mask(y) else a.inside(PRODUCT)), SUM, a.axes)
         f = Fraction(c)
         number = numeral(abs(f))
         if "/" not in number:
@@ -356,8 +356,8 @@ class Writer:
 
     def _add(self, x: M, hint: Axes) -> Code:
         codes, axes = self.join([scaled(abs(c), y) for c, y in x.args], hint)
-        if all(c.mask for c in codes) or x.args[0][0] < 0:
-            codes[0] = _real(codes[0])
+        if all(c.mask for c in codes) or (x.args[0][0] < 0 and _leads_with_mask(x.args[0][1])):
+            codes[0] = Code(f"1.0 * {codes[0].src}", PRODUCT, codes[0].axes)
         src = ""
         for (c, _), code in zip(x.args, codes, strict=True):
             part = code.inside(PRODUCT)
@@ -396,6 +396,13 @@ class Writer:
 def _real(c: Code) -> Code:
     """Booleans as numbers."""
     return Code(f"1.0 * {c.src}", PRODUCT, c.axes) if c.mask else c
+
+
+def _leads_with_mask(x: M) -> bool:
+    """Does it begin with a comparison, whose booleans NumPy does not negate?"""
+    while x.op in ("had", "div", "scale", "bc"):
+        x = x.args[1 if x.op == "scale" else 0]
+    return x.op == "fn" and x.args[0] in (">", ">=", "==")
 
 
 def _squared(x: M) -> M | None:

@@ -41,17 +41,17 @@ from .expr import (
     wrap,
 )
 
-EXPAND_LIMIT = 200  # terms; beyond, multiplying out helps nobody
+EXPAND_LIMIT = 40  # terms; beyond, multiplying out helps nobody
 
 # ---------------------------------------------------------------- multiplying out
 
 
 def _expand(q: Poly) -> Poly:
     """Products over sums multiplied out, also inside contractions."""
+    if _terms(q) > EXPAND_LIMIT:
+        return q
     todo, done = [q], []
     while todo:
-        if len(todo) + len(done) > EXPAND_LIMIT:
-            return q
         for m, c in todo.pop().terms.items():
             i = next((i for i, (a, _, k) in enumerate(m) if a.kind == "group" and k > 0 and k.__class__ is int), None)
             if i is not None:
@@ -69,6 +69,21 @@ def _expand(q: Poly) -> Poly:
                 continue
             done.append(Poly({m: c}))
     return add(*done)
+
+
+def _terms(q: Poly) -> int:
+    """How many terms multiplying out would give."""
+    total, todo = 0, [(1, list(m)) for m in q.terms]
+    while todo and total <= EXPAND_LIMIT:
+        n, factors = todo.pop()
+        while factors and n <= EXPAND_LIMIT:
+            a, _, k = factors.pop()
+            if a.kind == "group" and k > 0 and k.__class__ is int:
+                n *= len(a.body) ** int(k)  # type: ignore[arg-type]
+            elif a.kind == "contr" and k == 1:
+                factors += a.body.only()[0]  # type: ignore[union-attr]
+        total += n
+    return total
 
 
 def _has_sum(a: Atom) -> bool:
@@ -141,6 +156,8 @@ def replace_contraction(a: Atom, rhs: Poly) -> Callable[[Poly], Poly]:
     needed = frozenset(b for b, _, _ in lhs)
 
     def rule(q: Poly) -> Poly:
+        if not any(b.kind == "contr" and needed <= b.parts for m in q.terms for b, _, _ in m):
+            return q
         out = []
         for m, c in q.terms.items():
             t = expr.constant(c)
@@ -190,17 +207,25 @@ def replace_sum(body: Poly, rhs: Poly) -> Callable[[Poly], Poly]:
     return rule
 
 
-def _folds(atom: Atom, body: Poly) -> list[Callable[[Poly], Poly]]:
+Fold = tuple[frozenset[Atom], Callable[[Poly], Poly]]  # the atoms it looks for, and the rule
+
+
+def _parts(*ps: Poly) -> frozenset[Atom]:
+    return frozenset(a for p in ps for m in p.terms for a, _, _ in m if a.kind != "size")
+
+
+def _folds(atom: Atom, body: Poly) -> list[Fold]:
     """The rules that put the name `atom` back in place of what it stands for."""
     rhs = atom.poly
     if len(body) != 1:
-        return [replace_sum(body, rhs)] if body.terms else []
+        return [(_parts(body), replace_sum(body, rhs))] if body.terms else []
     m, c = body.only()
     if not m or (len(m) == 1 and m[0][0].kind == "var") or any(a < 0 for a, _, _ in m):
         return []
-    rules = [replace_term(m, c, rhs)]
+    rules = [(_parts(body), replace_term(m, c, rhs))]
     if len(m) == 1 and m[0][0].kind == "contr" and m[0][2] == 1 and c == 1:
-        rules.append(replace_contraction(m[0][0], relabel(rhs, {label: i for i, label in enumerate(m[0][1])})))
+        whole = m[0][0]
+        rules.append((whole.parts, replace_contraction(whole, relabel(rhs, {label: i for i, label in enumerate(m[0][1])}))))
     under = tuple([f for f in m if f[0].kind == "group" and f[2] < 0])
     if under:  # y = N / D: then (D - N) / D is 1 - y
         over = _expand(mul(body, Poly({reciprocal(under): 1})))
@@ -208,9 +233,9 @@ def _folds(atom: Atom, body: Poly) -> list[Callable[[Poly], Poly]]:
         if rest.terms and free(rest) <= free(body):
             n, d = mul(wrap(rest), Poly({under: 1})).only()
             other = add(ONE, scale(rhs, -1))
-            rules.insert(0, replace_term(n, d, other))
+            rules.insert(0, (_parts(Poly({n: 1})), replace_term(n, d, other)))
             n, d = replace_term(m, c, rhs)(Poly({n: d})).only()
-            rules.append(replace_term(n, d, other))
+            rules.append((_parts(Poly({n: 1})), replace_term(n, d, other)))
     return rules
 
 
@@ -286,7 +311,7 @@ def _joined(q: Poly, m: Mono, c: Number, n: Mono, d: Number) -> Iterator[Poly]:
         for g in n:
             if f[2] != 1 or g[2] != 1 or f[0].kind != "contr" or g[0].kind != "contr" or not f[0].parts & g[0].parts:
                 continue
-            if sorted(f[0].bound) != sorted(g[0].bound):
+            if sorted(f[0].bound) != sorted(g[0].bound) or len(f[0].bound) > 3:
                 continue
             rest = tuple([x for x in m if x != f])
             if rest != tuple([x for x in n if x != g]):
@@ -373,7 +398,7 @@ class Simplifier:
         self._known = Rewrite(_known_functions)
         self._out = Rewrite(_take_out)
         folds = [fold for atom, body in reversed(definitions.items()) for fold in _folds(atom, body)]
-        self._folds = [Rewrite(fold) for fold in folds]
+        self._folds = [(needed, Rewrite(fold)) for needed, fold in folds]
         self._relations = [Rewrite(r.rule()) for r in relations]
         self._learn()
 
@@ -383,8 +408,9 @@ class Simplifier:
             for axis, dim in enumerate(atom.dims):
                 for k in (1, 2):
                     total = self._expand(contract(power(body, k), {axis: dim}, keep=False))
-                    for known in (*self._relations, *self._folds):
+                    for known in self._relations:
                         total = known(total)
+                    total = self._named(total)
                     m, c = contract(factor(atom, tuple(range(len(atom.dims))), k), {axis: dim}).only()
                     if not total.terms or (len(total) == 1 and all(a.kind == "size" for a, _, _ in total.only()[0])):
                         self._relations.append(Rewrite(Relation("", m, scale(total, Fraction(1) / c)).rule()))
@@ -410,14 +436,24 @@ class Simplifier:
                 q = relation(q)
             if q != p:
                 q = _cheaper(q, self._expand(q))
-            for fold in self._folds:
-                q = _cheaper(q, fold(q))
+            q = self._named(q)
             q = self._known(q)
             q = _cheaper(q, self._out(q))
             q = min(wrap(q), q, key=cost)
             if q == p:
                 break
             p = q
+        return p
+
+
+    def _named(self, p: Poly) -> Poly:
+        """p with names in place of what they stand for, where that is shorter."""
+        present = set(expr.atoms_in(p))
+        for needed, fold in self._folds:
+            if needed <= present:
+                q = fold(p)
+                if q != p and cost(q) < cost(p):
+                    p, present = q, set(expr.atoms_in(q))
         return p
 
 

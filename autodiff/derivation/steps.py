@@ -16,6 +16,9 @@ from .graph import Graph, atom_of
 from .simplify import Simplifier, without_softmax
 
 
+INLINE_LIMIT = 50  # a longer gradient stays a symbol in the formulas below it, about three layers up
+
+
 @dataclass
 class Step:
     """One derivative: its local rule, the rule with the upstream gradients put in, and the closed form."""
@@ -50,7 +53,8 @@ class Deriver:
         relations = [r for a in self.assumptions for r in a.relations(graph)]
         self.plain = Simplifier(definitions)
         self.best = Simplifier(definitions, relations) if relations else self.plain
-        self._each = {a: Simplifier(definitions, [r for b in self.assumptions if b is not a for r in b.relations(graph)]) for a in self.assumptions}
+        several = self.assumptions if len(self.assumptions) > 1 else []
+        self._each = {a: Simplifier(definitions, [r for b in several if b is not a for r in b.relations(graph)]) for a in several}
         self.upstream = {n.id: graph.space.opaque("∂" + graph.names[n.id], n.shape, graph.axes[n.id]) for n in self.named}
         self.targets = targets
 
@@ -81,7 +85,8 @@ class Deriver:
             inherited = [a for c in above for a in used[c]]
             used[name] = [a for a in self.assumptions if a in now or a in inherited] if simple != bare else []
             atom = atom_of(self.upstream[n.id])
-            closed[atom], plain[atom] = graph_own(n, simple), graph_own(n, bare)
+            if max(expr.cost(simple), expr.cost(bare)) <= INLINE_LIMIT:
+                closed[atom], plain[atom] = graph_own(n, simple), graph_own(n, bare)
             out.append(Step(n, name, above, short, inserted, simple, bare if used[name] else None, used[name]))
         return out
 
