@@ -59,3 +59,7 @@ class TooBig(AutodiffError, ValueError):
 
 class DerivationFailed(AutodiffError, ArithmeticError):
     """A derived formula did not give the engine's numbers, and so was not shown."""
+
+
+class NotVerified(AutodiffError, ArithmeticError):
+    """A derived formula could not be checked, because nothing is finite near the recorded values."""

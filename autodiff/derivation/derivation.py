@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DerivationFailed, NotConnected, NotScalar, TooBig
+from ..errors import DerivationFailed, NotConnected, NotScalar, NotVerified, TooBig
 from ..functional import transform
 from ..naming import label, user_frame
 from ..node import Node, check_fresh, order
@@ -23,7 +23,7 @@ from .latex import Latex
 from .matrix import M, is_upstream, to_matrix, transpose, with_ones
 from .show import Axes, Writer, helper
 from .steps import Deriver, Step
-from .verify import Points, jacobian_rows, replay, run, same, second_order
+from .verify import POINTS, Points, jacobian_rows, replay, run, same, second_order
 
 LAYOUTS: dict[str, tuple[int, ...]] = {"denominator": (), "numerator": (1, 2), "mixed": (1,)}
 
@@ -117,8 +117,8 @@ class Derivation:
         if d is None:
             return "0"
         dims = {**graph.all_dims(), "∂" + graph.label(node).split(",")[0]: graph.axes[node.id]}
-        own = [(k, x) for k, x in enumerate(graph.axes[node.args[i].id]) if x]
-        return Writer(dims, True, graph.names[graph.root.id]).write(with_ones(to_matrix(d.poly, tuple(k for k, _ in own)), own))
+        given = graph.axes[node.args[i].id]
+        return Writer(dims, True, graph.names[graph.root.id]).write(_tree(d.poly, tuple(range(len(given))), given))
 
     def __call__(self, **arrays: Any) -> Any:
         """The derivative at the arrays given by name, by the printed source; leaves not given keep their recorded values."""
@@ -189,11 +189,10 @@ class _Printer:
         self.latex = Latex(self.dims, self.root)
 
     def formula(self, p: Poly, axes: Axes, dims: Sequence[str | None], name: tuple[str, str, str], used: Sequence[Assumption]) -> Formula:
-        own = [(k, d) for k, d in zip(axes, dims, strict=True) if k is not None and d is not None]
-        tree = with_ones(to_matrix(p, tuple(k for k, _ in own)), own)
+        tree = _tree(p, axes, dims)
         numpy = Writer(self.dims, False, self.root)
         source = numpy.write(tree, axes)
-        shown = self._laid_out(transpose(tree) if len(dims) == 2 and dims[0] is None and own else tree, len(own))
+        shown = self._laid_out(transpose(tree) if len(dims) == 2 and dims[0] is None else tree, len(tree.ls))
         text = Writer(self.dims, True, self.root)
         made = self._made(source, numpy)
         prelude = [helper(h) for h in sorted(numpy.helpers)] + [self._size(d) for d in sorted(numpy.sizes)] + made
@@ -206,8 +205,7 @@ class _Printer:
             if re.search(rf"\b{name}\b", "\n".join([source, *lines])):
                 dims = self.graph.axes[n.id]
                 axes = tuple(k if d is not None else None for k, d in enumerate(dims))
-                tree = to_matrix(self.graph.definition(n).poly, tuple(k for k in axes if k is not None))
-                lines.insert(0, f"{name} = {numpy.write(tree, axes)}")
+                lines.insert(0, f"{name} = {numpy.write(_tree(self.graph.definition(n).poly, axes, dims), axes)}")
         return lines
 
     def _laid_out(self, x: M, rank: int) -> M:
@@ -227,6 +225,11 @@ class _Printer:
         return f"d{self.root}/d{node}", self.latex.gradient(node), f"d{self.root}_d{node}"
 
 
+def _tree(p: Poly, axes: Axes, dims: Sequence[str | None]) -> M:
+    own = [(k, d) for k, d in zip(axes, dims, strict=True) if k is not None and d is not None]
+    return with_ones(to_matrix(p, tuple(k for k, _ in own)), own)
+
+
 def _swap(x: Any, ranks: tuple[int, ...]) -> Any:
     if isinstance(x, tuple) and not isinstance(x, M):
         return tuple(_swap(y, ranks) for y in x)
@@ -242,12 +245,16 @@ def _swap(x: Any, ranks: tuple[int, ...]) -> Any:
 def _check(f: Formula, points: Points, expected: Callable[[Mapping[str, Any]], Any], single: bool) -> Formula:
     """The formula, if its printed source gives the engine's numbers at every point; raises otherwise."""
     source = "\n".join([*f.prelude, f"{f.variable} = {f.numpy}"])
+    undefined = 0
     for values in points.values:
         scope = {k.replace("∂", f"d{points.graph.names[points.graph.root.id]}_d"): v for k, v in values.items()}
         try:
             found = run(source, f.variable, scope)
         except Exception as error:
             raise DerivationFailed(f"{f.left} was derived as `{f.numpy}`, which does not run: {error}. This is a bug of autodiff; nothing was shown.") from error
+        if not np.all(np.isfinite(found)):  # printed as it is, it overflows here, where the engine does not
+            undefined += 1
+            continue
         truth = expected(values)
         if not same(found, truth, single):
             gap = np.max(np.abs(found - truth)) if np.shape(found) == np.shape(truth) else f"shape {np.shape(found)} for {np.shape(truth)}"
@@ -255,6 +262,11 @@ def _check(f: Formula, points: Points, expected: Callable[[Mapping[str, Any]], A
                 f"{f.left} was derived as `{f.numpy}`, but the engine's gradient differs from it by {gap} at a random point. "
                 "This is a bug of autodiff; nothing was shown."
             )
+    if len(points.values) - undefined < POINTS:
+        raise NotVerified(
+            f"{f.left} was derived as `{f.text}`, which is infinite or undefined at the recorded values and near them, so it could not "
+            "be checked and is not shown; record the computation at values where it is defined"
+        )
     return f
 
 

@@ -503,6 +503,8 @@ def fn(name: str, p: Poly) -> Poly:
         if best is None or key < best[0]:
             best = key, q, order
     _, q, order = best  # type: ignore[misc]
+    if name.startswith("softmax"):  # its axis is a label too
+        name = f"softmax{order.index(int(name[7:]))}"
     return factor(_make(("fn", name, q), "fn", name, _dims(p, order), q), order)
 
 
@@ -588,6 +590,8 @@ class Rewrite:
         body = self._rule(self._assemble(a.body))  # type: ignore[arg-type]
         if a.kind == "group":
             return body
+        if a.name.startswith("softmax") and int(a.name[7:]) not in free(body):  # of what is the same along the axis
+            return power(size(a.dims[int(a.name[7:])]), -1)
         return fn(a.name, body) if a.kind == "fn" else whole(a.name, body, a.bound, a.dims)
 
     def _assemble(self, p: Poly) -> Poly:

@@ -82,7 +82,7 @@ def transpose(x: M) -> M:
         return mm([transpose(x.args[0]), M("diag", (hadamard(x.args[1:]),), ls * 2)], ls)
     if x.op in ("diag", "eye"):
         return M(x.op, x.args, ls)
-    if len(ls) == 2 and (pushed := _pushed(x, ls)) is not None and _transposes(pushed) <= _transposes(x):
+    if len(ls) == 2 and (pushed := _pushed(x, ls)) is not None and _transposes(pushed) <= _transposes(x) - (x.op == "fn"):
         return pushed
     return M("T", (x,), ls)
 
@@ -216,9 +216,12 @@ def _atom(a: Atom, ls: Labels, flip: bool, want: Labels) -> M:
         return _spread(to_matrix(expr.scale(body, -1) if flip else body, order), order)
     if a.name == "exp" and a.kind == "fn":
         return _exponential(relabel(a.body, dict(enumerate(ls))), order)  # type: ignore[arg-type]
+    if a.kind == "fn" and a.name.startswith("softmax"):
+        x = M("fn", ("softmax", _spread(to_matrix(relabel(a.body, dict(enumerate(ls))), ls), ls), ls[int(a.name[7:])]), ls)  # type: ignore[arg-type]
+        return transpose(x) if len(ls) == 2 and order != ls else x
     if a.kind == "fn":
         x = _spread(to_matrix(relabel(a.body, dict(enumerate(ls))), order), order)  # type: ignore[arg-type]
-        return M("fn", (a.name[:7], x, ls[int(a.name[7:])]) if a.name.startswith("softmax") else (a.name, x), order)
+        return M("fn", (a.name, x), order)
     if a.kind == "whole":
         inner = to_matrix(a.body, (0, 1))  # type: ignore[arg-type]
         x = M("whole", (a.name, inner), ls)

@@ -370,6 +370,8 @@ class Writer:
     # ------------------------------------------------------------ sums
 
     def _sum(self, x: M, hint: Axes) -> Code:
+        if x.args[0].op == "diagof":
+            return Code(self.code(x.args[0]).src.replace("np.diag", "np.trace", 1), ATOM, ())
         return Code(f"np.sum({self.code(x.args[0]).src})", ATOM, ())
 
     def _rowsum(self, x: M, hint: Axes) -> Code:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DerivationFailed
+from ..errors import NotVerified
 from ..node import Node
 from ..reverse import adjoints, pull
 from ..tensor import Tensor, constant_tensor
@@ -22,7 +22,7 @@ from .assume import Assumption
 from .graph import Graph, call
 
 Arrays = dict[str, Any]
-POINTS = 3
+POINTS = 3  # a formula is shown only if at least so many prove it
 
 
 def replay(graph: Graph, values: Mapping[str, Any]) -> dict[int, Any]:
@@ -55,7 +55,7 @@ class Points:
         with np.errstate(all="ignore"):
             if all(a.holds(recorded[a.name]) for a in assumptions if a.name in recorded):
                 self._try(recorded)
-            for _ in range(POINTS):
+            for _ in range(POINTS + 1):
                 for reach in (0.5, 0.2, 0.05, 0.01, 0.0):
                     moved = {name: _moved(rng, x, reach) for name, x in recorded.items()}
                     for a in assumptions:
@@ -64,7 +64,7 @@ class Points:
                     if self._try(moved):
                         break
         if len(self.values) < POINTS:
-            raise DerivationFailed(
+            raise NotVerified(
                 "the recorded values give infinite or undefined numbers, near which no formula can be checked; "
                 "record the computation at values where the loss and its gradient are finite"
             )

@@ -1,0 +1,306 @@
+"""The formulas that must come out, word for word; that they are right `derive` proves by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autodiff as ad
+from autodiff.node import order
+from autodiff.tensor import constant_tensor
+
+RNG = np.random.default_rng(0)
+
+
+def T(name: str, *shape: int) -> Any:
+    return ad.Tensor(RNG.normal(size=shape), name)
+
+
+def P(name: str, *shape: int) -> Any:
+    return ad.Tensor(RNG.uniform(0.5, 1.5, size=shape), name)
+
+
+def C(name: str, *shape: int) -> Any:
+    return constant_tensor(RNG.normal(size=shape), name)
+
+
+def node(E: Any, name: str) -> Any:
+    return next(n for n in order(E) if n.name == name)
+
+
+def shares(*shape: int, axis: int = 0) -> Any:
+    t = RNG.uniform(0.1, 1.0, size=shape)
+    return constant_tensor(t / t.sum(axis, keepdims=True), "t")
+
+
+# ---------------------------------------------------------------- the exercise
+
+
+def exercise(loss: str, sigmoid: str = "fused", m: int | None = None, column: bool = False) -> Any:
+    tail = (m,) if m else (1,) if column else ()
+    x, t = C("x", 4, *tail), shares(3, *tail)
+    W1, W2 = T("W1", 5, 4), T("W2", 3, 5)
+    z1 = (W1 @ x).named("z1")
+    y1 = {"fused": ad.sigmoid, "written out": lambda z: 1 / (1 + np.exp(-z)), "eq. (9)": lambda z: 1 / (1 + np.exp(z))}[sigmoid](z1).named("y1")
+    z2 = (W2 @ y1).named("z2")
+    if loss == "primitives":
+        e = np.exp(z2)
+        cost = -np.sum(t * np.log((e / np.sum(e, axis=0)).named("y2")), axis=0)
+    elif loss == "softmax":
+        cost = -np.sum(t * np.log(ad.softmax(z2, axis=0).named("y2")), axis=0)
+    elif loss == "log_softmax":
+        cost = -np.sum(t * ad.log_softmax(z2, axis=0), axis=0)
+    else:
+        cost = ad.logsumexp(z2, axis=0) - np.sum(t * z2, axis=0)
+    return (np.mean(cost) if m else np.sum(cost)).named("E")
+
+
+@pytest.mark.parametrize("loss", ["primitives", "softmax", "log_softmax", "logsumexp"])
+@pytest.mark.parametrize("sigmoid", ["fused", "written out"])
+@pytest.mark.parametrize("column", [False, True])
+def test_exercise(loss: str, sigmoid: str, column: bool) -> None:
+    E = exercise(loss, sigmoid, column=column)
+    y = "y2" if loss in ("primitives", "softmax") else "softmax(z2)"
+    lines = [
+        f"dE/dz2 = {y} - t",
+        f"dE/dy1 = W2.T @ ({y} - t)",
+        f"dE/dz1 = (W2.T @ ({y} - t)) * y1 * (1 - y1)",
+        f"dE/dW2 = ({y} - t) @ y1.T",
+        f"dE/dW1 = ((W2.T @ ({y} - t)) * y1 * (1 - y1)) @ x.T",
+    ]
+    assert ad.derive(E).text.splitlines() == (["dE/dy2 = -t / y2"] if y == "y2" else []) + lines
+
+
+@pytest.mark.parametrize("loss", ["primitives", "softmax", "log_softmax", "logsumexp"])
+def test_exercise_in_batches(loss: str) -> None:
+    E = exercise(loss, m=6)
+    y = "y2" if loss in ("primitives", "softmax") else "softmax(z2, axis=0)"
+    d = ad.derive(E)
+    assert d.text.splitlines()[-2:] == [
+        f"dE/dW2 = ({y} - t) @ y1.T / m",
+        f"dE/dW1 = ((W2.T @ ({y} - t)) * y1 * (1 - y1)) @ x.T / m",
+    ]
+    assert "m = x.shape[1]" in d.numpy
+    assert [str(a) for a in d.assumptions] == ["sum(t, axis=0) == 1"]
+
+
+def test_equation_9_as_written() -> None:
+    E = exercise("softmax", "eq. (9)")
+    assert ad.derive(E, node(E, "W1")).text == "dE/dW1 = ((W2.T @ (t - y2)) * y1 * (1 - y1)) @ x.T"
+
+
+def test_mixed_layout_prints_the_exercises_own_lines() -> None:
+    d = ad.derive(exercise("softmax"), layout="mixed")
+    chains = {s.name: s.chain("text") for s in d.steps}
+    assert chains["y1"] == ["dE/dz2 @ W2", "(y2 - t).T @ W2"]
+    assert chains["z1"] == ["dE/dy1 @ diag(y1 * (1 - y1))", "(y2 - t).T @ W2 @ diag(y1 * (1 - y1))"]
+    assert chains["W2"] == ["(dE/dz2).T @ y1.T", "(y2 - t) @ y1.T"]
+    assert chains["W1"] == ["(dE/dz1).T @ x.T", "((W2.T @ (y2 - t)) * y1 * (1 - y1)) @ x.T"]
+    assert d.formula(node(d._graph.root, "z2")).text == "(y2 - t).T"
+
+
+def test_numerator_layout() -> None:
+    E = exercise("softmax")
+    d = ad.derive(E, node(E, "W1"), layout="numerator")
+    assert d.text == "dE/dW1 = x @ (y2 - t).T @ W2 @ diag(y1 * (1 - y1))"
+    assert d.numpy == "dE_dW1 = np.outer((W2.T @ (y2 - t)) * y1 * (1 - y1), x)"  # layouts are printing only
+
+
+def test_without_and_with_the_assumption() -> None:
+    E = exercise("softmax")
+    d = ad.derive(E, node(E, "W2"))
+    assert [str(a) for a in d.assumptions] == ["sum(t) == 1"]
+    assert d.unassumed == "dE/dW2 = (sum(t) * y2 - t) @ y1.T"
+    bare = ad.derive(E, node(E, "W2"), assume=())
+    assert bare.text == "dE/dW2 = (sum(t) * y2 - t) @ y1.T" and not bare.assumptions
+
+
+def test_rows_columns_and_biases() -> None:
+    X, t = C("X", 6, 4), shares(6, 3, axis=1)
+    W, b = T("W", 4, 3), T("b", 3)
+    Y = ad.softmax((X @ W + b).named("Z"), axis=1).named("Y")
+    E = -np.mean(np.sum(t * np.log(Y), axis=1)).named("E")
+    assert ad.derive(E, [W, b]).text.splitlines() == ["dE/db = (Y - t).sum(0) / m", "dE/dW = X.T @ (Y - t) / m"]
+    X, t, b = C("X", 4, 6), shares(3, 6), T("b", 3, 1)
+    W = T("W", 3, 4)
+    Y = ad.softmax((W @ X + b).named("Z"), axis=0).named("Y")
+    E = -np.mean(np.sum(t * np.log(Y), axis=0)).named("E")
+    d = ad.derive(E, [W, b])
+    assert d.text.splitlines() == ["dE/db = (Y - t).sum(1) / m", "dE/dW = (Y - t) @ X.T / m"]
+    assert "dE_db = (Y - t).sum(1, keepdims=True) / m" in d.numpy
+
+
+def test_one_row() -> None:
+    x, W, t = T("x", 1, 4), T("W", 4, 3), shares(1, 3, axis=1)
+    p = ad.softmax((x @ W).named("z"), axis=1).named("p")
+    d = ad.derive(-np.sum(t * np.log(p)))
+    assert d.text.splitlines()[-2:] == ["dE/dW = x.T @ (p - t)", "dE/dx = (p - t) @ W.T"]
+    assert "dE_dx = (p - t) @ W.T" in d.numpy
+
+
+def test_unnamed_networks_get_names_that_the_source_defines() -> None:
+    W1, W2 = ad.Tensor(RNG.normal(size=(5, 4))), ad.Tensor(RNG.normal(size=(3, 5)))
+    x, t = RNG.normal(size=4), np.array([0.2, 0.3, 0.5])
+    E = -np.sum(t * np.log(ad.softmax(W2 @ ad.sigmoid(W1 @ x))))
+    d = ad.derive(E, W1)
+    assert d.text == "dE/dW1 = ((W2.T @ (y2 - t)) * y1 * (1 - y1)) @ x.T"
+    scope = {"np": np, "W1": W1.data, "W2": W2.data, "x": x, "t": t}
+    exec(d.numpy, scope)
+    assert np.allclose(scope["dE_dW1"], ad.gradient(E, W1))
+
+
+# ---------------------------------------------------------------- the zoo: (formula in terms of, text)
+
+X, w, y, A, x, b = T("X", 6, 3), T("w", 3), T("y", 6), T("A", 4, 4), T("x", 4), T("b", 4)
+B, Cm, D, U, V, R = T("B", 4, 5), T("C", 5, 3), T("D", 3, 4), T("U", 4, 2), T("V", 5, 2), T("R", 4, 5)
+lam, s, mu, S = P("lam"), P("s"), T("mu", 4), ad.Tensor(np.eye(4) * 2 + 0.1, "S")
+
+
+def logits() -> Any:
+    return (X @ w).named("z")
+
+
+def residual_net(W: Any) -> Any:
+    h = (x + np.tanh(W @ x)).named("h")
+    return np.sum((h - b) ** 2), W
+
+
+def attention() -> Any:
+    Q, K, G = T("Q", 5, 4), T("K", 6, 4), T("G", 5, 3)
+    Vv = T("V", 6, 3)
+    p = ad.softmax(Q @ K.T / 2, axis=1).named("P")
+    return np.sum(G * (p @ Vv).named("O")), Q
+
+
+def layer_norm() -> Any:
+    c = (x - np.mean(x)).named("c")
+    scale = np.sqrt(np.mean(c**2)).named("s")
+    return np.sum(b * (c / scale).named("u")), x
+
+
+def binary_cross_entropy(p: Any) -> Any:
+    return -np.sum(y * np.log(p) + (1 - y) * np.log(1 - p))
+
+
+def gaussian() -> Any:
+    d = x - mu
+    return 0.5 * (d @ np.linalg.inv(S) @ d) + 0.5 * ad.logdet(S)
+
+
+ZOO: dict[str, tuple[Callable[[], Any], str]] = {
+    "least squares": (lambda: (np.sum((X @ w - y) ** 2), w), "2 * X.T @ (X @ w - y)"),
+    "least squares, residual named": (lambda: (np.sum((X @ w - y).named("r") ** 2), w), "2 * X.T @ r"),
+    "ridge": (lambda: (np.sum((X @ w - y) ** 2) + lam * np.sum(w**2), w), "2 * X.T @ (X @ w - y) + 2 * lam * w"),
+    "logistic, log(1 + exp)": (lambda: ((lambda z: np.sum(np.log(1 + np.exp(z)) - y * z))(logits()), w), "X.T @ (sigmoid(z) - y)"),
+    "logistic, softplus": (lambda: ((lambda z: np.sum(ad.softplus(z) - y * z))(logits()), w), "X.T @ (sigmoid(z) - y)"),
+    "logistic, cross-entropy": (lambda: (binary_cross_entropy(ad.sigmoid(logits()).named("p")), w), "X.T @ (p - y)"),
+    "logistic, p not named": (lambda: (binary_cross_entropy(ad.sigmoid(logits())), w), "X.T @ (sigmoid(z) - y)"),
+    "quadratic form": (lambda: (x @ A @ x, x), "(A + A.T) @ x"),
+    "quadratic form, A": (lambda: (x @ A @ x, A), "x @ x.T"),
+    "bilinear form": (lambda: (x @ A @ b, b), "A.T @ x"),
+    "log-sum-exp": (lambda: (ad.logsumexp(x), x), "softmax(x)"),
+    "log-sum-exp written out": (lambda: (np.log(np.sum(np.exp(x))), x), "softmax(x)"),
+    "trace(A'A)": (lambda: (np.trace(A.T @ A), A), "2 * A"),
+    "trace of three": (lambda: (np.trace(B @ Cm @ D), Cm), "B.T @ D.T"),
+    "norm": (lambda: (np.linalg.norm(x), x), "x / norm(x)"),
+    "norm of a residual": (lambda: (np.linalg.norm(X @ w - y), w), "X.T @ (X @ w - y) / norm(X @ w - y)"),
+    "Frobenius": (lambda: (np.sum(A**2), A), "2 * A"),
+    "inverse": (lambda: (np.trace(np.linalg.inv(A) @ S), A), "-inv(A).T @ S.T @ inv(A).T"),
+    "solve": (lambda: (b @ np.linalg.solve(A, x), x), "inv(A).T @ b"),
+    "log-determinant": (lambda: (ad.logdet(A), A), "inv(A).T"),
+    "elementwise": (lambda: (np.sum(np.sin(x) * np.exp(x)), x), "cos(x) * exp(x) + exp(x) * sin(x)"),
+    "powers": (lambda: (np.sum(3 * s**3 - 0.5 * s**2), s), "9 * s**2 - s"),
+    "many matrices": (lambda: (np.sum(B @ Cm @ D), Cm), "B.sum(0) @ D.sum(1).T"),
+    "residual connection": (lambda: residual_net(A), "2 * ((h - b) * (1 - tanh(A @ x)**2)) @ x.T"),
+    "attention": (attention, "0.5 * (P * (G @ V.T - (G * O).sum(1))) @ K"),
+    "layer normalisation": (layer_norm, "(b - b.T @ u / n0 * u - sum(b) / n0) / s"),
+    "distance": (lambda: (np.linalg.norm(x - b), x), "(x - b) / norm(x - b)"),
+    "squared distance": (lambda: (np.sum((x - b) ** 2), b), "2 * (b - x)"),
+    "kernel": (lambda: (np.exp(-lam * np.sum((x - b) ** 2)), b), "2 * lam * exp(-lam * sum((x - b)**2)) * (x - b)"),
+    "Gaussian, mean": (gaussian, "0.5 * (inv(S) + inv(S).T) @ (mu - x)"),
+    "factorisation": (lambda: (np.sum((U @ V.T - R) ** 2), U), "2 * (U @ V.T - R) @ V"),
+    "outer product": (lambda: (np.sum((np.outer(x, T("v", 5)) - R) ** 2), x), "2 * (x @ v.T - R) @ v"),
+    "einsum": (lambda: (np.sum(np.einsum("ij,jk,k->i", B, Cm, w) ** 2), w), "2 * C.T @ B.T @ B @ C @ w"),
+    "diagonal": (lambda: (x @ np.diag(b) @ A @ x, b), "(A @ x) * x"),
+    "mean": (lambda: (np.mean((X @ w - y) ** 2), w), "2 * X.T @ (X @ w - y) / m"),
+    "a literal": (lambda: (np.sum((X @ w - y) ** 2) / 6, w), "X.T @ (X @ w - y) / 3"),
+    "swish": (lambda: (np.sum(x * ad.sigmoid(x)), x), "sigmoid(x) * (1 + x - x * sigmoid(x))"),
+    "a variable exponent": (lambda: (np.sum(s**lam), s), "lam * s**(lam - 1)"),
+    "constant along an axis": (lambda: (np.sum(B @ T("v", 5)), B), "ones(n0) @ v.T"),
+}
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_zoo(name: str) -> None:
+    make, text = ZOO[name]
+    made = make()
+    E, v = made if isinstance(made, tuple) else (made, mu)
+    d = ad.derive(E, v)
+    assert d.text.partition(" = ")[2] == text
+    assert np.allclose(d(), ad.gradient(E, v))
+
+
+def test_max_subtracted_softmax() -> None:
+    z = T("z", 4)
+    top = np.max(z).named("top")
+    e = np.exp(z - top)
+    t = shares(4)
+    E = -np.sum(t * np.log((e / np.sum(e)).named("p")))
+    assert ad.derive(E, z).text == "dE/dz = p - t"
+
+
+def test_values() -> None:
+    w, x, y = ad.Value(2.0, "w"), ad.Value(3.0, "x"), ad.Value(1.0, "y")
+    L = ((w * x - y) ** 2).named("L")
+    assert ad.derive(L, w).text == "dL/dw = 2 * x * (w * x - y)"
+    assert ad.derive((w * x).tanh(), w).text == "dE/dw = x * (1 - tanh(w * x)**2)"
+    assert ad.derive(w**3, wrt=(w, w)).text == "d²E/dw² = 6 * w"
+    assert ad.derive(ad.dot([w, x], [x, y]), x).text == "dE/dx = w + y"
+
+
+def test_second_derivatives() -> None:
+    E = np.sum((X @ w - y) ** 2)
+    assert ad.derive(E, wrt=(w, w)).text == "d²E/dw² = 2 * X.T @ X"
+    assert ad.derive(x @ A @ x, wrt=(x, x)).text == "d²E/dx² = A + A.T"
+    assert ad.derive(ad.logsumexp(x), wrt=(x, x)).text == "d²E/dx² = diag(softmax(x)) - softmax(x) @ softmax(x).T"
+    p = ad.sigmoid(X @ w).named("p")
+    assert ad.derive(binary_cross_entropy(p), wrt=(w, w)).text == "d²E/dw² = X.T @ diag(p * (1 - p)) @ X"
+    assert ad.derive(np.sum(x), wrt=(x, x)).text == "d²E/dx² = zeros((n0, n0))"
+
+
+def test_jacobians() -> None:
+    q = ad.softmax(x).named("q")
+    assert ad.derive(q, wrt=x).text == "dq/dx = diag(q) - q @ q.T"
+    h = np.tanh(A @ x).named("h")
+    assert ad.derive(h, wrt=x).text == "dh/dx = diag(1 - h**2) @ A"
+    assert ad.derive((A @ x).named("u"), wrt=A).text == 'du/dA = einsum("ab,c->abc", eye(n0), x)'
+
+
+def test_assumptions_on_request() -> None:
+    assert ad.derive(x @ A @ x, x, assume=["A == A.T"]).text == "dE/dx = 2 * A @ x"
+    Q = ad.Tensor(np.linalg.qr(RNG.normal(size=(4, 4)))[0], "Q")
+    assert ad.derive(np.sum((Q @ x) ** 2), x, assume=["Q.T @ Q == I"]).text == "dE/dx = 2 * x"
+    assert ad.derive(np.sum(np.sqrt(lam**2 * x**2)), x, assume=["lam > 0"]).text == "dE/dx = lam * x / sqrt(x**2)"
+    with pytest.raises(ValueError, match="is no assumption"):
+        ad.derive(x @ A @ x, x, assume=["A is nice"])
+
+
+def test_functions() -> None:
+    def loss(X: Any, w: Any, y: Any) -> Any:
+        return np.sum((X @ w - y) ** 2)
+
+    assert ad.derive(loss)((6, 3), (3,), (6,), wrt=1).text == "dE/dw = 2 * X.T @ (X @ w - y)"
+    assert ad.derive(loss)(np.ones((6, 3)), np.ones(3), np.ones(6), wrt=1).text == "dE/dw = 2 * X.T @ (X @ w - y)"
+
+
+def test_names_of_variables_and_of_axes() -> None:
+    data, weights, target = RNG.normal(size=(6, 3)), ad.Tensor(RNG.normal(size=3)), RNG.normal(size=6)
+    E = np.mean((data @ weights - target) ** 2)
+    assert ad.derive(E, weights).text == "dE/dweights = 2 * data.T @ (data @ weights - target) / m"
+    d = ad.derive(E, weights, dims={"weights": ("k",)})
+    assert d.text.endswith("/ m")
+    A = T("A", 3, 5)
+    assert ad.derive(np.sum(A @ np.ones(5)), A, dims={"A": ("rows", "columns")}).text == "dE/dA = ones(rows) @ ones(columns).T"
