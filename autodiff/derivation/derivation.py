@@ -249,7 +249,8 @@ def _check(f: Formula, points: Points, expected: Callable[[Mapping[str, Any]], A
     for values in points.values:
         scope = {k.replace("∂", f"d{points.graph.names[points.graph.root.id]}_d"): v for k, v in values.items()}
         try:
-            found = run(source, f.variable, scope)
+            with np.errstate(all="ignore"):
+                found = run(source, f.variable, scope)
         except Exception as error:
             raise DerivationFailed(f"{f.left} was derived as `{f.numpy}`, which does not run: {error}. This is a bug of autodiff; nothing was shown.") from error
         if not np.all(np.isfinite(found)):  # printed as it is, it overflows here, where the engine does not
@@ -360,8 +361,8 @@ def _first(graph: Graph, printer: _Printer, assumptions: list[Assumption], targe
     points = Points(graph, used, targets)
     free = Points(graph, [], targets, seed=1) if used else points
     shown = [_derived(s, graph, printer, points, free, single) for s in steps]
-    wanted = {t.id for t in targets}
-    mine = [s for s in shown if s.node.id in wanted]
+    by_node = {s.node.id: s for s in shown}
+    mine = [s for s in shown if s.node.id in {t.id for t in targets}] if everything else [by_node[t.id] for t in targets]
     return Derivation(graph, shown, [s.result for s in mine], [s.without for s in mine if s.without is not None], _note(graph))
 
 

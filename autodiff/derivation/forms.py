@@ -133,6 +133,7 @@ class Symbol(Operand):
             for n, d in zip(self._shape, self.dims, strict=True)
         )
 
+    dtype = None  # numbers of every precision read alike
     ndim = property(lambda self: len(self._shape))
 
     @staticmethod

@@ -27,7 +27,7 @@ class Graph:
         self.cut = {n.id for n in opaque}
         self.space = Space()
         self._called = {t.id for t in targets} | self.cut
-        found = variables(frame)
+        found = {key: name for key, name in variables(frame).items() if name.isidentifier()}
         self.names = self._name(found)
         self.arrays = {id(a): a for n in self.nodes for a in n.args if isinstance(a, np.ndarray)}
         self._taken = set(self.names.values())

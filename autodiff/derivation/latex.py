@@ -172,6 +172,9 @@ class Latex:
 
     def _scale(self, x: M) -> tuple[str, float]:
         c, y = x.args
+        inner = y.args[0] if y.op == "scale" else None
+        if not isinstance(c, M) and isinstance(inner, M) and inner.op == "div" and inner.args[0].op == "num":  # 2 (1 / m) is 2 / m
+            c, y = M("div", (M("num", (c * inner.args[0].args[0],), ()), inner.args[1]), ()), y.args[1]
         if isinstance(c, M):
             return rf"{self.write(c, PRODUCT)} \, {self.write(y, PRODUCT if y.op == 'add' else TERM)}", TERM
         if c == -1:

@@ -403,9 +403,11 @@ def with_ones(x: M, own: Sequence[tuple[int, str]]) -> M:
     if x == M("num", (0,), ()) and own:
         return M("zeros", tuple(d for _, d in own), tuple(k for k, _ in own))
     missing = [(k, d) for k, d in own if k not in x.ls]
-    if not missing or len(own) > 2:
+    if not missing:
         return x
     ls = tuple(k for k, _ in own)
+    if len(own) > 2:
+        return M("had" if x.ls else "scale", (x, M("ones", tuple(d for _, d in own), ls)), ls)
     ones = [M("ones", (d,), (k,)) for k, d in missing]
     if len(ones) == 2:
         all_ones = mm([ones[0], transpose(ones[1])], ls)

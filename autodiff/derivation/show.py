@@ -73,8 +73,9 @@ class Writer:
         """The same value with other axes: transposed, axes of length 1 added or taken away."""
         if c.axes == axes:
             return c
-        if self.text and len(c.axes) == 1:  # in text such a vector is a column in products and broadcasts as it must
-            return c
+        if self.text:  # there a vector with one axis is a column in products and broadcasts as it must
+            turned = len(axes) == 2 and c.axes[::-1] == axes
+            return Code(c.inside(ATOM) + ".T", ATOM, axes) if turned else c
         if c.axes[::-1] == axes:
             return Code(c.inside(ATOM) + ".T", ATOM, axes)
         if not any(a is not None for a in c.axes):
@@ -129,8 +130,10 @@ class Writer:
         return Code(src, SUM if src[0] == "-" else PRODUCT if "/" in src else ATOM, ())
 
     def _ones(self, x: M, hint: Axes) -> Code:
-        (dim,) = x.args
-        self.sizes.add(dim)
+        self.sizes.update(x.args)
+        dim = ", ".join(x.args)
+        if len(x.args) > 1:
+            return Code(f"np.ones(({dim}))", ATOM, x.ls)
         if set(hint) - {None} == set(x.ls) and len(hint) == 2 and not self.text:
             return Code(f"np.ones({'(1, ' + dim + ')' if hint[0] is None else '(' + dim + ', 1)'})", ATOM, hint)
         return Code(f"np.ones({dim})", ATOM, x.ls)
@@ -168,7 +171,7 @@ class Writer:
         c = _real(self.code(x))
         if len(x.ls) != 1:
             return self.fit(c, x.ls) if len(x.ls) == len(c.axes) == 2 else c
-        row = x.op == "T" or (x.op == "mm" and x.args[0].op == "T" and len(x.args[0].ls) == 1)
+        row = x.op in ("T", "row") or (x.op == "mm" and x.args[0].op == "T" and len(x.args[0].ls) == 1)
         return self.fit(c, (None, x.ls[0]) if row else (x.ls[0], None))
 
     def _mm(self, x: M, hint: Axes) -> Code:
@@ -180,8 +183,10 @@ class Writer:
                 rest = self._mm(M("mm", x.args[:-1], x.ls), hint) if len(x.args) > 2 else self.code(x.args[0])
                 return Code(f"{rest.inside(MATMUL)} {self._times(last.args[0], (None, last.ls[0]))}", PRODUCT, x.ls)
             parts = [self._oriented(a) for a in x.args]
-            row = len(x.ls) == 1 and parts[0].axes[:1] == (None,)
-            return Code(" @ ".join(p.inside(MATMUL) for p in parts), MATMUL, (None, *x.ls) if row else x.ls)
+            axes: Axes = x.ls
+            if len(x.ls) == 1:
+                axes = (None, *x.ls) if parts[0].axes[:1] == (None,) else (*x.ls, None) if len(parts[-1].axes) == 2 else x.ls
+            return Code(" @ ".join(p.inside(MATMUL) for p in parts), MATMUL, axes)
         return self._chain(list(x.args), x.ls, hint)
 
     def _chain(self, args: list[M], ls: tuple[int, ...], hint: Axes) -> Code:
@@ -340,8 +345,7 @@ class Writer:
                 return Code(f"{a.inside(PRODUCT)} / {self.fit(b, ()).inside(POWER)}", PRODUCT, a.axes)
             (s,), _ = self.join([c], ())
             a = self.code(y, hint)
-            chained = PRODUCT if s.prec >= POWER and a.prec == MATMUL else POWER
-            return Code(f"{s.inside(POWER if s.prec == MATMUL else PRODUCT)} * {a.inside(chained)}", PRODUCT, a.axes)
+            return Code(f"{s.inside(POWER if s.prec == MATMUL else PRODUCT)} * {a.inside(PRODUCT)}", PRODUCT, a.axes)
         a = self.code(y, hint)
         if c == -1:
             return Code("-" + (f"({a.src})" if _leads_with_mask(y) else a.inside(PRODUCT)), SUM, a.axes)

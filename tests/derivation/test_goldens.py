@@ -84,7 +84,7 @@ def test_exercise_in_batches(loss: str) -> None:
         f"dE/dW1 = ((W2.T @ ({y} - t)) * y1 * (1 - y1)) @ x.T / m",
     ]
     assert "m = x.shape[1]" in d.numpy
-    assert [str(a) for a in d.assumptions] == ["sum(t, axis=0) == 1"]
+    assert [str(a) for a in d.assumptions] == (["sum(t, axis=0) == 1"] if loss != "logsumexp" else [])
 
 
 def test_equation_9_as_written() -> None:
@@ -122,14 +122,14 @@ def test_rows_columns_and_biases() -> None:
     X, t = C("X", 6, 4), shares(6, 3, axis=1)
     W, b = T("W", 4, 3), T("b", 3)
     Y = ad.softmax((X @ W + b).named("Z"), axis=1).named("Y")
-    E = -np.mean(np.sum(t * np.log(Y), axis=1)).named("E")
-    assert ad.derive(E, [W, b]).text.splitlines() == ["dE/db = (Y - t).sum(0) / m", "dE/dW = X.T @ (Y - t) / m"]
+    E = -np.mean(np.sum(t * np.log(Y), axis=1))
+    assert ad.derive(E, [W, b]).text.splitlines() == ["dE/dW = X.T @ (Y - t) / m", "dE/db = (Y - t).sum(0) / m"]
     X, t, b = C("X", 4, 6), shares(3, 6), T("b", 3, 1)
     W = T("W", 3, 4)
     Y = ad.softmax((W @ X + b).named("Z"), axis=0).named("Y")
-    E = -np.mean(np.sum(t * np.log(Y), axis=0)).named("E")
+    E = -np.mean(np.sum(t * np.log(Y), axis=0))
     d = ad.derive(E, [W, b])
-    assert d.text.splitlines() == ["dE/db = (Y - t).sum(1) / m", "dE/dW = (Y - t) @ X.T / m"]
+    assert d.text.splitlines() == ["dE/dW = (Y - t) @ X.T / m", "dE/db = (Y - t).sum(1) / m"]
     assert "dE_db = (Y - t).sum(1, keepdims=True) / m" in d.numpy
 
 
@@ -211,12 +211,12 @@ ZOO: dict[str, tuple[Callable[[], Any], str]] = {
     "inverse": (lambda: (np.trace(np.linalg.inv(A) @ S), A), "-inv(A).T @ S.T @ inv(A).T"),
     "solve": (lambda: (b @ np.linalg.solve(A, x), x), "inv(A).T @ b"),
     "log-determinant": (lambda: (ad.logdet(A), A), "inv(A).T"),
-    "elementwise": (lambda: (np.sum(np.sin(x) * np.exp(x)), x), "cos(x) * exp(x) + exp(x) * sin(x)"),
+    "elementwise": (lambda: (np.sum(np.sin(x) * np.exp(x)), x), "exp(x) * (cos(x) + sin(x))"),
     "powers": (lambda: (np.sum(3 * s**3 - 0.5 * s**2), s), "9 * s**2 - s"),
     "many matrices": (lambda: (np.sum(B @ Cm @ D), Cm), "B.sum(0) @ D.sum(1).T"),
     "residual connection": (lambda: residual_net(A), "2 * ((h - b) * (1 - tanh(A @ x)**2)) @ x.T"),
     "attention": (attention, "0.5 * (P * (G @ V.T - (G * O).sum(1))) @ K"),
-    "layer normalisation": (layer_norm, "(b - b.T @ u / n0 * u - sum(b) / n0) / s"),
+    "layer normalisation": (layer_norm, "(b - b.T @ u / m * u - sum(b) / m) / s"),
     "distance": (lambda: (np.linalg.norm(x - b), x), "(x - b) / norm(x - b)"),
     "squared distance": (lambda: (np.sum((x - b) ** 2), b), "2 * (b - x)"),
     "kernel": (lambda: (np.exp(-lam * np.sum((x - b) ** 2)), b), "2 * lam * exp(-lam * sum((x - b)**2)) * (x - b)"),
@@ -229,7 +229,7 @@ ZOO: dict[str, tuple[Callable[[], Any], str]] = {
     "a literal": (lambda: (np.sum((X @ w - y) ** 2) / 6, w), "X.T @ (X @ w - y) / 3"),
     "swish": (lambda: (np.sum(x * ad.sigmoid(x)), x), "sigmoid(x) * (1 + x - x * sigmoid(x))"),
     "a variable exponent": (lambda: (np.sum(s**lam), s), "lam * s**(lam - 1)"),
-    "constant along an axis": (lambda: (np.sum(B @ T("v", 5)), B), "ones(n0) @ v.T"),
+    "constant along an axis": (lambda: (np.sum(B @ T("v", 5)), B), "ones(n1) @ v.T"),
 }
 
 
@@ -276,7 +276,7 @@ def test_jacobians() -> None:
     assert ad.derive(q, wrt=x).text == "dq/dx = diag(q) - q @ q.T"
     h = np.tanh(A @ x).named("h")
     assert ad.derive(h, wrt=x).text == "dh/dx = diag(1 - h**2) @ A"
-    assert ad.derive((A @ x).named("u"), wrt=A).text == 'du/dA = einsum("ab,c->abc", eye(n0), x)'
+    assert ad.derive((A @ x).named("u"), wrt=A).text == 'du/dA = einsum("ab,c->abc", eye(n1), x)'
 
 
 def test_assumptions_on_request() -> None:
