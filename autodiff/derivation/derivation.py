@@ -398,7 +398,7 @@ def _second(graph: Graph, printer: _Printer, assumptions: list[Assumption], targ
     v = targets[-1]
     deriver = Deriver(graph, assumptions, targets[:1])
     if pair:
-        first = next((s for s in deriver.steps() if s.node is targets[0]), None)
+        first = next((s for s in deriver.steps(inline_limit=float("inf")) if s.node is targets[0]), None)
         start, y = (expr.ZERO if first is None else first.plain or first.closed), targets[0]
     else:
         start, y = graph.definition(graph.root).poly, graph.root

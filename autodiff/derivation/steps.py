@@ -58,8 +58,8 @@ class Deriver:
         self.upstream = {n.id: graph.space.opaque("∂" + graph.names[n.id], n.shape, graph.axes[n.id]) for n in self.named}
         self.targets = targets
 
-    def steps(self) -> list[Step]:
-        """The steps to every target, the loss's neighbours first."""
+    def steps(self, inline_limit: float = INLINE_LIMIT) -> list[Step]:
+        """The steps to every target, the loss's neighbours first; upstream gradients up to the limit are written out."""
         local, consumers = self._sweep()
         closed: dict[Atom, Poly] = {}
         plain: dict[Atom, Poly] = {}
@@ -85,7 +85,7 @@ class Deriver:
             inherited = [a for c in above for a in used[c]]
             used[name] = [a for a in self.assumptions if a in now or a in inherited] if simple != bare else []
             atom = atom_of(self.upstream[n.id])
-            if max(expr.cost(simple), expr.cost(bare)) <= INLINE_LIMIT:
+            if max(expr.cost(simple), expr.cost(bare)) <= inline_limit:
                 closed[atom], plain[atom] = graph_own(n, simple), graph_own(n, bare)
             out.append(Step(n, name, above, short, inserted, simple, bare if used[name] else None, used[name]))
         return out
