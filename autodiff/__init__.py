@@ -17,9 +17,12 @@ from .errors import (
     ShapeMismatch,
     StaleGraph,
 )
+from .constants import constant, stop_gradient
 from .functional import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .node import no_record, scope
 from .ops import (
+    TABLE,
+    Op,
     abs,
     bilinear,
     broadcast_to,
@@ -54,6 +57,7 @@ from .ops import (
     transpose,
     where,
 )
+from .persistence import load, save
 from .reverse import gradient
 from .tensor import Tensor
 from .value import dot, sum

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from contextvars import ContextVar, Token
 from itertools import count
-from operator import attrgetter
 from types import TracebackType
 from typing import Any, Self
 
@@ -88,9 +87,24 @@ class Node:
         """
         self.grad = None
 
-    def _constant(self) -> Self:
-        """The same data without a history."""
-        raise NotImplementedError
+    def _constant(self) -> Any:
+        """The same data without a history; each face has its own."""
+        raise AttributeError("a Node is a Value or a Tensor")
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        from .persistence import reduce_node
+
+        return reduce_node(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        from .persistence import deepcopy_node
+
+        return deepcopy_node(self, memo)
+
+    def __copy__(self) -> Any:
+        from .persistence import copy_node
+
+        return copy_node(self)
 
 
 def order(*roots: Node) -> list[Node]:
@@ -102,7 +116,7 @@ def order(*roots: Node) -> list[Node]:
             if isinstance(a, Node) and a.id not in seen:
                 seen[a.id] = a
                 stack.append(a)
-    return sorted(seen.values(), key=attrgetter("id"))
+    return [seen[i] for i in sorted(seen)]
 
 
 def stale(nodes: list[Node]) -> tuple[Node, Node] | None:

@@ -8,7 +8,7 @@ Griewank and Walther, Evaluating Derivatives, 2nd ed. (SIAM 2008), section 3.2.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,27 +25,17 @@ ndarray = np.ndarray
 
 def backward(root: Tensor, seed: Any) -> None:
     """What Tensor.backward does."""
-    nodes = order(root)
-    adjoint = adjoints({root.id: _seed(root, seed, record=False)}, nodes)
-    handed_out: set[int] = set()
-    for n in reversed(nodes):
-        g = adjoint.get(n.id)
+    for n, g in sweep({root.id: _seed(root, seed, record=False)}, order(root), None, record=False):
         if g is None:
-            if n.active:
-                _give(n, np.zeros(n.shape, n.dtype))
-        elif n.op is not None:
-            g.setflags(write=False)  # neighbours may share it
+            g = zero_like(n)
+        if n.op is not None:
+            g.setflags(write=False)  # the operands may share it
             n.grad = g
-            handed_out.add(id(g))
+        elif n.grad is not None:
+            n.grad = n.grad + g
         else:
             # A leaf's gradient is an array of its own: people scale and clip it in place.
-            own = g.base is None and g.flags.writeable and id(g) not in handed_out
-            handed_out.add(id(g))
-            _give(n, g if own else g.copy())
-
-
-def _give(n: Any, g: Any) -> None:
-    n.grad = g if n.op is not None or n.grad is None else n.grad + g
+            n.grad = g if g.base is None and g.flags.writeable else g.copy()
 
 
 def gradient(E: Any, wrt: Any, record: bool = False) -> Any:
@@ -76,8 +66,11 @@ def pull(roots: list[Any], seeds: list[Any], targets: list[Any], record: bool, a
     for root, seed in zip(roots, seeds, strict=True):
         seed = _seed(root, seed, record)
         seeded[root.id] = seeded[root.id] + seed if root.id in seeded else seed
-    adjoint = adjoints(seeded, nodes, {t.id for t in targets}, record)
-    found = [adjoint[t.id] if t.id in adjoint else zero_like(t) for t in targets]
+    wanted = {t.id: None for t in targets}
+    for n, g in sweep(seeded, nodes, _path(nodes, wanted), record):
+        if n.id in wanted:
+            wanted[n.id] = g
+    found = [zero_like(t) if wanted[t.id] is None else wanted[t.id] for t in targets]
     if record:
         return [anchored(g, roots, nodes, targets) for g in found]
     return [float(g) if isinstance(t, ValueBase) else np.array(g) if _shared(g) else g for g, t in zip(found, targets, strict=True)]
@@ -117,38 +110,47 @@ def anchored(g: Any, roots: list[Any], nodes: list[Any], targets: list[Any]) -> 
     return g
 
 
-def adjoints(seeds: dict[int, Any], nodes: list[Any], wanted: Collection[int] | None = None, record: bool = False) -> dict[int, Any]:
-    """The derivative of the seeded roots with respect to each node on a path to `wanted`, by node id."""
+def sweep(seeds: dict[int, Any], nodes: list[Any], path: Collection[int] | None, record: bool) -> Iterator[tuple[Any, Any]]:
+    """Each node on the path with its finished derivative (None: zero), results before operands.
+
+    `seeds` are the derivatives of the roots by id; `path` the ids to go through, None for all active nodes.
+    """
     check_fresh(nodes)
-    adjoint = dict(seeds)
-    path = _path(nodes, wanted)
+    waiting = dict(seeds)
     for n in reversed(nodes):
-        g = adjoint.get(n.id)
-        if g is None or n.op is None or n.id not in path:
+        if not (n.active if path is None else n.id in path):
             continue
-        args = n.args
-        numbers = None
+        g = waiting.pop(n.id, None)
+        yield n, g
+        if g is None or n.op is None:
+            continue
+        args, kw, vjp = n.args, n.kw, n.op.vjp
+        scalar = isinstance(n, ValueBase)
+        checked = n.op.kind != "elementwise"  # those bring every cotangent to its operand's shape themselves
+        partials = n.partials if scalar and not record else None
+        z, xs = (n, args) if record or scalar else (n._data, [a._data if a.__class__ is Tensor else _plain(a) for a in args])
         for i, a in enumerate(args):
-            if a.__class__ is ndarray or not isinstance(a, Node) or a.id not in path:
+            if a.__class__ is not Tensor and not isinstance(a, Node):
                 continue
-            if record:
-                d = n.op.vjp(i, g, n, *args, **n.kw)
-            elif isinstance(n, ValueBase):
-                d = g * n.partials[i]
-            else:
-                numbers = numbers or [x._data if isinstance(x, Node) else x for x in args]
-                d = n.op.vjp(i, g, n._data, *numbers, **n.kw)
-            if d is not None:
-                if not isinstance(a, ValueBase):
+            k = a.id
+            if not (a.active if path is None else k in path):
+                continue
+            d = g * partials[i] if partials else vjp(i, g, z, *xs, **kw)
+            if d is None:
+                continue
+            if not scalar:
+                x = a._data
+                if d.__class__ is not ndarray or d.dtype is not x.dtype or (checked and d.shape != x.shape):
                     d = fit(d, a, n.op)
-                adjoint[a.id] = adjoint[a.id] + d if a.id in adjoint else d
-    return adjoint
+            waiting[k] = waiting[k] + d if k in waiting else d
 
 
-def _path(nodes: list[Any], wanted: Collection[int] | None) -> set[int]:
-    """Ids of the active nodes, or of those through which the root depends on the wanted ones."""
-    if wanted is None:
-        return {n.id for n in nodes if n.active}
+def _plain(a: Any) -> Any:
+    return a._data if isinstance(a, Node) else a
+
+
+def _path(nodes: list[Any], wanted: Collection[int]) -> set[int]:
+    """Ids of the nodes through which the roots depend on the wanted ones, these included."""
     path = set(wanted)
     for n in nodes:
         if n.id not in path and any(isinstance(a, Node) and a.id in path for a in n.args):
@@ -158,9 +160,6 @@ def _path(nodes: list[Any], wanted: Collection[int] | None) -> set[int]:
 
 def fit(d: Any, a: Any, op: Any) -> Any:
     """A derivative has exactly the shape and dtype of the node it belongs to; `op` is whose rule made it."""
-    x = a._data
-    if d.__class__ is ndarray and d.dtype is x.dtype and d.shape == x.shape:
-        return d
     if not isinstance(d, Node):
         d = np.asarray(d)
     if d.dtype != a.dtype:

@@ -14,9 +14,9 @@ import numpy as np
 
 from . import node as switches
 from . import ops
-from .errors import BadOperand, Detached, NoRule, ShapeMismatch
+from .errors import BadOperand, Detached, NoRule, ReadOnly, ShapeMismatch
 from .node import Node, settle, tick
-from .ops import Op
+from .ops import BY_NUMPY, Op
 from .ops.operand import COMPARISONS, NO_KW, Operand
 
 Array = np.ndarray[Any, Any]
@@ -33,7 +33,7 @@ class ReadOnlyArray(np.ndarray[Any, Any]):
     def __setitem__(self, key: Any, value: Any) -> None:
         if self.flags.writeable:
             return super().__setitem__(key, value)
-        raise ValueError(_IN_PLACE)
+        raise ReadOnly(_IN_PLACE)
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
         return array[()] if return_scalar else np.asarray(array)
@@ -129,6 +129,9 @@ class Tensor(Operand, Node):
         return record(op, args, kw)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kw: Any) -> Any:
+        op = BY_NUMPY.get(ufunc)
+        if op is not None and method == "__call__" and not kw:
+            return record(op, args, NO_KW)
         if ufunc in COMPARISONS and method == "__call__" and not kw:
             return ufunc(*map(_plain, args))
         if ufunc in _ABOUT and method == "__call__" and not kw:
@@ -156,19 +159,19 @@ class Tensor(Operand, Node):
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """Like ndarray.sum."""
-        return ops.sum(self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+        return record(ops.sum, (self,), {"axis": axis, "keepdims": keepdims})
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """Like ndarray.mean."""
-        return ops.mean(self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+        return record(ops.mean, (self,), {"axis": axis, "keepdims": keepdims})
 
     def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """Like ndarray.max; entries that share the maximum share the derivative."""
-        return ops.max(self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+        return record(ops.max, (self,), {"axis": axis, "keepdims": keepdims})
 
     def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """Like ndarray.min; entries that share the minimum share the derivative."""
-        return ops.min(self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+        return record(ops.min, (self,), {"axis": axis, "keepdims": keepdims})
 
     def reshape(self, *shape: Any) -> Tensor:
         """Like ndarray.reshape."""
@@ -291,16 +294,14 @@ _new = object.__new__
 
 def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
     """Compute an op on Tensors and plain operands, and remember how: the one way a Tensor comes about."""
-    xs, kept, active = [], [], False
+    xs, active = [], False
     for a in args:
         if a.__class__ is not Tensor:
-            a = _lift(op, a)
-            if not isinstance(a, Tensor):
-                xs.append(a)
-                kept.append(a)
-                continue
+            args = tuple(a if a.__class__ is Tensor else _lift(op, a) for a in args)
+            xs = [_plain(a) for a in args]
+            active = any(isinstance(a, Tensor) and a.active for a in args)
+            break
         xs.append(a._data)
-        kept.append(a)
         active = active or a.active
     try:
         z = op.forward(*xs, **kw)
@@ -315,7 +316,7 @@ def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
             z = z.view()  # a plain operand that comes out as it went in stays the caller's to write
     z.setflags(write=False)
     out = _new(Tensor)
-    out._data, out.op, out.args, out.kw, out.active, out.grad = z, op, tuple(kept), kw, active, None
+    out._data, out.op, out.args, out.kw, out.active, out.grad = z, op, args, kw, active, None
     out.id = tick()
     return settle(out) if switches.special else out
 

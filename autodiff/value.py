@@ -20,7 +20,7 @@ from .node import Node, check_fresh, order, settle, tick
 from .ops import Op, dot_of, no_rule, sum_of
 from .ops import dot as dot_op
 from .ops import sum as sum_op
-from .ops.operand import COMPARISONS, NumpyProtocols, Operand
+from .ops.operand import OPERATORS, NumpyProtocols, Operand
 
 _next_pass = count(1).__next__
 _by_id = operator.attrgetter("id")
@@ -30,9 +30,10 @@ class ValueBase(NumpyProtocols, Node):
     """Everything of Value but its operators.
 
     Slots: `a` and `b` are the active operands and `da` and `db` the local derivatives towards them.
-    With one operand `b` is None; with more than two, `a` and `da` are tuples.  `raw`, where set, holds
-    the operands in order with None in the places of active ones.  `mark` is the number of the last
-    backward pass that came by.
+    With one active operand `b` is None; with three or more, `a` and `da` are tuples and `b` is None.
+    `raw` (set where `b` is None) tells where the plain operands stand: None if there are none; a plain
+    number that stands beside one active operand, whose place is then `db`; else all operands in order
+    with None for the active ones.  `mark` is the number of the last backward pass that came by.
     """
 
     __slots__ = ("a", "b", "da", "db", "raw", "mark", "_kw")
@@ -73,10 +74,7 @@ class ValueBase(NumpyProtocols, Node):
         if self.b is not None:
             return self.a, self.b
         actives = self.a if self.a.__class__ is tuple else (self.a,)
-        if self.raw is None:
-            return actives
-        rest = iter(actives)
-        return tuple(next(rest) if r is None else r for r in self.raw)
+        return self._in_place(actives, self.raw)
 
     @property
     def partials(self) -> tuple[float | None, ...]:
@@ -86,10 +84,17 @@ class ValueBase(NumpyProtocols, Node):
         if self.b is not None:
             return self.da, self.db
         actives = self.da if self.da.__class__ is tuple else (self.da,)
-        if self.raw is None:
+        return self._in_place(actives, None)
+
+    def _in_place(self, actives: tuple[Any, ...], number: Any) -> tuple[Any, ...]:
+        """Things that belong to the active operands, in operand order among what the plain ones have."""
+        raw = self.raw
+        if raw is None:
             return actives
+        if raw.__class__ is not tuple:
+            return (*actives, number) if self.db == 0 else (number, *actives)
         rest = iter(actives)
-        return tuple(next(rest) if r is None else None for r in self.raw)
+        return tuple(next(rest) if r is None else r if number is raw else None for r in raw)
 
     @property
     def kw(self) -> dict[str, Any]:  # type: ignore[override]
@@ -130,8 +135,9 @@ class ValueBase(NumpyProtocols, Node):
         return out
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kw: Any) -> Any:
-        if ufunc in COMPARISONS and method == "__call__" and not kw:
-            return COMPARISONS[ufunc](*(a.item() if isinstance(a, np.generic) else a for a in args))
+        python = OPERATORS.get(ufunc)
+        if python is not None and method == "__call__" and not kw and not any(isinstance(a, np.ndarray) for a in args):
+            return python(*(a.item() if isinstance(a, np.generic) else a for a in args))
         return super().__array_ufunc__(ufunc, method, *args, **kw)
 
     def _constant(self) -> Self:
@@ -288,8 +294,8 @@ _CONSTANT = "backward was called on a constant: nothing it depends on is a varia
 
 
 def _number(x: Any) -> float:
-    if x.__class__ is float:
-        return x  # type: ignore[no-any-return]
+    if isinstance(x, float):  # np.float64 is one too, and slower in every operation
+        return float(x)
     if isinstance(x, Node):
         raise BadOperand("a Value's data is a plain number; to take another node's number write .item()")
     if isinstance(x, complex | np.complexfloating):
@@ -348,7 +354,7 @@ def many(op: Op, args: tuple[Any, ...], z: float, actives: list[Any], partials: 
     else:
         out.a, out.da = (actives[0], partials[0]) if len(actives) == 1 else (tuple(actives), tuple(partials))
         out.b = None
-        out.raw = tuple(None if isinstance(a, Node) and a.active else a for a in args)
+        out.raw = None if len(actives) == len(args) else tuple(None if isinstance(a, Node) and a.active else a for a in args)
     out.id = tick()
     return settle(out) if switches.special else out
 

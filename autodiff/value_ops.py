@@ -55,7 +55,8 @@ class Value(ValueBase):
 
     def __add__(self, other: Any) -> Any:
         if other.__class__ is Value:
-            x = self._data; y = other._data
+            x = self._data
+            y = other._data
             z = x + y
             out = new(Value)
             out._data = z
@@ -69,7 +70,8 @@ class Value(ValueBase):
             out.id = tick()
             return settle(out) if switches.special else out
         if other.__class__ is float or other.__class__ is int:
-            x = self._data; y = other
+            x = self._data
+            y = other
             z = x + y
             out = new(Value)
             out._data = z
@@ -78,7 +80,8 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = 1.0
-            out.raw = (None, other)
+            out.raw = other
+            out.db = 0
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out
@@ -86,7 +89,8 @@ class Value(ValueBase):
 
     def __radd__(self, other: Any) -> Any:
         if other.__class__ is float or other.__class__ is int:
-            x = other; y = self._data
+            x = other
+            y = self._data
             z = x + y
             out = new(Value)
             out._data = z
@@ -95,7 +99,8 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = 1.0
-            out.raw = (other, None)
+            out.raw = other
+            out.db = 1
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out
@@ -103,7 +108,8 @@ class Value(ValueBase):
 
     def __sub__(self, other: Any) -> Any:
         if other.__class__ is Value:
-            x = self._data; y = other._data
+            x = self._data
+            y = other._data
             z = x - y
             out = new(Value)
             out._data = z
@@ -117,7 +123,8 @@ class Value(ValueBase):
             out.id = tick()
             return settle(out) if switches.special else out
         if other.__class__ is float or other.__class__ is int:
-            x = self._data; y = other
+            x = self._data
+            y = other
             z = x - y
             out = new(Value)
             out._data = z
@@ -126,7 +133,8 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = 1.0
-            out.raw = (None, other)
+            out.raw = other
+            out.db = 0
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out
@@ -134,7 +142,8 @@ class Value(ValueBase):
 
     def __rsub__(self, other: Any) -> Any:
         if other.__class__ is float or other.__class__ is int:
-            x = other; y = self._data
+            x = other
+            y = self._data
             z = x - y
             out = new(Value)
             out._data = z
@@ -143,7 +152,8 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = -1.0
-            out.raw = (other, None)
+            out.raw = other
+            out.db = 1
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out
@@ -151,7 +161,8 @@ class Value(ValueBase):
 
     def __mul__(self, other: Any) -> Any:
         if other.__class__ is Value:
-            x = self._data; y = other._data
+            x = self._data
+            y = other._data
             z = x * y
             out = new(Value)
             out._data = z
@@ -165,7 +176,8 @@ class Value(ValueBase):
             out.id = tick()
             return settle(out) if switches.special else out
         if other.__class__ is float or other.__class__ is int:
-            x = self._data; y = other
+            x = self._data
+            y = other
             z = x * y
             out = new(Value)
             out._data = z
@@ -174,7 +186,8 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = y
-            out.raw = (None, other)
+            out.raw = other
+            out.db = 0
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out
@@ -182,7 +195,8 @@ class Value(ValueBase):
 
     def __rmul__(self, other: Any) -> Any:
         if other.__class__ is float or other.__class__ is int:
-            x = other; y = self._data
+            x = other
+            y = self._data
             z = x * y
             out = new(Value)
             out._data = z
@@ -191,7 +205,8 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = x
-            out.raw = (other, None)
+            out.raw = other
+            out.db = 1
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out
@@ -199,13 +214,21 @@ class Value(ValueBase):
 
     def __truediv__(self, other: Any) -> Any:
         if other.__class__ is Value:
-            x = self._data; y = other._data
+            x = self._data
+            y = other._data
             try:
                 z = x / y
                 da = 1 / y
                 db = -z / y
             except (ArithmeticError, ValueError):
-                return self.__apply__(DIV, (self, other,), {})
+                return self.__apply__(
+                    DIV,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
             out = new(Value)
             out._data = z
             out.grad = None
@@ -218,12 +241,20 @@ class Value(ValueBase):
             out.id = tick()
             return settle(out) if switches.special else out
         if other.__class__ is float or other.__class__ is int:
-            x = self._data; y = other
+            x = self._data
+            y = other
             try:
                 z = x / y
                 da = 1 / y
             except (ArithmeticError, ValueError):
-                return self.__apply__(DIV, (self, other,), {})
+                return self.__apply__(
+                    DIV,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
             out = new(Value)
             out._data = z
             out.grad = None
@@ -231,7 +262,8 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = da
-            out.raw = (None, other)
+            out.raw = other
+            out.db = 0
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out
@@ -239,12 +271,20 @@ class Value(ValueBase):
 
     def __rtruediv__(self, other: Any) -> Any:
         if other.__class__ is float or other.__class__ is int:
-            x = other; y = self._data
+            x = other
+            y = self._data
             try:
                 z = x / y
                 da = -z / y
             except (ArithmeticError, ValueError):
-                return self.__apply__(DIV, (other, self,), {})
+                return self.__apply__(
+                    DIV,
+                    (
+                        other,
+                        self,
+                    ),
+                    {},
+                )
             out = new(Value)
             out._data = z
             out.grad = None
@@ -252,7 +292,8 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = da
-            out.raw = (other, None)
+            out.raw = other
+            out.db = 1
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out
@@ -260,13 +301,21 @@ class Value(ValueBase):
 
     def __pow__(self, other: Any) -> Any:
         if other.__class__ is Value:
-            x = self._data; y = other._data
+            x = self._data
+            y = other._data
             try:
                 z = power(x, y)
                 da = y * power(x, 1.0 if y == 0 else y - 1)
                 db = z * log(1.0 if x == 0 and y >= 0 else x)
             except (ArithmeticError, ValueError):
-                return self.__apply__(POW, (self, other,), {})
+                return self.__apply__(
+                    POW,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
             out = new(Value)
             out._data = z
             out.grad = None
@@ -279,12 +328,20 @@ class Value(ValueBase):
             out.id = tick()
             return settle(out) if switches.special else out
         if other.__class__ is float or other.__class__ is int:
-            x = self._data; y = other
+            x = self._data
+            y = other
             try:
                 z = power(x, y)
                 da = y * power(x, 1.0 if y == 0 else y - 1)
             except (ArithmeticError, ValueError):
-                return self.__apply__(POW, (self, other,), {})
+                return self.__apply__(
+                    POW,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
             out = new(Value)
             out._data = z
             out.grad = None
@@ -292,7 +349,8 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = da
-            out.raw = (None, other)
+            out.raw = other
+            out.db = 0
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out
@@ -300,12 +358,20 @@ class Value(ValueBase):
 
     def __rpow__(self, other: Any) -> Any:
         if other.__class__ is float or other.__class__ is int:
-            x = other; y = self._data
+            x = other
+            y = self._data
             try:
                 z = power(x, y)
                 da = z * log(1.0 if x == 0 and y >= 0 else x)
             except (ArithmeticError, ValueError):
-                return self.__apply__(POW, (other, self,), {})
+                return self.__apply__(
+                    POW,
+                    (
+                        other,
+                        self,
+                    ),
+                    {},
+                )
             out = new(Value)
             out._data = z
             out.grad = None
@@ -313,7 +379,8 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = da
-            out.raw = (other, None)
+            out.raw = other
+            out.db = 1
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out
@@ -609,13 +676,21 @@ class Value(ValueBase):
 
     def maximum(self, other: Any) -> Any:
         if other.__class__ is Value:
-            x = self._data; y = other._data
+            x = self._data
+            y = other._data
             try:
                 z = x if x > y or x != x else y
                 da = (x > y) + 0.5 * (x == y)
                 db = (y > x) + 0.5 * (x == y)
             except (ArithmeticError, ValueError):
-                return self.__apply__(MAXIMUM, (self, other,), {})
+                return self.__apply__(
+                    MAXIMUM,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
             out = new(Value)
             out._data = z
             out.grad = None
@@ -628,12 +703,20 @@ class Value(ValueBase):
             out.id = tick()
             return settle(out) if switches.special else out
         if other.__class__ is float or other.__class__ is int:
-            x = self._data; y = other
+            x = self._data
+            y = other
             try:
                 z = x if x > y or x != x else y
                 da = (x > y) + 0.5 * (x == y)
             except (ArithmeticError, ValueError):
-                return self.__apply__(MAXIMUM, (self, other,), {})
+                return self.__apply__(
+                    MAXIMUM,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
             out = new(Value)
             out._data = z
             out.grad = None
@@ -641,7 +724,8 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = da
-            out.raw = (None, other)
+            out.raw = other
+            out.db = 0
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out
@@ -649,13 +733,21 @@ class Value(ValueBase):
 
     def minimum(self, other: Any) -> Any:
         if other.__class__ is Value:
-            x = self._data; y = other._data
+            x = self._data
+            y = other._data
             try:
                 z = x if x < y or x != x else y
                 da = (x < y) + 0.5 * (x == y)
                 db = (y < x) + 0.5 * (x == y)
             except (ArithmeticError, ValueError):
-                return self.__apply__(MINIMUM, (self, other,), {})
+                return self.__apply__(
+                    MINIMUM,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
             out = new(Value)
             out._data = z
             out.grad = None
@@ -668,12 +760,20 @@ class Value(ValueBase):
             out.id = tick()
             return settle(out) if switches.special else out
         if other.__class__ is float or other.__class__ is int:
-            x = self._data; y = other
+            x = self._data
+            y = other
             try:
                 z = x if x < y or x != x else y
                 da = (x < y) + 0.5 * (x == y)
             except (ArithmeticError, ValueError):
-                return self.__apply__(MINIMUM, (self, other,), {})
+                return self.__apply__(
+                    MINIMUM,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
             out = new(Value)
             out._data = z
             out.grad = None
@@ -681,7 +781,8 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = da
-            out.raw = (None, other)
+            out.raw = other
+            out.db = 0
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out

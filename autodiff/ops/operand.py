@@ -20,7 +20,7 @@ from .table import BY_NUMPY, Op, bind_numpy, no_rule
 
 NO_KW: dict[str, Any] = {}
 
-# Comparisons and tests answer about the numbers: they give plain booleans and cut no graph.
+# Comparisons answer about the numbers: they give plain booleans and cut no graph.
 COMPARISONS: dict[Any, Callable[..., Any]] = {
     np.less: operator.lt,
     np.less_equal: operator.le,
@@ -28,6 +28,15 @@ COMPARISONS: dict[Any, Callable[..., Any]] = {
     np.greater_equal: operator.ge,
     np.equal: operator.eq,
     np.not_equal: operator.ne,
+}
+# NumPy's scalars turn Python's operators into these calls, also beside a Value.
+OPERATORS: dict[Any, Callable[..., Any]] = {
+    **COMPARISONS,
+    np.add: operator.add,
+    np.subtract: operator.sub,
+    np.multiply: operator.mul,
+    np.divide: operator.truediv,
+    np.power: operator.pow,
 }
 
 

@@ -55,9 +55,11 @@ abs = elementwise("abs", np.abs, lambda z, x: sign(x), numpy=(np.abs, np.fabs), 
 # ---------------------------------------------------------------- exponentials and friends
 
 
+@np.errstate(over="ignore")  # exp(-x) = inf for x < -709 gives the right 0
 def _sigmoid(x: Any) -> Any:
-    with np.errstate(over="ignore"):  # exp(-x) = inf for x < -709 gives the right 0
-        return 1 / (1 + np.exp(-x))
+    z = np.exp(-x)
+    z += 1
+    return 1 / z
 
 
 exp = elementwise("exp", np.exp, lambda z, x: z, numpy=(np.exp,), scalar="exp({0})")
@@ -131,7 +133,7 @@ def _sample_where(rng: np.random.Generator) -> Any:
 
 
 where = general(
-    "where", _where, _where_vjp, _where_jvp, arity=3, numpy=(np.where,), sample=_sample_where, analytic=False, scalar="{1} if {0} else {2}"
+    "where", _where, _where_vjp, _where_jvp, arity=3, numpy=(np.where,), sample=_sample_where, analytic=False, monotone=True, scalar="{1} if {0} else {2}"
 )
 
 # ---------------------------------------------------------------- one node for many scalars
@@ -169,7 +171,7 @@ def _sample_many(rng: np.random.Generator) -> Any:
     return [((list(rng.normal(size=n)),), {}) for n in (2, 6)]
 
 
-sum_of = linear("sum_of", _sum_of, _sum_of_transpose, arity=None, symbol="Σ", sample=_sample_many)
+sum_of = linear("sum_of", _sum_of, _sum_of_transpose, arity=None, symbol="Σ", sample=_sample_many, monotone=True)
 # The operands are w1..wn, x1..xn; the result is w1 x1 + ... + wn xn.
 dot_of = general("dot_of", _dot_of, _dot_of_vjp, _dot_of_jvp, arity=None, symbol="w·x", sample=_sample_many)
 
@@ -183,4 +185,5 @@ attach = general(
     arity=2,
     symbol="=",
     sample=lambda rng: [((rng.normal(size=(2, 3)), rng.normal(size=4)), {})],
+    monotone=True,
 )

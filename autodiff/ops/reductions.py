@@ -39,7 +39,7 @@ def _sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def _sum_transpose(i: int, g: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    return broadcast_to(restore(g, shape_of(x), axis), shape_of(x))
+    return broadcast_to(g if axis is None else restore(g, shape_of(x), axis), shape_of(x))
 
 
 def _mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -67,10 +67,10 @@ def _extreme(name: str, reduce: Callable[..., Any]) -> Op:
     def jvp(ts: Sequence[Any], z: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
         return sum(ts[0] * shares(z, x, axis), axis=axis, keepdims=keepdims)
 
-    return general(name, forward, vjp, jvp, numpy=(reduce,), sample=sample_axes, analytic=False)
+    return general(name, forward, vjp, jvp, numpy=(reduce,), sample=sample_axes, analytic=False, monotone=True)
 
 
-sum = linear("sum", _sum, _sum_transpose, numpy=(np.sum,), symbol="Σ", sample=sample_axes)
-mean = linear("mean", _mean, _mean_transpose, numpy=(np.mean,), symbol="mean", sample=sample_axes)
+sum = linear("sum", _sum, _sum_transpose, numpy=(np.sum,), symbol="Σ", sample=sample_axes, monotone=True)
+mean = linear("mean", _mean, _mean_transpose, numpy=(np.mean,), symbol="mean", sample=sample_axes, monotone=True)
 max = _extreme("max", np.max)
 min = _extreme("min", np.min)

@@ -87,4 +87,4 @@ softmax = general(
     analytic=False,
 )
 log_softmax = general("log_softmax", _log_softmax, _log_softmax_vjp, _log_softmax_jvp, sample=_sample, analytic=False)
-logsumexp = general("logsumexp", _logsumexp, _logsumexp_vjp, _logsumexp_jvp, sample=sample_axes, analytic=False)
+logsumexp = general("logsumexp", _logsumexp, _logsumexp_vjp, _logsumexp_jvp, sample=sample_axes, analytic=False, monotone=True)

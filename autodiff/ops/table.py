@@ -63,6 +63,7 @@ class Op:
     form: Callable[..., str] | None = None  # bilinear only: the index form, e.g. "ij,jk->ik"
     scalar: str | None = None  # the op on Python floats, as source text
     analytic: bool = True  # may the forward be run on complex numbers?
+    monotone: bool = False  # is no derivative ever negative? (what is true of magnitudes then passes by the jvp)
     statics: tuple[str, ...] = field(init=False)  # names of the keyword arguments
     known: frozenset[str] = field(init=False)  # the same, to look names up in
 
@@ -189,13 +190,17 @@ def elementwise(
     12.0
     """
     arity = len(partials)
+    carry = tuple(map(_carrier, partials))
 
     def vjp(i: int, g: Any, z: Any, *xs: Any) -> Any:
-        d = _times(g, partials[i], z, xs)
-        return None if d is None else sum_to(d, shape_of(xs[i]))
+        d = carry[i](g, z, xs)
+        x = xs[i]
+        if d.__class__ is x.__class__ is np.ndarray and d.shape == x.shape:
+            return d
+        return None if d is None else sum_to(d, shape_of(x))
 
     def jvp(ts: Sequence[Any], z: Any, *xs: Any) -> Any:
-        return _broadcast_like(add_up(_times(t, p, z, xs) for t, p in zip(ts, partials, strict=True) if t is not None), z)
+        return _broadcast_like(add_up(c(t, z, xs) for t, c in zip(ts, carry, strict=True) if t is not None), z)
 
     fields.setdefault("sample", _sample_elementwise(arity, domain))
     fields.setdefault("symbol", name)
@@ -305,7 +310,10 @@ def _sample_elementwise(arity: int, domain: tuple[float, float]) -> Sampler:
 
 def shape_of(x: Any) -> tuple[int, ...]:
     """The shape of an operand; plain numbers have ()."""
-    return x.shape if hasattr(x, "shape") else ()
+    try:
+        return x.shape  # type: ignore[no-any-return]
+    except AttributeError:
+        return ()
 
 
 def add_up(terms: Iterable[Any]) -> Any:
@@ -329,12 +337,15 @@ def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
     return TABLE["reshape"](g, shape) if shape_of(g) != shape else g
 
 
-def _times(g: Any, partial: Any, z: Any, xs: tuple[Any, ...]) -> Any:
+def _carrier(partial: Any) -> Callable[[Any, Any, tuple[Any, ...]], Any]:
+    """How a cotangent or tangent passes a partial derivative: times it, but nothing is done for 1, -1 and 0."""
     if callable(partial):
-        return g * partial(z, *xs)
+        return lambda g, z, xs: g * partial(z, *xs)
     if partial is None:
-        return None
-    return g if partial == 1 else -g if partial == -1 else g * partial
+        return lambda g, z, xs: None
+    if partial == 1:
+        return lambda g, z, xs: g
+    return (lambda g, z, xs: -g) if partial == -1 else (lambda g, z, xs: g * partial)
 
 
 def _broadcast_like(t: Any, z: Any) -> Any:
@@ -394,7 +405,7 @@ def _plan(form: str) -> _Plan:
         len(batch),
         len(rows),
         len(summed),
-        simple=not batch and len(rows) == len(columns) == len(summed) == 1,
+        simple=not (batch or alone_a or alone_b) and len(rows) == len(columns) == len(summed) == 1,
     )
 
 
@@ -407,6 +418,9 @@ def contract(form: str, a: Any, b: Any) -> Any:
     (2, 4)
     """
     plan = _plan(form)
+    if plan.simple and a.__class__ is b.__class__ is np.ndarray:  # the usual case, without the table's dispatch
+        z = np.dot(a.T if plan.order_a else a, b.T if plan.order_b else b)
+        return z.T if plan.order_out else z
     sum_, matmul, transpose = TABLE["sum"], TABLE["matmul"], TABLE["transpose"]
     if plan.alone_a:
         a = sum_(a, axis=plan.alone_a)
