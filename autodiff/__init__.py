@@ -4,6 +4,7 @@ Variables are `Value` (one number) and `Tensor` (an array); operators and NumPy'
 `E.backward()`, `ad.gradient` and the transforms `ad.grad`, `ad.vjp`, `ad.jvp`, ... read what was recorded.
 """
 
+from .constants import constant, stop_gradient
 from .errors import (
     AutodiffError,
     BadFile,
@@ -17,7 +18,6 @@ from .errors import (
     ShapeMismatch,
     StaleGraph,
 )
-from .constants import constant, stop_gradient
 from .functional import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .node import no_record, scope
 from .ops import (
@@ -62,3 +62,80 @@ from .reverse import gradient
 from .tensor import Tensor
 from .value import dot, sum
 from .value_ops import Value
+
+__all__ = [
+    "abs",
+    "AutodiffError",
+    "BadFile",
+    "BadOperand",
+    "bilinear",
+    "broadcast_to",
+    "check_grads",
+    "concatenate",
+    "constant",
+    "cos",
+    "Detached",
+    "dot",
+    "elementwise",
+    "exp",
+    "expm1",
+    "general",
+    "grad",
+    "gradient",
+    "GradientMismatch",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "linear",
+    "load",
+    "log",
+    "log1p",
+    "log_softmax",
+    "logsumexp",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "no_record",
+    "NoRule",
+    "NotConnected",
+    "NotScalar",
+    "Op",
+    "ReadOnly",
+    "relu",
+    "reshape",
+    "save",
+    "scope",
+    "ShapeMismatch",
+    "sigmoid",
+    "sign",
+    "sin",
+    "softmax",
+    "softplus",
+    "sqrt",
+    "square",
+    "stack",
+    "StaleGraph",
+    "stop_gradient",
+    "sum",
+    "TABLE",
+    "tanh",
+    "Tensor",
+    "transpose",
+    "Value",
+    "value_and_grad",
+    "vjp",
+    "where",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Readers are loaded when first used, so that importing autodiff stays quick."""
+    if name == "check_grads":
+        from .checking.grads import check_grads
+
+        return check_grads
+    raise AttributeError(f"module 'autodiff' has no attribute {name!r}")

@@ -11,7 +11,7 @@ import threading
 from contextvars import ContextVar, Token
 from itertools import count
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from .errors import StaleGraph
 
@@ -33,18 +33,30 @@ class Node:
     _data: Any
     grad: Any
     op: Any
+    _name: str | None
+    _scope: tuple[str, ...]
     id: int
     stamp: int
-    args: tuple[Any, ...]
-    kw: dict[str, Any]
-    active: bool
-    shape: tuple[int, ...]
+
+    if TYPE_CHECKING:
+
+        @property
+        def args(self) -> tuple[Any, ...]: ...
+        @property
+        def kw(self) -> dict[str, Any]: ...
+        @property
+        def active(self) -> bool: ...
+        @property
+        def shape(self) -> tuple[int, ...]: ...
+        @property
+        def data(self) -> Any: ...
+        def item(self) -> float: ...
 
     @property
     def name(self) -> str | None:
         """What pictures, formulas and errors call the node; None if it was given no name."""
         try:
-            return self._name  # type: ignore[no-any-return]
+            return self._name
         except AttributeError:
             return None
 
@@ -58,7 +70,7 @@ class Node:
     def scope(self) -> tuple[str, ...]:
         """The names of the `ad.scope` blocks in which the node was made, outermost first."""
         try:
-            return self._scope  # type: ignore[no-any-return]
+            return self._scope
         except AttributeError:
             return ()
 

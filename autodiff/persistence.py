@@ -18,12 +18,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import node as switches
+from .containers import leaves
 from .errors import BadFile, BadOperand, NoRule
 from .node import Node, order, tick
 from .ops import op_by_name
 from .ops.operand import NO_KW
 from .tensor import Tensor
-from .value import ConstantValue, Value, ValueBase, many
+from .value import ConstantValue, ValueBase, many
+from .value_ops import Value
 
 FORMAT = 1
 _CLASSES: dict[str, Any] = {"Value": Value, "ConstantValue": ConstantValue, "Tensor": Tensor}
@@ -125,9 +127,9 @@ def reduce_node(node: Any) -> tuple[Any, ...]:
         return _leaf_back, (type(node).__name__, node.active, node._data, node.grad, node.name, node.scope)
     nodes = order(node)
     rows = rows_of(nodes)
-    leaves = {i: n for i, n in enumerate(nodes) if n.op is None}
-    plain = [tuple(r._replace(data=None, grad=None)) if i in leaves else tuple(r) for i, r in enumerate(rows)]
-    return _result_back, (plain, leaves)
+    own = {i: n for i, n in enumerate(nodes) if n.op is None}
+    plain = [tuple(r._replace(data=None, grad=None)) if i in own else tuple(r) for i, r in enumerate(rows)]
+    return _result_back, (plain, own)
 
 
 def _leaf_back(kind: str, active: bool, data: Any, grad: Any, name: str | None, scope: tuple[str, ...]) -> Any:
@@ -135,8 +137,8 @@ def _leaf_back(kind: str, active: bool, data: Any, grad: Any, name: str | None, 
     return leaf
 
 
-def _result_back(plain: list[tuple[Any, ...]], leaves: dict[int, Any]) -> Any:
-    return nodes_of([Row(*r) for r in plain], leaves)[-1]
+def _result_back(plain: list[tuple[Any, ...]], own: dict[int, Any]) -> Any:
+    return nodes_of([Row(*r) for r in plain], own)[-1]
 
 
 def deepcopy_node(node: Any, memo: dict[int, Any]) -> Any:
@@ -179,7 +181,7 @@ def save(path: str | os.PathLike[str], tree: Any) -> None:
     >>> back["loss"].backward(); back["w"].grad
     6.0
     """
-    roots = _nodes_in(tree)
+    roots = [leaf for _, leaf in leaves(tree) if isinstance(leaf, Node)]
     nodes = order(*roots) if roots else []
     arrays: list[np.ndarray[Any, Any]] = []
     place = {n.id: i for i, n in enumerate(nodes)}
@@ -220,14 +222,6 @@ def load(path: str | os.PathLike[str]) -> Any:
         if isinstance(error, BadFile | NoRule):
             raise
         raise BadFile(f"{os.fspath(path)} is not a file that ad.save wrote ({type(error).__name__}: {error})") from error
-
-
-def _nodes_in(tree: Any) -> list[Any]:
-    if isinstance(tree, dict):
-        return [n for item in tree.values() for n in _nodes_in(item)]
-    if isinstance(tree, list | tuple):
-        return [n for item in tree for n in _nodes_in(item)]
-    return [tree] if isinstance(tree, Node) else []
 
 
 def _encode(x: Any, arrays: list[Any], place: dict[int, int]) -> Any:

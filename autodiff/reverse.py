@@ -62,11 +62,11 @@ def pull(roots: list[Any], seeds: list[Any], targets: list[Any], record: bool, a
     """The cotangents of `targets` for cotangents `seeds` of the roots: zeros where the derivative is zero."""
     nodes = order(*roots)
     check_connected(roots, nodes, targets, allow_unused)
-    seeded = {}
+    seeded: dict[int, Any] = {}
     for root, seed in zip(roots, seeds, strict=True):
         seed = _seed(root, seed, record)
         seeded[root.id] = seeded[root.id] + seed if root.id in seeded else seed
-    wanted = {t.id: None for t in targets}
+    wanted: dict[int, Any] = {t.id: None for t in targets}
     for n, g in sweep(seeded, nodes, _path(nodes, wanted), record):
         if n.id in wanted:
             wanted[n.id] = g
@@ -81,7 +81,9 @@ def check_connected(roots: list[Any], nodes: list[Any], targets: list[Any], allo
     reached = {n.id for n in nodes}
     for t in targets:
         if not isinstance(t, Node):
-            raise NotConnected(f"derivatives are taken with respect to nodes, not {type(t).__name__}; make it one with ad.Tensor or ad.Value")
+            raise NotConnected(
+                f"derivatives are taken with respect to nodes, not {type(t).__name__}; make it one with ad.Tensor or ad.Value"
+            )
         if not t.active:
             raise NotConnected(f"{label(t)} is a constant, so nothing has a derivative with respect to it")
         if t.id not in reached and not allow_unused:

@@ -72,6 +72,10 @@ class Tensor(Operand, Node):
 
     __slots__ = ("args", "kw", "active")
 
+    args: tuple[Any, ...]
+    kw: dict[str, Any]
+    active: bool
+
     def __init__(self, data: Any, name: str | None = None, dtype: Any = None) -> None:
         self._data = _own(data, dtype)
         self.op, self.args, self.kw, self.active, self.grad = None, (), NO_KW, True, None
@@ -86,13 +90,14 @@ class Tensor(Operand, Node):
     @property
     def data(self) -> Array:
         """The numbers, read-only; assigning a whole array (leaves only) makes older graphs stale."""
-        return self._data.view(ReadOnlyArray)  # type: ignore[no-any-return]
+        return self._data.view(ReadOnlyArray)
 
     @data.setter
     def data(self, data: Any) -> None:
         if self.op is not None:
             raise AttributeError(
-                f"the data of a result ({self.op.name}) follows from its operands and cannot be assigned; assign the leaves and compute again"
+                f"the data of a result ({self.op.name}) follows from its operands and cannot be assigned; "
+                "assign the leaves and compute again"
             )
         new = _own(data, self._data.dtype)
         if new.shape != self._data.shape:
@@ -100,7 +105,7 @@ class Tensor(Operand, Node):
         self._data = new
         self.stamp = tick()
 
-    shape = property(lambda self: self._data.shape)  # type: ignore[assignment]
+    shape = property(lambda self: self._data.shape)
     ndim = property(lambda self: self._data.ndim)
     size = property(lambda self: self._data.size)
     dtype = property(lambda self: self._data.dtype)

@@ -38,6 +38,14 @@ class ValueBase(NumpyProtocols, Node):
 
     __slots__ = ("a", "b", "da", "db", "raw", "mark", "_kw")
 
+    a: Any
+    b: Any
+    da: Any
+    db: Any
+    raw: Any
+    mark: int
+    _kw: dict[str, Any]
+
     active = True
 
     def __init__(self, data: Any, name: str | None = None) -> None:
@@ -61,7 +69,8 @@ class ValueBase(NumpyProtocols, Node):
     def data(self, data: Any) -> None:
         if self.op is not None:
             raise AttributeError(
-                f"the data of a result ({self.op.name}) follows from its operands and cannot be assigned; assign the leaves and compute again"
+                f"the data of a result ({self.op.name}) follows from its operands and cannot be assigned; "
+                "assign the leaves and compute again"
             )
         self._data = _number(data)
         self.stamp = tick()
@@ -97,10 +106,10 @@ class ValueBase(NumpyProtocols, Node):
         return tuple(next(rest) if r is None else r if number is raw else None for r in raw)
 
     @property
-    def kw(self) -> dict[str, Any]:  # type: ignore[override]
+    def kw(self) -> dict[str, Any]:
         """The op's static arguments."""
         try:
-            return self._kw  # type: ignore[no-any-return]
+            return self._kw
         except AttributeError:
             return {}
 
@@ -343,9 +352,9 @@ def _spread(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
 def many(op: Op, args: tuple[Any, ...], z: float, actives: list[Any], partials: list[float]) -> Any:
     """Record a result with any number of operands, of which `actives` move."""
     if not actives:
-        out = ConstantValue(z)
-        out.op, out.raw, out.a, out.da, out.b = op, args, (), (), None
-        return settle(out) if switches.special else out
+        fixed = ConstantValue(z)
+        fixed.op, fixed.raw, fixed.a, fixed.da, fixed.b = op, args, (), (), None
+        return settle(fixed) if switches.special else fixed
     out = Value.__new__(Value)
     out._data, out.op, out.grad, out.mark = z, op, None, 0
     if len(actives) == 2 == len(args):

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .table import add_up, elementwise, general, linear, shape_of, sum_to
+from .table import Op, add_up, elementwise, general, linear, shape_of, sum_to
 
 # ---------------------------------------------------------------- arithmetic
 
@@ -21,10 +21,10 @@ def _pow(x: Any, y: Any) -> Any:
     return x**y if isinstance(x, np.ndarray) else np.power(x, y)
 
 
-add = elementwise("add", np.add, 1, 1, numpy=(np.add,), symbol="+", scalar="{0} + {1}")
-sub = elementwise("sub", np.subtract, 1, -1, numpy=(np.subtract,), symbol="−", scalar="{0} - {1}")
-mul = elementwise("mul", np.multiply, lambda z, x, y: y, lambda z, x, y: x, numpy=(np.multiply,), symbol="×", scalar="{0} * {1}")
-div = elementwise(
+add: Op = elementwise("add", np.add, 1, 1, numpy=(np.add,), symbol="+", scalar="{0} + {1}")
+sub: Op = elementwise("sub", np.subtract, 1, -1, numpy=(np.subtract,), symbol="−", scalar="{0} - {1}")
+mul: Op = elementwise("mul", np.multiply, lambda z, x, y: y, lambda z, x, y: x, numpy=(np.multiply,), symbol="×", scalar="{0} * {1}")
+div: Op = elementwise(
     "div",
     np.divide,
     lambda z, x, y: 1 / y,
@@ -35,7 +35,7 @@ div = elementwise(
     scalar="{0} / {1}",
 )
 # The two `where`s: the derivative of x**0 at 0 is 0, not 0 * 0**-1; that of 0**y in y is 0, not 0 * log(0).
-pow = elementwise(
+pow: Op = elementwise(
     "pow",
     _pow,
     lambda z, x, y: y * x ** where(y == 0, 1.0, y - 1),
@@ -45,12 +45,14 @@ pow = elementwise(
     symbol="^",
     scalar="power({0}, {1})",
 )
-neg = elementwise("neg", np.negative, -1, numpy=(np.negative,), symbol="−", scalar="-{0}")
-identity = elementwise("identity", np.positive, 1, numpy=(np.positive,), symbol="=", scalar="{0}")
-square = elementwise("square", np.square, lambda z, x: 2 * x, numpy=(np.square,), symbol="x²", scalar="{0} * {0}")
-sqrt = elementwise("sqrt", np.sqrt, lambda z, x: 0.5 / z, domain=(0.2, 3.0), numpy=(np.sqrt,), symbol="√", scalar="sqrt({0})")
-sign = elementwise("sign", np.sign, None, numpy=(np.sign,), analytic=False, scalar="{0} if {0} != {0} else float(({0} > 0) - ({0} < 0))")
-abs = elementwise("abs", np.abs, lambda z, x: sign(x), numpy=(np.abs, np.fabs), symbol="|x|", analytic=False, scalar="fabs({0})")
+neg: Op = elementwise("neg", np.negative, -1, numpy=(np.negative,), symbol="−", scalar="-{0}")
+identity: Op = elementwise("identity", np.positive, 1, numpy=(np.positive,), symbol="=", scalar="{0}")
+square: Op = elementwise("square", np.square, lambda z, x: 2 * x, numpy=(np.square,), symbol="x²", scalar="{0} * {0}")
+sqrt: Op = elementwise("sqrt", np.sqrt, lambda z, x: 0.5 / z, domain=(0.2, 3.0), numpy=(np.sqrt,), symbol="√", scalar="sqrt({0})")
+sign: Op = elementwise(
+    "sign", np.sign, None, numpy=(np.sign,), analytic=False, scalar="{0} if {0} != {0} else float(({0} > 0) - ({0} < 0))"
+)
+abs: Op = elementwise("abs", np.abs, lambda z, x: sign(x), numpy=(np.abs, np.fabs), symbol="|x|", analytic=False, scalar="fabs({0})")
 
 # ---------------------------------------------------------------- exponentials and friends
 
@@ -62,15 +64,15 @@ def _sigmoid(x: Any) -> Any:
     return 1 / z
 
 
-exp = elementwise("exp", np.exp, lambda z, x: z, numpy=(np.exp,), scalar="exp({0})")
-log = elementwise("log", np.log, lambda z, x: 1 / x, domain=(0.2, 3.0), numpy=(np.log,), scalar="log({0})")
-log1p = elementwise("log1p", np.log1p, lambda z, x: 1 / (1 + x), domain=(-0.5, 3.0), numpy=(np.log1p,), scalar="log1p({0})")
-expm1 = elementwise("expm1", np.expm1, lambda z, x: exp(x), numpy=(np.expm1,), scalar="expm1({0})")
-sin = elementwise("sin", np.sin, lambda z, x: cos(x), numpy=(np.sin,), scalar="sin({0})")
-cos = elementwise("cos", np.cos, lambda z, x: -sin(x), numpy=(np.cos,), scalar="cos({0})")
-tanh = elementwise("tanh", np.tanh, lambda z, x: 1 - z * z, numpy=(np.tanh,), scalar="tanh({0})")
-sigmoid = elementwise("sigmoid", _sigmoid, lambda z, x: z * (1 - z), symbol="σ", scalar="1 / (1 + exp(-{0}))")
-softplus = elementwise(
+exp: Op = elementwise("exp", np.exp, lambda z, x: z, numpy=(np.exp,), scalar="exp({0})")
+log: Op = elementwise("log", np.log, lambda z, x: 1 / x, domain=(0.2, 3.0), numpy=(np.log,), scalar="log({0})")
+log1p: Op = elementwise("log1p", np.log1p, lambda z, x: 1 / (1 + x), domain=(-0.5, 3.0), numpy=(np.log1p,), scalar="log1p({0})")
+expm1: Op = elementwise("expm1", np.expm1, lambda z, x: exp(x), numpy=(np.expm1,), scalar="expm1({0})")
+sin: Op = elementwise("sin", np.sin, lambda z, x: cos(x), numpy=(np.sin,), scalar="sin({0})")
+cos: Op = elementwise("cos", np.cos, lambda z, x: -sin(x), numpy=(np.cos,), scalar="cos({0})")
+tanh: Op = elementwise("tanh", np.tanh, lambda z, x: 1 - z * z, numpy=(np.tanh,), scalar="tanh({0})")
+sigmoid: Op = elementwise("sigmoid", _sigmoid, lambda z, x: z * (1 - z), symbol="σ", scalar="1 / (1 + exp(-{0}))")
+softplus: Op = elementwise(
     "softplus",
     lambda x: np.logaddexp(x, 0),
     lambda z, x: sigmoid(x),
@@ -78,12 +80,12 @@ softplus = elementwise(
     scalar="log1p(exp(-fabs({0}))) + max({0}, 0.0)",
 )
 # The derivative of relu at 0 is 0, as everywhere else.
-relu = elementwise("relu", lambda x: np.maximum(x, 0), lambda z, x: x > 0, analytic=False, scalar="0.0 if {0} <= 0 else {0}")
+relu: Op = elementwise("relu", lambda x: np.maximum(x, 0), lambda z, x: x > 0, analytic=False, scalar="0.0 if {0} <= 0 else {0}")
 
 # ---------------------------------------------------------------- choices
 
 # Where both operands are equal each gets half, as in PyTorch and JAX.
-maximum = elementwise(
+maximum: Op = elementwise(
     "maximum",
     np.maximum,
     lambda z, x, y: (x > y) + 0.5 * (x == y),
@@ -93,7 +95,7 @@ maximum = elementwise(
     analytic=False,
     scalar="{0} if {0} > {1} or {0} != {0} else {1}",
 )
-minimum = elementwise(
+minimum: Op = elementwise(
     "minimum",
     np.minimum,
     lambda z, x, y: (x < y) + 0.5 * (x == y),
@@ -132,8 +134,17 @@ def _sample_where(rng: np.random.Generator) -> Any:
     ]
 
 
-where = general(
-    "where", _where, _where_vjp, _where_jvp, arity=3, numpy=(np.where,), sample=_sample_where, analytic=False, monotone=True, scalar="{1} if {0} else {2}"
+where: Op = general(
+    "where",
+    _where,
+    _where_vjp,
+    _where_jvp,
+    arity=3,
+    numpy=(np.where,),
+    sample=_sample_where,
+    analytic=False,
+    monotone=True,
+    scalar="{1} if {0} else {2}",
 )
 
 # ---------------------------------------------------------------- one node for many scalars
@@ -171,13 +182,13 @@ def _sample_many(rng: np.random.Generator) -> Any:
     return [((list(rng.normal(size=n)),), {}) for n in (2, 6)]
 
 
-sum_of = linear("sum_of", _sum_of, _sum_of_transpose, arity=None, symbol="Σ", sample=_sample_many, monotone=True)
+sum_of: Op = linear("sum_of", _sum_of, _sum_of_transpose, arity=None, symbol="Σ", sample=_sample_many, monotone=True)
 # The operands are w1..wn, x1..xn; the result is w1 x1 + ... + wn xn.
-dot_of = general("dot_of", _dot_of, _dot_of_vjp, _dot_of_jvp, arity=None, symbol="w·x", sample=_sample_many)
+dot_of: Op = general("dot_of", _dot_of, _dot_of_vjp, _dot_of_jvp, arity=None, symbol="w·x", sample=_sample_many)
 
 # A derivative that is zero by structure still depends, formally, on its variable.  `attach` records
 # `x` with an edge to `y` along which the derivative is zero, so that the next order is an exact 0.
-attach = general(
+attach: Op = general(
     "attach",
     lambda x, y: x,
     lambda i, g, z, x, y: g if i == 0 else None,

@@ -35,7 +35,7 @@ def sample_axes(rng: np.random.Generator) -> list[Case]:
 
 
 def _sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    return np.add.reduce(x, axis=axis, keepdims=keepdims)  # what np.sum does, without its wrappers
+    return np.add.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]  # what np.sum does, without its wrappers
 
 
 def _sum_transpose(i: int, g: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:

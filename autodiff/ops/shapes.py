@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .table import Case, shape_of, sum_to
+from .table import Case, Op, shape_of, sum_to
 from .table import linear as linear_op
 
 Shape = int | tuple[int, ...]
@@ -98,14 +98,14 @@ _INDICES: tuple[Any, ...] = (0, -1, slice(1, None, 2), (slice(None), None, 1), (
 _PAIRS = (np.array([0, 2, 0]), np.array([1, 3, 1]))
 _MASK = np.array([[True, False, False, True]] * 3)
 
-reshape = linear(
+reshape: Op = linear(
     "reshape",
     _reshape,
     lambda i, g, x, shape: reshape(g, shape_of(x)),
     numpy=(np.reshape,),
     sample=_sampler(((2, 6), {"shape": (3, 4)}), ((2, 6), {"shape": -1}), ((), {"shape": (1, 1)})),
 )
-transpose = linear(
+transpose: Op = linear(
     "transpose",
     _transpose,
     _transpose_back,
@@ -113,7 +113,7 @@ transpose = linear(
     symbol="ᵀ",
     sample=_sampler(((2, 3), {}), ((2, 3, 4), {"axes": (2, 0, 1)}), ((2, 3, 4), {"axes": (-1, 0, 1)}), ((3,), {})),
 )
-broadcast_to = linear(
+broadcast_to: Op = linear(
     "broadcast_to",
     _broadcast_to,
     lambda i, g, x, shape: sum_to(g, shape_of(x)),
@@ -121,28 +121,28 @@ broadcast_to = linear(
     symbol="copies",
     sample=_sampler(((3, 1), {"shape": (2, 3, 4)}), ((), {"shape": (2,)})),
 )
-cast = linear(
+cast: Op = linear(
     "cast",
     _cast,
     lambda i, g, x, dtype: cast(g, x.dtype),
     sample=_sampler(((3,), {"dtype": np.float64})),
     analytic=False,
 )
-getitem = linear(
+getitem: Op = linear(
     "getitem",
     _getitem,
     lambda i, g, x, index: scatter(g, index, shape_of(x)),
     symbol="[ ]",
     sample=_sampler(*(((3, 4), {"index": index}) for index in (*_INDICES, _PAIRS, _MASK, ()))),
 )
-scatter = linear(
+scatter: Op = linear(
     "scatter",
     _scatter,
     lambda i, g, x, index, shape: getitem(g, index),
     symbol="into 0",
     sample=_sampler(((4,), {"index": 1, "shape": (3, 4)}), ((3, 4), {"index": np.array([2, 0, 2]), "shape": (5, 4)})),
 )
-concatenate = linear(
+concatenate: Op = linear(
     "concatenate", _concatenate, _concatenate_transpose, arity=None, numpy=(np.concatenate,), symbol="⧺", sample=_sample_concatenate
 )
-stack = linear("stack", _stack, _stack_transpose, arity=None, numpy=(np.stack,), symbol="stack", sample=_sample_stack)
+stack: Op = linear("stack", _stack, _stack_transpose, arity=None, numpy=(np.stack,), symbol="stack", sample=_sample_stack)

@@ -24,7 +24,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -125,7 +125,7 @@ def op_by_name(name: str) -> Op:
         raise NoRule(f"no op is named {name!r}; the table has {', '.join(sorted(TABLE))}.") from None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _numpy_signature(func: Any) -> inspect.Signature | None:
     try:
         return inspect.signature(func)
@@ -146,7 +146,7 @@ def bind_numpy(func: Any, args: Sequence[Any], kw: dict[str, Any]) -> tuple[Op, 
     operands, statics = list(given.values())[:count], dict(list(given.items())[count:])
     for name in list(statics):
         default = signature.parameters[name].default
-        if name not in op.statics and (statics[name] is default or statics[name] is np._NoValue):  # type: ignore[attr-defined]
+        if name not in op.statics and (statics[name] is default or statics[name] is np._NoValue):
             del statics[name]
     try:
         return op, op.bind(operands, statics)
@@ -245,7 +245,7 @@ def bilinear(name: str, forward: Callable[..., Any], form: Callable[..., str], *
            [4., 4., 4.]])
     """
 
-    @lru_cache(maxsize=None)
+    @cache
     def backward_forms(m: int, n: int, **kw: Any) -> tuple[str, str]:
         a, b, out = _split(form(m, n, **kw))
         return f"{out},{b}->{a}", f"{a},{out}->{b}"
@@ -379,7 +379,7 @@ class _Plan:
     simple: bool  # one row, one column, one summed index: a product of two matrices as they are
 
 
-@lru_cache(maxsize=None)
+@cache
 def _plan(form: str) -> _Plan:
     a, b, out = _split(form)
     if set(out) - set(a) - set(b) or any(len(set(s)) < len(s) for s in (a, b, out)):

@@ -1,0 +1,123 @@
+"""Derivatives against independent computations of them: duality first, then differences.
+
+Duality, <w, J u> = <J^T w, u>, is exact to rounding and needs no step size; it catches a rule whose two
+modes disagree.  Differences are extrapolated (Richardson) and carry an error bar of their own, so no
+tolerance is asked for: a derivative is wrong if it is further off than the bar can explain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..containers import leaves, map_leaves, moves, rebuild
+from ..errors import BadOperand, GradientMismatch
+from ..functional import jvp, vjp
+
+Function = Callable[..., Any]
+
+
+def differences(f: Callable[[float], Any], scale: float = 1.0) -> tuple[Any, Any]:
+    """The derivative at 0 of a function of one number, and an error bar, from central differences.
+
+    Ridders, Accurate computation of F'(x), Advances in Engineering Software 4 (1982), p. 75: steps shrink
+    by 2, the table of extrapolations is kept where its own error estimate is smallest.
+
+    >>> value, bar = differences(np.exp)
+    >>> bool(abs(value - 1.0) <= bar < 1e-9)
+    True
+    """
+    h = 0.1 * scale
+    best, bar = np.zeros(()), np.full((), np.inf)
+    previous: list[Any] = []
+    for k in range(10):
+        up, down = np.asarray(f(h), float), np.asarray(f(-h), float)
+        row = [(up - down) / (2 * h)]
+        noise = 4 * np.finfo(float).eps * (np.abs(up) + np.abs(down)) / h
+        for j, old in enumerate(previous):
+            row.append(row[j] + (row[j] - old) / (4 ** (j + 1) - 1))
+        for j in range(1, len(row)):
+            error = np.maximum(np.abs(row[j] - row[j - 1]), np.abs(row[j] - previous[j - 1])) + noise
+            better = error < bar
+            best, bar = np.where(better, row[j], best), np.where(better, error, bar)
+        previous, h = row, h / 2
+        if k == 0:
+            best, bar = np.broadcast_to(best, row[0].shape), np.broadcast_to(bar, row[0].shape)
+    return best, bar
+
+
+def check_grads(f: Function, *xs: Any, order: int = 2, modes: Sequence[str] = ("fwd", "rev"), seed: int = 0) -> None:
+    """Check the derivatives of `f` at `xs`, up to `order`, in forward and reverse mode; None if all is right.
+
+    For each order: forward and reverse mode agree (duality), and both agree with extrapolated central
+    differences in a random direction, within the differences' own error bar.  Raises GradientMismatch that
+    names order, mode and both numbers.  `xs` must be float64: float32 is too coarse to take differences of.
+
+    >>> import autodiff as ad, numpy as np
+    >>> ad.check_grads(lambda x: np.sum(np.sin(x) * x), np.array([1.0, 2.0]))
+    """
+    if not set(modes) <= {"fwd", "rev"} or not modes:
+        raise ValueError(f"modes are 'fwd' and 'rev', not {modes!r}")
+    if order < 1:
+        raise ValueError(f"the order of derivatives to check is at least 1, not {order!r}")
+    for x in (leaf for _, leaf in leaves(xs) if moves(leaf)):
+        if getattr(x, "dtype", np.float64) != np.float64:
+            raise BadOperand("check_grads takes differences, which float32 is too coarse for: write x.astype(np.float64)")
+    _check(f, xs, order, 1, tuple(modes), np.random.default_rng(seed))
+
+
+def _check(f: Function, xs: tuple[Any, ...], order: int, level: int, modes: tuple[str, ...], rng: np.random.Generator) -> None:
+    u = _direction(xs, rng)
+    y = f(*xs)
+    w = _direction(y, rng)
+    truth, bar = differences(lambda h: _inner(w, f(*_moved(xs, u, h))))
+    found = {}
+    if "fwd" in modes:
+        found["forward"] = _inner(w, jvp(f, xs, u, allow_unused=True)[1])
+    if "rev" in modes:
+        found["reverse"] = _inner(vjp(f, *xs, allow_unused=True)[1](w), u)
+    if len(found) == 2:
+        gap, size = abs(found["forward"] - found["reverse"]), abs(found["forward"]) + abs(found["reverse"])
+        # The terms of both inner products may be larger than their sums; the differences' bar knows their size.
+        if not gap <= 1e-10 * size + 10 * float(bar) and not (np.isnan(found["forward"]) and np.isnan(found["reverse"])):
+            raise GradientMismatch(
+                f"order {level}: forward and reverse mode disagree. In a random direction the tangent gives {found['forward']!r}, "
+                f"the cotangent {found['reverse']!r}; they must be the same number, so one of the rules on the way is wrong"
+            )
+    for mode, value in found.items():
+        if not abs(value - float(truth)) <= 10 * float(bar) + 1e-13 * abs(value):
+            raise GradientMismatch(
+                f"order {level}, {mode} mode: the derivative in a random direction is {value!r}, but differences of the function "
+                f"give {float(truth)!r} +- {float(bar):.1e}"
+            )
+    if level < order:
+        # The next order's function is this order's derivative, in every mode asked for.
+        for mode in modes:
+            if mode == "rev":
+                _check(lambda *a: vjp(f, *a, allow_unused=True)[1](w), xs, order, level + 1, modes, rng)
+            else:
+                _check(lambda *a: jvp(f, a, u, allow_unused=True)[1], xs, order, level + 1, modes, rng)
+
+
+def _direction(tree: Any, rng: np.random.Generator) -> Any:
+    """A random tangent: normal numbers where something moves, the thing itself elsewhere."""
+
+    def draw(x: Any) -> Any:
+        return x if not moves(x) else float(rng.normal()) if np.shape(x) == () else rng.normal(size=np.shape(x))
+
+    return map_leaves(draw, tree)
+
+
+def _moved(xs: Any, u: Any, h: float) -> Any:
+    """`xs + h u`, leaf by leaf."""
+    steps = [d for _, d in leaves(u)]
+    moved = [x + h * d if moves(x) else x for (_, x), d in zip(leaves(xs), steps, strict=True)]
+    return rebuild(xs, iter(moved))
+
+
+def _inner(w: Any, y: Any) -> float:
+    """The inner product of two trees, over the leaves that move."""
+    pairs = zip(leaves(w), leaves(y), strict=True)
+    return float(sum(np.sum(a * np.asarray(b)) for (_, a), (_, b) in pairs if moves(a)))
