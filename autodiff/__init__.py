@@ -4,6 +4,9 @@ Variables are `Value` (one number) and `Tensor` (an array); operators and NumPy'
 `E.backward()`, `ad.gradient` and the transforms `ad.grad`, `ad.vjp`, `ad.jvp`, ... read what was recorded.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from .constants import constant, stop_gradient
 from .errors import (
     AutodiffError,
@@ -57,11 +60,14 @@ from .ops import (
     transpose,
     where,
 )
-from .persistence import load, save
 from .reverse import gradient
 from .tensor import Tensor
 from .value import dot, sum
 from .value_ops import Value
+
+if TYPE_CHECKING:
+    from .checking.grads import check_grads
+    from .persistence import load, save
 
 __all__ = [
     "abs",
@@ -132,10 +138,15 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Readers are loaded when first used, so that importing autodiff stays quick."""
-    if name == "check_grads":
-        from .checking.grads import check_grads
+# Readers are loaded when first used, so that importing autodiff stays quick.
+_READERS = {"check_grads": "checking.grads", "load": "persistence", "save": "persistence"}
 
-        return check_grads
+
+def __getattr__(name: str) -> Any:
+    if name in _READERS:
+        return getattr(import_module(f"{__name__}.{_READERS[name]}"), name)
     raise AttributeError(f"module 'autodiff' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

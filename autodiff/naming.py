@@ -5,9 +5,9 @@ Nothing found here is stored, and no property of a user's object is ever run.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from .node import Node
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = os.path.dirname(__file__) + os.sep
 
 
 def user_frame() -> FrameType | None:

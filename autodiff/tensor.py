@@ -90,7 +90,8 @@ class Tensor(Operand, Node):
     @property
     def data(self) -> Array:
         """The numbers, read-only; assigning a whole array (leaves only) makes older graphs stale."""
-        return self._data.view(ReadOnlyArray)
+        view: Array = self._data.view(ReadOnlyArray)
+        return view
 
     @data.setter
     def data(self, data: Any) -> None:
@@ -128,10 +129,6 @@ class Tensor(Operand, Node):
         return self._constant()
 
     # ------------------------------------------------------------ recording
-
-    @staticmethod
-    def __apply__(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
-        return record(op, args, kw)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kw: Any) -> Any:
         op = BY_NUMPY.get(ufunc)
@@ -300,12 +297,14 @@ _new = object.__new__
 def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
     """Compute an op on Tensors and plain operands, and remember how: the one way a Tensor comes about."""
     xs, active = [], False
-    for a in args:
+    for i, a in enumerate(args):
         if a.__class__ is not Tensor:
-            args = tuple(a if a.__class__ is Tensor else _lift(op, a) for a in args)
-            xs = [_plain(a) for a in args]
-            active = any(isinstance(a, Tensor) and a.active for a in args)
-            break
+            kept = _lift(op, a)
+            if kept is not a:
+                args = (*args[:i], kept, *args[i + 1 :])
+            if not isinstance(kept, Tensor):
+                xs.append(kept)
+                continue
         xs.append(a._data)
         active = active or a.active
     try:
@@ -324,6 +323,9 @@ def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
     out._data, out.op, out.args, out.kw, out.active, out.grad = z, op, args, kw, active, None
     out.id = tick()
     return settle(out) if switches.special else out
+
+
+Tensor.__apply__ = staticmethod(record)
 
 
 def _misfit(op: Op, args: tuple[Any, ...], kw: dict[str, Any], error: ValueError) -> ShapeMismatch:

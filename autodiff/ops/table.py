@@ -20,12 +20,10 @@ A rule gets `z`, the op's result, and `xs`, its operands, and is ordinary code:
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,9 +36,8 @@ TABLE: dict[str, Op] = {}
 BY_NUMPY: dict[Any, Op] = {}  # NumPy's functions, and the op that stands for each
 
 
-@dataclass(eq=False)
 class Op:
-    """One primitive operation.
+    """One primitive operation; made by `elementwise`, `linear`, `bilinear` and `general`.
 
     Called on plain numbers and arrays it computes; called with a node among its operands it records.
 
@@ -50,35 +47,33 @@ class Op:
     True
     """
 
-    name: str
-    kind: str  # elementwise | linear | bilinear | general
-    forward: Callable[..., Any]
-    vjp: Callable[..., Any]  # (i, g, z, *xs, **kw): what cotangent g gives operand i, or None
-    jvp: Callable[..., Any]  # (ts, z, *xs, **kw): the tangent; ts[i] is None if operand i rests
-    arity: int | None  # how many operands; None: any number, given as one sequence
-    sample: Sampler  # calls inside the op's domain, for the tests over the table
-    symbol: str  # what a picture shows
-    numpy: tuple[Any, ...] = ()  # the NumPy functions that mean this op
-    partials: tuple[Any, ...] = ()  # elementwise only
-    form: Callable[..., str] | None = None  # bilinear only: the index form, e.g. "ij,jk->ik"
-    scalar: str | None = None  # the op on Python floats, as source text
-    analytic: bool = True  # may the forward be run on complex numbers?
-    monotone: bool = False  # is no derivative ever negative? (what is true of magnitudes then passes by the jvp)
-    statics: tuple[str, ...] = field(init=False)  # names of the keyword arguments
-    known: frozenset[str] = field(init=False)  # the same, to look names up in
-
-    def __post_init__(self) -> None:
-        try:
-            parameters = list(inspect.signature(self.forward).parameters.values())
-        except ValueError:  # NumPy's ufuncs do not tell, and have operands only
-            parameters = []
-        if self.arity is None:
-            self.statics = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
-        else:
-            self.statics = tuple(p.name for p in parameters[self.arity :])
-        self.known = frozenset(self.statics)
-        TABLE[self.name] = self
-        BY_NUMPY.update(dict.fromkeys(self.numpy, self))
+    def __init__(
+        self,
+        name: str,
+        kind: str,  # elementwise | linear | bilinear | general
+        forward: Callable[..., Any],
+        vjp: Callable[..., Any],  # (i, g, z, *xs, **kw): what cotangent g gives operand i, or None
+        jvp: Callable[..., Any],  # (ts, z, *xs, **kw): the tangent; ts[i] is None if operand i rests
+        arity: int | None,  # how many operands; None: any number, given as one sequence
+        sample: Sampler,  # calls inside the op's domain, for the tests over the table
+        symbol: str = "",  # what a picture shows
+        numpy: tuple[Any, ...] = (),  # the NumPy functions that mean this op
+        partials: tuple[Any, ...] = (),  # elementwise only
+        form: Callable[..., str] | None = None,  # bilinear only: the index form, e.g. "ij,jk->ik"
+        scalar: str | None = None,  # the op on Python floats, as source text
+        analytic: bool = True,  # may the forward be run on complex numbers?
+        monotone: bool = False,  # is no derivative ever negative? (magnitudes then pass by the jvp)
+    ) -> None:
+        self.name, self.kind, self.arity = name, kind, arity
+        self.forward, self.vjp, self.jvp = forward, vjp, jvp
+        self.partials, self.form, self.sample = partials, form, sample
+        self.symbol, self.numpy, self.scalar = symbol or name, numpy, scalar
+        self.analytic, self.monotone = analytic, monotone
+        self.statics = _statics(forward, arity)  # names of the keyword arguments
+        self.known = frozenset(self.statics)  # the same, to look names up in
+        self.__doc__ = _described(self)
+        TABLE[name] = self
+        BY_NUMPY.update(dict.fromkeys(numpy, self))
 
     def __call__(self, *args: Any, **kw: Any) -> Any:
         if len(args) != self.arity or not self.known.issuperset(kw):
@@ -117,6 +112,22 @@ class Op:
         return f"it knows {', '.join(s + '=' for s in self.statics)}" if self.statics else "it takes operands only"
 
 
+def _described(op: Op) -> str:
+    """What help shows for one op: its call, its kind, and the NumPy functions that mean it."""
+    operands = ("xs",) if op.arity is None else ("x", "y", "z")[: op.arity] if op.arity <= 3 else ("x1", "...", f"x{op.arity}")
+    call = ", ".join((*operands, *(s + "=" for s in op.statics)))
+    like = " and ".join("np." + f.__name__ for f in op.numpy)
+    return f"{op.name}({call}): {op.kind} op of the table{', as ' + like if like else ''}; records when an operand is a node."
+
+
+def _statics(forward: Callable[..., Any], arity: int | None) -> tuple[str, ...]:
+    code = getattr(forward, "__code__", None)
+    if code is None:  # a ufunc, or another builtin: operands only
+        return ()
+    positional, keyword = code.co_argcount, code.co_kwonlyargcount
+    return code.co_varnames[(positional if arity is None else arity) : positional + keyword]  # type: ignore[no-any-return]
+
+
 def op_by_name(name: str) -> Op:
     """The op of that name; raises NoRule if the table has none."""
     try:
@@ -126,7 +137,9 @@ def op_by_name(name: str) -> Op:
 
 
 @cache
-def _numpy_signature(func: Any) -> inspect.Signature | None:
+def _numpy_signature(func: Any) -> Any:
+    import inspect  # only calls of NumPy's functions need it, and it takes its time to load
+
     try:
         return inspect.signature(func)
     except ValueError:  # some of NumPy's C functions do not tell
@@ -203,7 +216,6 @@ def elementwise(
         return _broadcast_like(add_up(c(t, z, xs) for t, c in zip(ts, carry, strict=True) if t is not None), z)
 
     fields.setdefault("sample", _sample_elementwise(arity, domain))
-    fields.setdefault("symbol", name)
     return Op(name, "elementwise", forward, vjp, jvp, arity=arity, partials=partials, **fields)
 
 
@@ -226,7 +238,6 @@ def linear(name: str, forward: Callable[..., Any], transpose: Callable[..., Any]
         moving = [np.zeros(shape_of(x)) if t is None else t for t, x in zip(ts, xs, strict=True)]
         return op(*moving, **kw) if arity is not None else op(moving, **kw)
 
-    fields.setdefault("symbol", name)
     op = Op(name, "linear", forward, vjp, jvp, arity=arity, **fields)
     return op
 
@@ -260,7 +271,6 @@ def bilinear(name: str, forward: Callable[..., Any], form: Callable[..., str], *
         u, v = ts
         return add_up((None if u is None else op(u, y, **kw), None if v is None else op(x, v, **kw)))
 
-    fields.setdefault("symbol", name)
     op = Op(name, "bilinear", forward, vjp, jvp, arity=2, form=form, **fields)
     return op
 
@@ -285,7 +295,6 @@ def general(
     >>> ad.grad(length)(np.array([3.0, 4.0]))
     array([0.6, 0.8])
     """
-    fields.setdefault("symbol", name)
     return Op(name, "general", forward, vjp, jvp, arity=arity, **fields)
 
 
@@ -359,8 +368,7 @@ def _split(form: str) -> tuple[str, str, str]:
     return a, b, out
 
 
-@dataclass(frozen=True)
-class _Plan:
+class _Plan(NamedTuple):
     """How to lower a two-operand index form to one matrix product.
 
     Indices are batch (in a, b and out), row (a and out), column (b and out) or summed (a and b only);
