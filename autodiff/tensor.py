@@ -91,6 +91,7 @@ class Tensor(Operand, Node):
     def data(self) -> Array:
         """The numbers, read-only; assigning a whole array (leaves only) makes older graphs stale."""
         view: Array = self._data.view(ReadOnlyArray)
+        view.setflags(write=False)
         return view
 
     @data.setter
@@ -278,9 +279,7 @@ class Tensor(Operand, Node):
         >>> x = ad.Tensor([1.0, 2.0]); (x * x).backward(seed=np.array([1.0, 10.0])); x.grad
         array([ 2., 40.])
         """
-        from .reverse import backward
-
-        backward(self, seed)
+        _backward(self, seed)
 
 
 # What these say of a node concerns its plain numbers and cuts no graph.
@@ -315,10 +314,6 @@ def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
         raise _misfit(op, args, kw, error) from None
     if z.__class__ is not ndarray:
         z = np.asarray(z)
-    for x in xs:
-        if z is x:
-            z = z.view()  # a plain operand that comes out as it went in stays the caller's to write
-    z.setflags(write=False)
     out = _new(Tensor)
     out._data, out.op, out.args, out.kw, out.active, out.grad = z, op, args, kw, active, None
     out.id = tick()
@@ -420,3 +415,6 @@ def _index(index: Any) -> Any:
 for _op in ops.TABLE.values():
     if _op.arity == 1 and not hasattr(Tensor, _op.name):
         setattr(Tensor, _op.name, lambda self, *args, _op=_op, **kw: _op(self, *args, **kw))
+
+
+from .reverse import backward as _backward  # noqa: E402  (reverse.py builds on the class above)

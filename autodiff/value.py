@@ -36,7 +36,7 @@ class ValueBase(NumpyProtocols, Node):
     with None for the active ones.  `mark` is the number of the last backward pass that came by.
     """
 
-    __slots__ = ("a", "b", "da", "db", "raw", "mark", "_kw")
+    __slots__ = ("a", "b", "da", "db", "raw", "mark")
 
     a: Any
     b: Any
@@ -44,7 +44,6 @@ class ValueBase(NumpyProtocols, Node):
     db: Any
     raw: Any
     mark: int
-    _kw: dict[str, Any]
 
     active = True
 
@@ -108,10 +107,7 @@ class ValueBase(NumpyProtocols, Node):
     @property
     def kw(self) -> dict[str, Any]:
         """The op's static arguments."""
-        try:
-            return self._kw
-        except AttributeError:
-            return {}
+        return self._note("kw", {})  # type: ignore[no-any-return]
 
     shape = ()
 
@@ -140,7 +136,7 @@ class ValueBase(NumpyProtocols, Node):
         partials = [op.vjp(i, one, z, *xs, **kw) for i in actives]
         out = many(op, args, float(z), [args[i] for i in actives], [0.0 if d is None else float(d) for d in partials])
         if kw and out.op is not None:
-            out._kw = kw
+            out._write("kw", kw)
         return out
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kw: Any) -> Any:

@@ -61,7 +61,7 @@ abs: Op = elementwise("abs", np.abs, lambda z, x: sign(x), numpy=(np.abs, np.fab
 def _sigmoid(x: Any) -> Any:
     z = np.exp(-x)
     z += 1
-    return 1 / z
+    return np.divide(1, z, out=z) if isinstance(z, np.ndarray) else 1 / z
 
 
 exp: Op = elementwise("exp", np.exp, lambda z, x: z, numpy=(np.exp,), scalar="exp({0})")

@@ -25,7 +25,7 @@ def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
 def restore(z: Any, shape: tuple[int, ...], axis: Axis) -> Any:
     """Give a reduced result (or its cotangent) back the axes it lost, with length 1."""
     kept = kept_shape(shape, axis)
-    return z if shape_of(z) == kept else reshape(z, kept)
+    return z if shape_of(z) == kept else reshape(z, shape=kept)
 
 
 def sample_axes(rng: np.random.Generator) -> list[Case]:
@@ -39,7 +39,8 @@ def _sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def _sum_transpose(i: int, g: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    return broadcast_to(g if axis is None else restore(g, shape_of(x), axis), shape_of(x))
+    shape = shape_of(x)
+    return broadcast_to(g if axis is None else restore(g, shape, axis), shape=shape)
 
 
 def _mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -49,7 +50,7 @@ def _mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 def _mean_transpose(i: int, g: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     shape = shape_of(x)
     count = math.prod(shape) / math.prod(kept_shape(shape, axis))
-    return broadcast_to(restore(g, shape, axis) / count, shape)
+    return broadcast_to(restore(g / count, shape, axis), shape=shape)
 
 
 def _extreme(name: str, reduce: Callable[..., Any]) -> Op:
