@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 import autodiff as ad
-from autodiff.checking.ulps import Comparison, compare, rounding
+from autodiff.checking.grads import differences, noise_of
+from autodiff.checking.ulps import Comparison, agree
 
 from . import closed_form
 from .two_layer import Pass, TwoLayer
@@ -32,7 +33,6 @@ BY_HAND = {
     "dE/db1": "row sums of dE/dz1",
 }
 MOST_ENTRIES = 5000  # of a larger variable, this many entries drawn at random are moved
-STEP = 2.0**-6
 
 
 @dataclass(frozen=True)
@@ -102,18 +102,6 @@ def jacobians(y: Any, z: Any) -> Any:
     return np.transpose(np.stack(rows), (2, 0, 1))
 
 
-def agree(got: Any, want: Any) -> Comparison:
-    """Two recorded computations of the same numbers, compared within the rounding of both.
-
-    >>> x = ad.Tensor([0.1, 0.7])
-    >>> agree(x * x, x**2).verdict, agree(x * x, x * 2).verdict
-    ('identical', 'different')
-    """
-    (m, k), (n, j) = rounding(got, want)
-    magnitude = np.maximum(m, n) if got.shape == want.shape else m  # compare says what two shapes mean
-    return compare(got.data, want.data, magnitude, k + j)
-
-
 def by_differences(net: TwoLayer, run: Pass, graph: dict[str, Any], rng: np.random.Generator) -> dict[str, Differences]:
     """Every derivative of `graph` beside differences of the plain NumPy net, moving one entry at a time."""
     leaves = {name: np.array(p.data) for name, p in net.parameters().items()}
@@ -145,35 +133,30 @@ def by_differences(net: TwoLayer, run: Pass, graph: dict[str, Any], rng: np.rand
 
 
 def difference(f: Function, at: Any, derivative: Function, rng: np.random.Generator) -> Differences:
-    """Central differences of `f` in the entries of `at`, beside `derivative(index)`, how f moves with that entry.
-
-    Three steps, each half the last, extrapolated twice.  The bar is what the second extrapolation
-    still changed, and the rounding of f divided by the step.
-
-    Ridders, Accurate computation of F'(x) and F'(x)F''(x), Advances in Engineering Software 4 (1982).
-    """
-    ((magnitude, ulps),) = rounding(f(ad.Tensor(at)))
-    noise = np.finfo(float).eps * ulps * magnitude / STEP * (64 * 4 + 20 * 2 + 1) / 45
+    """Differences of `f` in the entries of `at`, beside `derivative(index)`, how f moves with that entry."""
+    noise = noise_of(f(ad.Tensor(at)))
     indices = list(np.ndindex(at.shape))
     if len(indices) > MOST_ENTRIES:
         indices = [indices[i] for i in sorted(rng.choice(len(indices), MOST_ENTRIES, replace=False))]
     worst = (-1.0, 0.0, 0.0)
     for index in indices:
-        d1, d2, d3 = (_central(f, at, index, STEP / k) for k in (1, 2, 4))
-        r1, r2 = (4 * d2 - d1) / 3, (4 * d3 - d2) / 3
-        best = (16 * r2 - r1) / 15
-        error, bar = np.abs(best - derivative(index)), np.abs(best - r2) + noise
+        best, bar = differences(_along(f, at, index), noise)
+        error = np.abs(best - derivative(index))
         ratio = np.where(np.isnan(error), np.inf, error / bar)
         i = np.argmax(ratio)
-        worst = max(worst, (float(ratio.flat[i]), float(error.flat[i]), float(bar.flat[i])))
+        worst = max(worst, (float(ratio.flat[i]), float(np.ravel(error)[i]), float(np.ravel(bar)[i])))
     return Differences(len(indices), at.size, worst[1], worst[2])
 
 
-def _central(f: Function, at: Any, index: tuple[int, ...], step: float) -> Any:
-    up, down = np.array(at), np.array(at)
-    up[index] += step
-    down[index] -= step
-    return (f(up) - f(down)) / (up[index] - down[index])  # the step as it was rounded
+def _along(f: Function, at: Any, index: tuple[int, ...]) -> Callable[[float], Any]:
+    """`f` as a function of how far one entry of `at` moves."""
+
+    def moved(h: float) -> Any:
+        there = np.array(at)
+        there[index] += h
+        return f(there)
+
+    return moved
 
 
 def table(rows: Sequence[Row]) -> str:

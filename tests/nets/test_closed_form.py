@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.checking.ulps import compare, rounding
+from autodiff.checking.ulps import agree, compare, rounding
 from nets import TwoLayer, closed_form, forward
-from nets.prove import agree, by_graph
+from nets.prove import by_graph
 
 SHAPES = [(2, 3, 2, 1), (4, 5, 3, 1), (1, 1, 2, 2), (3, 3, 3, 3), (4, 5, 3, 7), (6, 2, 4, 5)]  # n0, n1, n2, m
 TARGETS = ["one-hot", "soft", "arbitrary"]

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import autodiff as ad
+from autodiff.checking.ulps import agree
 from autodiff.node import order
 from nets import TwoLayer, array_of_values, forward
 from nets.data import Examples, batches, digits, one_hot
-from nets.prove import agree
 from nets.train import Diverged, accuracy, step, train
 from nets.two_layer import outputs
 
