@@ -144,10 +144,12 @@ def _of_arrays(n: Any, g: Any, path: Collection[int] | None, waiting: dict[int, 
         d = carry[i](g, z, xs) if carry else op.vjp(i, g, z, *xs, **kw)
         if d is None:
             continue
+        if d.__class__ is not ndarray:
+            d = np.asarray(d)
         x = xs[i]
         if d.shape != x.shape and carry:
             d = sum_to(d, x.shape)
-        if d.__class__ is not ndarray or d.dtype is not x.dtype or d.shape != x.shape:
+        if d.dtype is not x.dtype or d.shape != x.shape:
             d = fit(d, a, op)
         waiting[k] = waiting[k] + d if k in waiting else d
 

@@ -59,9 +59,12 @@ abs: Op = elementwise("abs", np.abs, lambda z, x: sign(x), numpy=(np.abs, np.fab
 
 @np.errstate(over="ignore")  # exp(-x) = inf for x < -709 gives the right 0
 def _sigmoid(x: Any) -> Any:
-    z = np.exp(-x)
+    if not (isinstance(x, np.ndarray) and x.ndim):
+        return 1 / (1 + np.exp(-x))
+    z = np.negative(x)  # one buffer for all four steps: at the size of a layer, memory is what takes the time
+    np.exp(z, out=z)
     z += 1
-    return np.divide(1, z, out=z) if isinstance(z, np.ndarray) else 1 / z
+    return np.divide(1, z, out=z)
 
 
 exp: Op = elementwise("exp", np.exp, lambda z, x: z, numpy=(np.exp,), scalar="exp({0})")

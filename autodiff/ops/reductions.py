@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from .shapes import broadcast_to, reshape
 from .table import Case, Op, general, linear, shape_of
 
 Axis = int | tuple[int, ...] | None
+SMALL = 2**16  # entries
 
 
 def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
@@ -34,7 +36,21 @@ def sample_axes(rng: np.random.Generator) -> list[Case]:
     return [((rng.normal(size=(2, 3, 4)),), kw) for kw in axes] + [((rng.normal(size=()),), {})]
 
 
+@cache
+def _ones(n: int, dtype: Any) -> Any:
+    ones = np.ones(n, dtype)
+    ones.setflags(write=False)
+    return ones
+
+
 def _sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    if x.__class__ is np.ndarray and x.ndim == 2 and axis.__class__ is int and -2 <= axis < 2 and x.size < SMALL and x.dtype.char in "df":
+        # Of a small matrix, the product with ones takes a third of the time of the reduction.
+        if axis % 2:
+            z = np.dot(x, _ones(x.shape[1], x.dtype))
+            return z.reshape(-1, 1) if keepdims else z
+        z = np.dot(_ones(x.shape[0], x.dtype), x)
+        return z.reshape(1, -1) if keepdims else z
     return np.add.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]  # what np.sum does, without its wrappers
 
 
