@@ -67,6 +67,7 @@ from .value_ops import Value
 
 if TYPE_CHECKING:
     from .checking.grads import check_grads
+    from .drawing import draw, draw_dot
     from .persistence import load, save
 
 __all__ = [
@@ -82,6 +83,8 @@ __all__ = [
     "cos",
     "Detached",
     "dot",
+    "draw",
+    "draw_dot",
     "elementwise",
     "exp",
     "expm1",
@@ -139,7 +142,13 @@ __all__ = [
 
 
 # Readers are loaded when first used, so that importing autodiff stays quick.
-_READERS = {"check_grads": "checking.grads", "load": "persistence", "save": "persistence"}
+_READERS = {
+    "check_grads": "checking.grads",
+    "draw": "drawing",
+    "draw_dot": "drawing",
+    "load": "persistence",
+    "save": "persistence",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -27,12 +27,16 @@ def user_frame() -> FrameType | None:
 
 
 def variables(frame: FrameType | None) -> dict[int, str]:
-    """Names by `id()` of the nodes and arrays a frame holds: its variables, then, one level down, the
-    attributes of the objects there.  The first name without a leading underscore wins."""
-    names: dict[int, str] = {}
+    """Names by `id()` of the nodes and arrays a frame holds."""
     if frame is None:
-        return names
-    scopes = [frame.f_locals] if frame.f_locals is frame.f_globals else [frame.f_locals, frame.f_globals]
+        return {}
+    return names_in([frame.f_locals] if frame.f_locals is frame.f_globals else [frame.f_locals, frame.f_globals])
+
+
+def names_in(scopes: list[dict[str, Any]]) -> dict[int, str]:
+    """Names by `id()` of the nodes and arrays among variables, then, one level down, among the attributes
+    of the objects there.  The first name without a leading underscore wins."""
+    names: dict[int, str] = {}
     found = [(name, thing) for scope in scopes for name, thing in list(scope.items()) if not name.startswith("_")]
     for name, thing in found:
         if isinstance(thing, Node | np.ndarray):
