@@ -17,7 +17,7 @@ from . import ops
 from .errors import BadOperand, Detached, NoRule, ReadOnly, ShapeMismatch
 from .node import Node, settle, tick
 from .ops import BY_NUMPY, Op
-from .ops.operand import COMPARISONS, NO_KW, Operand
+from .ops.operand import COMPARISONS, NO_KW, Operand, add_methods
 
 Array = np.ndarray[Any, Any]
 ndarray = np.ndarray
@@ -137,14 +137,7 @@ class Tensor(Operand, Node):
             return record(op, args, NO_KW)
         if ufunc in COMPARISONS and method == "__call__" and not kw:
             return ufunc(*map(_plain, args))
-        if ufunc in _ABOUT and method == "__call__" and not kw:
-            return ufunc(self._data)
         return super().__array_ufunc__(ufunc, method, *args, **kw)
-
-    def __array_function__(self, func: Any, types: Any, args: Any, kw: Any) -> Any:
-        if func in _ABOUT:
-            return func(*map(_plain, args), **kw)
-        return super().__array_function__(func, types, args, kw)
 
     def __array__(self, *args: Any, **kw: Any) -> Any:
         raise Detached(
@@ -282,14 +275,6 @@ class Tensor(Operand, Node):
         _backward(self, seed)
 
 
-# What these say of a node concerns its plain numbers and cuts no graph.
-_ABOUT = {
-    *(np.isfinite, np.isnan, np.isinf, np.signbit),
-    *(np.shape, np.ndim, np.size, np.argmax, np.argmin, np.argsort, np.zeros_like, np.ones_like, np.empty_like, np.full_like),
-    *(np.array_equal, np.allclose, np.isclose, np.any, np.all, np.count_nonzero, np.iscomplexobj, np.isrealobj, np.result_type),
-    *(np.nonzero, np.array_repr, np.array_str, np.array2string, np.searchsorted, np.may_share_memory, np.shares_memory),
-}
-
 _new = object.__new__
 
 
@@ -410,11 +395,6 @@ def _index(index: Any) -> Any:
     return np.array(index) if isinstance(index, list | np.ndarray) else index
 
 
-# Every op of the table with one operand is a method too, `t.tanh()`, `z.softmax(axis=0)`; those above,
-# which follow ndarray's signatures, stay.
-for _op in ops.TABLE.values():
-    if _op.arity == 1 and not hasattr(Tensor, _op.name):
-        setattr(Tensor, _op.name, lambda self, *args, _op=_op, **kw: _op(self, *args, **kw))
-
+add_methods(Tensor)
 
 from .reverse import backward as _backward  # noqa: E402  (reverse.py builds on the class above)

@@ -20,7 +20,7 @@ from .node import Node, check_fresh, order, settle, tick
 from .ops import Op, dot_of, no_rule, sum_of
 from .ops import dot as dot_op
 from .ops import sum as sum_op
-from .ops.operand import OPERATORS, NumpyProtocols, Operand
+from .ops.operand import OPERATORS, NumpyProtocols, Operand, add_methods
 
 _next_pass = count(1).__next__
 _by_id = operator.attrgetter("id")
@@ -127,7 +127,7 @@ class ValueBase(NumpyProtocols, Node):
         args = tuple(_lift(op, a) for a in args)
         if any(isinstance(a, np.ndarray) for a in args):
             return _spread(op, args, kw)
-        xs = [np.float64(a._data) if isinstance(a, Node) else a for a in args]
+        xs = [a if isinstance(a, bool) else np.float64(_plain(a)) for a in args]  # for IEEE's inf and nan
         z = op.forward(*xs, **kw)
         if np.shape(z) != ():
             raise ShapeMismatch(f"{op.name} of a Value gives shape {np.shape(z)}, but a Value is one number; use ad.Tensor for arrays")
@@ -294,6 +294,8 @@ class ConstantValue(Operand, ValueBase):
 
     active = False
 
+
+add_methods(ConstantValue)
 
 _CONSTANT = "backward was called on a constant: nothing it depends on is a variable, so there is nothing to differentiate"
 

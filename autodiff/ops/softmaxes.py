@@ -22,6 +22,8 @@ def _axis(name: str, x: Any, axis: int | None) -> int:
                 f"{name} of shape {shape}: over which axis? Write axis=0 if each column is one example, axis=-1 if each row is one."
             )
         axis = 0
+    if not -len(shape) <= axis < len(shape):
+        raise ShapeMismatch(f"{name} of shape {shape} has no axis {axis}")
     if shape[axis] == 1:
         raise ShapeMismatch(
             f"{name} over axis {axis} of shape {shape}: that axis has length 1, so the result is always "
