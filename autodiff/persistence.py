@@ -102,7 +102,7 @@ def _node(row: Row, operands: tuple[Any, ...]) -> Any:
         raise BadFile(f"a row describes a {row.kind!r}, which is neither a Value nor a Tensor")
     if row.op is not None and row.partials is not None:
         moving = [i for i, a in enumerate(operands) if isinstance(a, Node) and a.active]
-        n = many(op_by_name(row.op), operands, row.data, [operands[i] for i in moving], [row.partials[i] for i in moving])  # type: ignore[misc]
+        n = many(op_by_name(row.op), operands, row.data, [operands[i] for i in moving], [row.partials[i] for i in moving])
         if row.kw:
             n._write("kw", row.kw)
         return n
