@@ -218,10 +218,14 @@ class ValueBase(NumpyProtocols, Node):
         if self.op is None:
             self.grad = seed if self.grad is None else self.grad + seed
             return
-        results, leaves = self._reach()
-        newest = max((leaf.stamp for leaf in leaves), default=0)
-        if newest > results[-1].id:
+        results, leaves, certain = self._reach()
+        if not certain or max((leaf.stamp for leaf in leaves), default=0) > results[-1].id:
             check_fresh(order(self))
+        for leaf in leaves:
+            if leaf.grad is None:
+                leaf.grad = 0.0
+        for n in results:
+            n.grad = 0.0
         self.grad = seed
         for n in results:
             g = n.grad
@@ -236,11 +240,11 @@ class ValueBase(NumpyProtocols, Node):
             else:
                 n.a.grad += n.da * g
 
-    def _reach(self) -> tuple[list[Any], list[Any]]:
-        """The active results below this one, youngest first and their gradients 0, and the leaves."""
+    def _reach(self) -> tuple[list[Any], list[Any], bool]:
+        """The active results below this one, youngest first; the leaves; and whether these are all leaves."""
         me = _next_pass()
         self.mark = me
-        results, leaves, stack = [self], [], [self]
+        results, leaves, stack, certain = [self], [], [self], True
         found, push, pop = results.append, stack.append, stack.pop
         while stack:
             n: Any = pop()
@@ -251,36 +255,32 @@ class ValueBase(NumpyProtocols, Node):
                     if b.op is None:
                         leaves.append(b)
                     else:
-                        b.grad = 0.0
                         found(b)
                         push(b)
                 below = n.a
             elif n.a.__class__ is tuple:
+                certain = certain and n.raw is None  # a constant among the operands may be a leaf, too
                 for a in n.a:
                     if a.mark != me:
                         a.mark = me
                         if a.op is None:
                             leaves.append(a)
                         else:
-                            a.grad = 0.0
                             found(a)
                             push(a)
                 continue
             else:
                 below = n.a
+                certain = certain and n.raw.__class__ is not tuple
             if below.mark != me:
                 below.mark = me
                 if below.op is None:
                     leaves.append(below)
                 else:
-                    below.grad = 0.0
                     found(below)
                     push(below)
-        for leaf in leaves:
-            if leaf.grad is None:
-                leaf.grad = 0.0
         results.sort(key=_by_id, reverse=True)
-        return results, leaves
+        return results, leaves, certain
 
 
 class ConstantValue(Operand, ValueBase):
