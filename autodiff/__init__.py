@@ -4,12 +4,17 @@ Variables are `Value` (one number) and `Tensor` (an array); operators and NumPy'
 `E.backward()`, `ad.gradient` and the transforms `ad.grad`, `ad.vjp`, `ad.jvp`, ... read what was recorded.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from .constants import constant, stop_gradient
 from .errors import (
     AutodiffError,
     BadFile,
     BadOperand,
     Detached,
     GradientMismatch,
+    NameTaken,
     NoRule,
     NotConnected,
     NotScalar,
@@ -20,6 +25,8 @@ from .errors import (
 from .functional import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .node import no_record, scope
 from .ops import (
+    TABLE,
+    Op,
     abs,
     bilinear,
     broadcast_to,
@@ -46,6 +53,7 @@ from .ops import (
     minimum,
     norm,
     outer,
+    reciprocal,
     relu,
     reshape,
     sigmoid,
@@ -67,10 +75,110 @@ from .tensor import Tensor
 from .value import dot, sum
 from .value_ops import Value
 
+if TYPE_CHECKING:
+    from .checking.grads import check_grads
+    from .derivation import derive
+    from .drawing import draw, draw_dot
+    from .persistence import load, save
 
-def __getattr__(name: str) -> object:
-    if name == "derive":  # readers are loaded when they are first used
-        from .derivation import derive
+__all__ = [
+    "abs",
+    "AutodiffError",
+    "BadFile",
+    "BadOperand",
+    "bilinear",
+    "broadcast_to",
+    "check_grads",
+    "concatenate",
+    "constant",
+    "cos",
+    "derive",
+    "diag",
+    "Detached",
+    "dot",
+    "draw",
+    "draw_dot",
+    "einsum",
+    "elementwise",
+    "exp",
+    "expm1",
+    "general",
+    "grad",
+    "gradient",
+    "GradientMismatch",
+    "hessian",
+    "hvp",
+    "inv",
+    "jacobian",
+    "jvp",
+    "linear",
+    "load",
+    "log",
+    "log1p",
+    "log_softmax",
+    "logdet",
+    "logsumexp",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "norm",
+    "NameTaken",
+    "no_record",
+    "NoRule",
+    "NotConnected",
+    "NotScalar",
+    "Op",
+    "outer",
+    "ReadOnly",
+    "reciprocal",
+    "relu",
+    "reshape",
+    "save",
+    "scope",
+    "ShapeMismatch",
+    "sigmoid",
+    "sign",
+    "sin",
+    "softmax",
+    "softplus",
+    "solve",
+    "sqrt",
+    "square",
+    "stack",
+    "StaleGraph",
+    "stop_gradient",
+    "sum",
+    "TABLE",
+    "tanh",
+    "trace",
+    "Tensor",
+    "transpose",
+    "Value",
+    "value_and_grad",
+    "vjp",
+    "where",
+]
 
-        return derive
+
+# Readers are loaded when first used, so that importing autodiff stays quick.
+_READERS = {
+    "check_grads": "checking.grads",
+    "derive": "derivation",
+    "draw": "drawing",
+    "draw_dot": "drawing",
+    "load": "persistence",
+    "save": "persistence",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _READERS:
+        return getattr(import_module(f"{__name__}.{_READERS[name]}"), name)
     raise AttributeError(f"module 'autodiff' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

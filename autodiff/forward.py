@@ -18,7 +18,7 @@ def push(roots: list[Any], moving: list[Any], tangents: list[Any], record: bool)
     """The tangents of the roots when the nodes `moving` have the given tangents; zeros where nothing moves."""
     nodes = order(*roots)
     check_fresh(nodes)
-    tangent = {}
+    tangent: dict[int, Any] = {}
     for x, t in zip(moving, tangents, strict=True):
         tangent[x.id] = tangent[x.id] + t if x.id in tangent else t
     fixed = set(tangent)  # the tangent of a variable is given, whatever it was computed from
@@ -39,6 +39,12 @@ def push(roots: list[Any], moving: list[Any], tangents: list[Any], record: bool)
         if z is not None:
             tangent[n.id] = z if isinstance(n, ValueBase) else fit(z, n, n.op)
     found = [tangent[r.id] if r.id in tangent else zero_like(r) for r in roots]
-    if record:
-        return [anchored(t, [r], order(r), [m for m in moving if m.id in {n.id for n in order(r)}]) for t, r in zip(found, roots, strict=True)]
-    return [float(t) if isinstance(r, ValueBase) else np.array(t) for t, r in zip(found, roots, strict=True)]
+    if not record:
+        return [float(t) if isinstance(r, ValueBase) else np.array(t) for t, r in zip(found, roots, strict=True)]
+    return [_anchored(t, r, moving) for t, r in zip(found, roots, strict=True)]
+
+
+def _anchored(t: Any, root: Any, moving: list[Any]) -> Any:
+    below = order(root)
+    ids = {n.id for n in below}
+    return anchored(t, [root], below, [x for x in moving if x.id in ids])

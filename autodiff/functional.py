@@ -20,57 +20,22 @@ import numpy as np
 
 from . import node as switches
 from . import ops
-from .errors import BadOperand, NotConnected, ShapeMismatch
+from .containers import leaves, map_leaves, moves, rebuild
+from .errors import BadOperand, NotConnected, NotScalar, ShapeMismatch
 from .forward import push
 from .node import Node
-from .reverse import check_connected, not_scalar, pull
+from .reverse import not_scalar, pull
 from .tensor import Tensor, constant_tensor
 
 Function = Callable[..., Any]
-
-# ---------------------------------------------------------------- nested containers
-
-
-def _leaves(tree: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """The things in nested containers, each with the path to it."""
-    if isinstance(tree, dict):
-        for key in tree:
-            yield from _leaves(tree[key], f"{path}[{key!r}]")
-    elif isinstance(tree, list | tuple):
-        for i, item in enumerate(tree):
-            yield from _leaves(item, f"{path}[{i}]")
-    else:
-        yield path, tree
-
-
-def _rebuild(tree: Any, leaves: Iterator[Any]) -> Any:
-    """The same containers around other leaves."""
-    if isinstance(tree, dict):
-        return {key: _rebuild(tree[key], leaves) for key in tree}
-    if isinstance(tree, list | tuple):
-        items = [_rebuild(item, leaves) for item in tree]
-        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
-    return next(leaves)
-
-
-def _map(f: Function, tree: Any) -> Any:
-    return _rebuild(tree, iter([f(leaf) for _, leaf in _leaves(tree)]))
-
-
-def _moves(x: Any) -> bool:
-    """Is this a number or an array that a derivative can be taken with respect to?"""
-    if isinstance(x, Node):
-        return True
-    return isinstance(x, float) or (isinstance(x, np.ndarray | np.generic) and x.dtype in (np.float64, np.float32))
-
 
 # ---------------------------------------------------------------- one run of a function
 
 
 class _Run:
-    """A function run on fresh nodes in place of some of its arguments."""
+    """A function run on fresh nodes in place of some of its arguments; with `each`, all of those must move."""
 
-    def __init__(self, f: Function, args: Sequence[Any], kw: dict[str, Any], argnums: Sequence[int]) -> None:
+    def __init__(self, f: Function, args: Sequence[Any], kw: dict[str, Any], argnums: Sequence[int], each: bool = True) -> None:
         self.args = args
         self.argnums = argnums
         moved = list(args)
@@ -82,7 +47,7 @@ class _Run:
                 raise TypeError(f"the derivative is taken in argument {k}, but the function was called with {len(args)} arguments")
             before = len(self.targets)
             moved[k] = self._replace(args[k], k)
-            if len(self.targets) == before:
+            if len(self.targets) == before and (each or len(args) == 1):
                 raise BadOperand(
                     f"argument {k} is {_shorten(args[k])}, in which nothing can move: derivatives are taken with respect to floats and "
                     "arrays of float64 or float32 (write 3.0 for 3, x.astype(float) for an integer array)"
@@ -90,18 +55,20 @@ class _Run:
         self.record = switches.transforming.get() or any(isinstance(x, Node) and x.active for x in self.originals)
         with transform():
             self.out = f(*moved, **kw)
-        self.roots = [leaf for _, leaf in _leaves(self.out) if isinstance(leaf, Node) and leaf.active]
+        self.roots = [leaf for _, leaf in leaves(self.out) if isinstance(leaf, Node) and leaf.active]
 
     def _replace(self, tree: Any, k: int) -> Any:
         fresh = []
-        for path, leaf in _leaves(tree):
-            if _moves(leaf):
+        for path, leaf in leaves(tree):
+            if moves(leaf):
                 self.originals.append(leaf)
-                leaf = ops.identity(leaf) if isinstance(leaf, Node) and leaf.active else Tensor(leaf.data if isinstance(leaf, Node) else leaf)
+                leaf = (
+                    ops.identity(leaf) if isinstance(leaf, Node) and leaf.active else Tensor(leaf.data if isinstance(leaf, Node) else leaf)
+                )
                 self.targets.append(leaf)
                 self.paths.append(f"argument {k}{path}")
             fresh.append(leaf)
-        return _rebuild(tree, iter(fresh))
+        return rebuild(tree, iter(fresh))
 
     def check_connected(self, allow_unused: bool) -> None:
         nodes = {n.id for n in switches.order(*self.roots)}
@@ -124,7 +91,7 @@ class _Run:
 
     def give(self, tree: Any) -> Any:
         """A result as the caller gets it: nodes while an outer transform runs, else plain."""
-        return tree if self.record else _map(_plain, tree)
+        return tree if self.record else map_leaves(_plain, tree)
 
     def cotangents(self, found: list[Any]) -> list[Any]:
         """Group the derivatives of all targets by argument, each shaped like the argument."""
@@ -134,7 +101,7 @@ class _Run:
 
 def _fill(tree: Any, found: Iterator[Any]) -> Any:
     """The argument's containers, with derivatives for what moved and None for what did not."""
-    return _rebuild(tree, iter([next(found) if _moves(leaf) else None for _, leaf in _leaves(tree)]))
+    return rebuild(tree, iter([next(found) if moves(leaf) else None for _, leaf in leaves(tree)]))
 
 
 @contextmanager
@@ -148,10 +115,10 @@ def transform() -> Iterator[None]:
         switches.transforming.reset(token)
 
 
-def not_a_number(out: Any) -> Exception:
-    from .errors import NotScalar
-
-    return NotScalar(f"the function returned {_shorten(out)}; a gradient needs a single number. For several outputs use ad.jacobian or ad.vjp")
+def not_a_number(out: Any) -> NotScalar:
+    return NotScalar(
+        f"the function returned {_shorten(out)}; a gradient needs a single number. For several outputs use ad.jacobian or ad.vjp"
+    )
 
 
 def _shorten(x: Any) -> str:
@@ -168,6 +135,8 @@ def _plain(x: Any) -> Any:
 def _like(g: Any, x: Any, record: bool) -> Any:
     """Float in, float out; array in, array out."""
     if record or isinstance(g, Node):
+        return g
+    if np.shape(g) != ():  # a row of a Jacobian
         return g
     return float(g) if isinstance(x, float) else x.dtype.type(g) if isinstance(x, np.generic) else g
 
@@ -231,12 +200,12 @@ def vjp(f: Function, *xs: Any, allow_unused: bool = False) -> tuple[Any, Functio
     >>> pull(np.array([1.0, 10.0]))
     (array([ 2., 40.]),)
     """
-    run = _Run(f, xs, {}, range(len(xs)))
+    run = _Run(f, xs, {}, range(len(xs)), each=False)
     run.check_connected(allow_unused)
 
     def pull_back(cotangent: Any) -> tuple[Any, ...]:
-        given = [t for _, t in _leaves(cotangent)]
-        made = [leaf for _, leaf in _leaves(run.out)]
+        given = [t for _, t in leaves(cotangent)]
+        made = [leaf for _, leaf in leaves(run.out)]
         if len(given) != len(made):
             raise ShapeMismatch(f"the function returned {len(made)} arrays, but the cotangent has {len(given)}")
         seeds = [t for t, leaf in zip(given, made, strict=True) if isinstance(leaf, Node) and leaf.active]
@@ -261,34 +230,42 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], *, allow_u
         raise TypeError("jvp takes its primals and its tangents as tuples: ad.jvp(f, (x,), (t,))")
     if len(primals) != len(tangents):
         raise ShapeMismatch(f"there are {len(primals)} primals and {len(tangents)} tangents; each primal needs one tangent")
-    run = _Run(f, primals, {}, range(len(primals)))
+    run = _Run(f, primals, {}, range(len(primals)), each=False)
     run.check_connected(allow_unused)
     moving = [t for p, t in zip(primals, tangents, strict=True) for t in _matched(p, t)]
     record = run.record or any(isinstance(t, Node) and t.active for t in moving)
-    seeds = []
-    for x, t, path in zip(run.targets, moving, run.paths, strict=True):
-        t = t if isinstance(t, Node) else np.asarray(t, getattr(x, "dtype", float))
-        if t.shape != x.shape:
-            raise ShapeMismatch(f"{path} has shape {x.shape}, but its tangent has shape {t.shape}")
-        seeds.append(t if not isinstance(t, Node) or record else t._data)
-    seeds = [constant_tensor(t, None) if record and not isinstance(t, Node) and isinstance(x, Tensor) else t for t, x in zip(seeds, run.targets, strict=True)]
+    seeds = [_tangent(t, x, path, record) for x, t, path in zip(run.targets, moving, run.paths, strict=True)]
     found = iter(push(run.roots, run.targets, seeds, record))
     out = []
-    for _, leaf in _leaves(run.out):
+    for _, leaf in leaves(run.out):
         if isinstance(leaf, Node) and leaf.active:
             t = next(found)
             out.append(t if record else float(t) if leaf.shape == () else t)
         else:
-            out.append(_map(lambda x: x * 0, leaf) if _moves(leaf) else None)
+            out.append(_zero(leaf) if moves(leaf) else None)
     value = run.out if record else run.give(run.out)
-    return value, _rebuild(run.out, iter(out))
+    return value, rebuild(run.out, iter(out))
+
+
+def _zero(x: Any) -> Any:
+    return 0.0 if np.shape(x) == () else np.zeros(np.shape(x), x.dtype)
+
+
+def _tangent(t: Any, x: Any, path: str, record: bool) -> Any:
+    """A tangent in the form the sweep wants it: an array, or a node while recording."""
+    t = t if isinstance(t, Node) else np.asarray(t, x.dtype if isinstance(x, Tensor) else float)
+    if t.shape != x.shape:
+        raise ShapeMismatch(f"{path} has shape {x.shape}, but its tangent has shape {t.shape}")
+    if not record:
+        return t._data if isinstance(t, Node) else t
+    return t if isinstance(t, Node) or not isinstance(x, Tensor) else constant_tensor(t, None)
 
 
 def _matched(primal: Any, tangent: Any) -> list[Any]:
-    p, t = list(_leaves(primal)), list(_leaves(tangent))
+    p, t = list(leaves(primal)), list(leaves(tangent))
     if [path for path, _ in p] != [path for path, _ in t]:
         raise ShapeMismatch("the tangent must be nested in the same containers as its primal")
-    return [b for (_, a), (_, b) in zip(p, t, strict=True) if _moves(a)]
+    return [b for (_, a), (_, b) in zip(p, t, strict=True) if moves(a)]
 
 
 def jacobian(f: Function, argnums: int | Sequence[int] = 0, *, allow_unused: bool = False) -> Function:
@@ -313,7 +290,7 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0, *, allow_unused: boo
             rows = run.cotangents(_rows(leaf, run))
             return rows[0] if isinstance(argnums, int) else tuple(rows)
 
-        return _map(of, run.out)
+        return map_leaves(of, run.out)
 
     return wrapped
 

@@ -5,9 +5,9 @@ Nothing found here is stored, and no property of a user's object is ever run.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -15,25 +15,33 @@ import numpy as np
 
 from .node import Node
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = os.path.dirname(__file__) + os.sep
 
 
 def user_frame() -> FrameType | None:
     """The innermost frame outside this package."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and (frame.f_code.co_filename.startswith(_PACKAGE) or frame.f_globals.get("__name__") == "copy"):
         frame = frame.f_back
     return frame
 
 
+def _is_said(name: str) -> bool:
+    return name.isidentifier() and not name.startswith("_")  # frames hold helpers of the interpreter's, too
+
+
 def variables(frame: FrameType | None) -> dict[int, str]:
-    """Names by `id()` of the nodes and arrays a frame holds: its variables, then, one level down, the
-    attributes of the objects there.  The first name without a leading underscore wins."""
-    names: dict[int, str] = {}
+    """Names by `id()` of the nodes and arrays a frame holds."""
     if frame is None:
-        return names
-    scopes = [frame.f_locals] if frame.f_locals is frame.f_globals else [frame.f_locals, frame.f_globals]
-    found = [(name, thing) for scope in scopes for name, thing in list(scope.items()) if not name.startswith("_")]
+        return {}
+    return names_in([frame.f_locals] if frame.f_locals is frame.f_globals else [frame.f_locals, frame.f_globals])
+
+
+def names_in(scopes: list[dict[str, Any]]) -> dict[int, str]:
+    """Names by `id()` of the nodes and arrays among variables, then, one level down, among the attributes
+    of the objects there.  The first name without a leading underscore wins."""
+    names: dict[int, str] = {}
+    found = [(name, thing) for scope in scopes for name, thing in list(scope.items()) if _is_said(name)]
     for name, thing in found:
         if isinstance(thing, Node | np.ndarray):
             names.setdefault(id(thing), name)
@@ -43,7 +51,7 @@ def variables(frame: FrameType | None) -> dict[int, str]:
         held = getattr(thing, "__dict__", None)
         if type(held) is dict and not isinstance(thing, type(sys)):
             for name, inner in list(held.items()):
-                if isinstance(inner, Node | np.ndarray) and not name.startswith("_"):
+                if isinstance(inner, Node | np.ndarray) and _is_said(name):
                     names.setdefault(id(inner), name)
     return names
 

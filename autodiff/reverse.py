@@ -8,7 +8,7 @@ Griewank and Walther, Evaluating Derivatives, 2nd ed. (SIAM 2008), section 3.2.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from . import ops
 from .errors import NotConnected, NotScalar, ShapeMismatch
 from .naming import label
 from .node import Node, check_fresh, order
+from .ops.table import sum_to
 from .tensor import Tensor, constant_tensor
 from .value import ValueBase
 
@@ -25,27 +26,16 @@ ndarray = np.ndarray
 
 def backward(root: Tensor, seed: Any) -> None:
     """What Tensor.backward does."""
-    nodes = order(root)
-    adjoint = adjoints({root.id: _seed(root, seed, record=False)}, nodes)
-    handed_out: set[int] = set()
-    for n in reversed(nodes):
-        g = adjoint.get(n.id)
+    for n, g in sweep({root.id: _seed(root, seed, record=False)}, order(root), None, record=False):
         if g is None:
-            if n.active:
-                _give(n, np.zeros(n.shape, n.dtype))
-        elif n.op is not None:
-            g.setflags(write=False)  # neighbours may share it
+            g = zero_like(n)
+        if n.op is not None:
             n.grad = g
-            handed_out.add(id(g))
+        elif n.grad is not None:
+            n.grad = np.asarray(n.grad + g)  # the sum of two 0-d arrays is no array
         else:
             # A leaf's gradient is an array of its own: people scale and clip it in place.
-            own = g.base is None and g.flags.writeable and id(g) not in handed_out
-            handed_out.add(id(g))
-            _give(n, g if own else g.copy())
-
-
-def _give(n: Any, g: Any) -> None:
-    n.grad = g if n.op is not None or n.grad is None else n.grad + g
+            n.grad = g if g.base is None and g.flags.writeable else g.copy()
 
 
 def gradient(E: Any, wrt: Any, record: bool = False) -> Any:
@@ -70,17 +60,22 @@ def gradient(E: Any, wrt: Any, record: bool = False) -> Any:
 
 def pull(roots: list[Any], seeds: list[Any], targets: list[Any], record: bool, allow_unused: bool = False) -> list[Any]:
     """The cotangents of `targets` for cotangents `seeds` of the roots: zeros where the derivative is zero."""
+    if not roots:
+        return [zero_like(t) for t in targets]
     nodes = order(*roots)
     check_connected(roots, nodes, targets, allow_unused)
-    seeded = {}
+    seeded: dict[int, Any] = {}
     for root, seed in zip(roots, seeds, strict=True):
         seed = _seed(root, seed, record)
         seeded[root.id] = seeded[root.id] + seed if root.id in seeded else seed
-    adjoint = adjoints(seeded, nodes, {t.id for t in targets}, record)
-    found = [adjoint[t.id] if t.id in adjoint else zero_like(t) for t in targets]
+    wanted: dict[int, Any] = {t.id: None for t in targets}
+    for n, g in sweep(seeded, nodes, _path(nodes, wanted), record):
+        if n.id in wanted:
+            wanted[n.id] = g
+    found = [zero_like(t) if wanted[t.id] is None else wanted[t.id] for t in targets]
     if record:
         return [anchored(g, roots, nodes, targets) for g in found]
-    return [float(g) if isinstance(t, ValueBase) else np.array(g) if _shared(g) else g for g, t in zip(found, targets, strict=True)]
+    return [float(g) if isinstance(t, ValueBase) else g for g, t in zip(_own_arrays(found), targets, strict=True)]
 
 
 def check_connected(roots: list[Any], nodes: list[Any], targets: list[Any], allow_unused: bool = False) -> None:
@@ -88,7 +83,9 @@ def check_connected(roots: list[Any], nodes: list[Any], targets: list[Any], allo
     reached = {n.id for n in nodes}
     for t in targets:
         if not isinstance(t, Node):
-            raise NotConnected(f"derivatives are taken with respect to nodes, not {type(t).__name__}; make it one with ad.Tensor or ad.Value")
+            raise NotConnected(
+                f"derivatives are taken with respect to nodes, not {type(t).__name__}; make it one with ad.Tensor or ad.Value"
+            )
         if not t.active:
             raise NotConnected(f"{label(t)} is a constant, so nothing has a derivative with respect to it")
         if t.id not in reached and not allow_unused:
@@ -98,8 +95,16 @@ def check_connected(roots: list[Any], nodes: list[Any], targets: list[Any], allo
             )
 
 
-def _shared(g: Any) -> bool:
-    return g.base is not None or not g.flags.writeable
+def _own_arrays(found: list[Any]) -> list[Any]:
+    """The derivatives as arrays of their own: no two share memory, with each other or with a recorded array."""
+    given: set[int] = set()
+    own = []
+    for g in found:
+        if isinstance(g, ndarray):
+            g = g if g.base is None and g.flags.writeable and id(g) not in given else np.array(g)
+            given.add(id(g))
+        own.append(g)
+    return own
 
 
 def zero_like(node: Any) -> Any:
@@ -117,38 +122,71 @@ def anchored(g: Any, roots: list[Any], nodes: list[Any], targets: list[Any]) -> 
     return g
 
 
-def adjoints(seeds: dict[int, Any], nodes: list[Any], wanted: Collection[int] | None = None, record: bool = False) -> dict[int, Any]:
-    """The derivative of the seeded roots with respect to each node on a path to `wanted`, by node id."""
+def sweep(seeds: dict[int, Any], nodes: list[Any], path: Collection[int] | None, record: bool) -> Iterator[tuple[Any, Any]]:
+    """Each node on the path with its finished derivative (None: zero), results before operands.
+
+    `seeds` are the derivatives of the roots by id; `path` the ids to go through, None for all active nodes.
+    """
     check_fresh(nodes)
-    adjoint = dict(seeds)
-    path = _path(nodes, wanted)
+    waiting = dict(seeds)
+    contribute = _recorded if record else _of_values if isinstance(nodes[-1], ValueBase) else _of_arrays
     for n in reversed(nodes):
-        g = adjoint.get(n.id)
-        if g is None or n.op is None or n.id not in path:
+        if n.active if path is None else n.id in path:
+            g = waiting.pop(n.id, None)
+            yield n, g
+            if g is not None and n.op is not None:
+                contribute(n, g, path, waiting)
+
+
+def _of_arrays(n: Any, g: Any, path: Collection[int] | None, waiting: dict[int, Any]) -> None:
+    """Add what a result's derivative contributes to its operands'; this runs most often of all."""
+    op, args, z, kw = n.op, n.args, n._data, n.kw
+    g.setflags(write=False)  # operands may come to share it, and a rule that wrote into it would do so silently
+    xs = [a._data if a.__class__ is Tensor else _plain(a) for a in args]
+    carry = op.carry
+    for i, a in enumerate(args):
+        if a.__class__ is not Tensor and not isinstance(a, Node):
             continue
-        args = n.args
-        numbers = None
-        for i, a in enumerate(args):
-            if a.__class__ is ndarray or not isinstance(a, Node) or a.id not in path:
-                continue
-            if record:
-                d = n.op.vjp(i, g, n, *args, **n.kw)
-            elif isinstance(n, ValueBase):
-                d = g * n.partials[i]
-            else:
-                numbers = numbers or [x._data if isinstance(x, Node) else x for x in args]
-                d = n.op.vjp(i, g, n._data, *numbers, **n.kw)
+        k = a.id
+        if not (a.active if path is None else k in path):
+            continue
+        # An elementwise op's vjp is its carry, summed back where broadcasting grew the operand.
+        d = carry[i](g, z, xs) if carry else op.vjp(i, g, z, *xs, **kw)
+        if d is None:
+            continue
+        if d.__class__ is not ndarray:
+            d = np.asarray(d)
+        x = xs[i]
+        if d.shape != x.shape and carry:
+            d = sum_to(d, x.shape)
+        if d.dtype is not x.dtype or d.shape != x.shape:
+            d = fit(d, a, op)
+        waiting[k] = np.asarray(waiting[k] + d) if k in waiting else d
+
+
+def _of_values(n: Any, g: Any, path: Collection[int] | None, waiting: dict[int, Any]) -> None:
+    """The same for a Value, whose local derivatives were stored when it was recorded."""
+    for a, partial in zip(n.args, n.partials, strict=True):
+        if partial is not None and (path is None or a.id in path):
+            waiting[a.id] = waiting[a.id] + g * partial if a.id in waiting else g * partial
+
+
+def _recorded(n: Any, g: Any, path: Collection[int] | None, waiting: dict[int, Any]) -> None:
+    """The same with the rules run on nodes, so that the contributions are recorded."""
+    for i, a in enumerate(n.args):
+        if isinstance(a, Node) and (a.active if path is None else a.id in path):
+            d = n.op.vjp(i, g, n, *n.args, **n.kw)
             if d is not None:
-                if not isinstance(a, ValueBase):
-                    d = fit(d, a, n.op)
-                adjoint[a.id] = adjoint[a.id] + d if a.id in adjoint else d
-    return adjoint
+                d = d if isinstance(a, ValueBase) else fit(d, a, n.op)
+                waiting[a.id] = waiting[a.id] + d if a.id in waiting else d
 
 
-def _path(nodes: list[Any], wanted: Collection[int] | None) -> set[int]:
-    """Ids of the active nodes, or of those through which the root depends on the wanted ones."""
-    if wanted is None:
-        return {n.id for n in nodes if n.active}
+def _plain(a: Any) -> Any:
+    return a._data if isinstance(a, Node) else a
+
+
+def _path(nodes: list[Any], wanted: Collection[int]) -> set[int]:
+    """Ids of the nodes through which the roots depend on the wanted ones, these included."""
     path = set(wanted)
     for n in nodes:
         if n.id not in path and any(isinstance(a, Node) and a.id in path for a in n.args):
@@ -158,9 +196,6 @@ def _path(nodes: list[Any], wanted: Collection[int] | None) -> set[int]:
 
 def fit(d: Any, a: Any, op: Any) -> Any:
     """A derivative has exactly the shape and dtype of the node it belongs to; `op` is whose rule made it."""
-    x = a._data
-    if d.__class__ is ndarray and d.dtype is x.dtype and d.shape == x.shape:
-        return d
     if not isinstance(d, Node):
         d = np.asarray(d)
     if d.dtype != a.dtype:
@@ -181,7 +216,9 @@ def _seed(root: Any, seed: Any, record: bool) -> Any:
     if seed is None:
         if root.size != 1:
             raise not_scalar(root)
-        return constant_tensor(np.ones(root.shape, root.dtype), None) if record else np.ones(root.shape, root.dtype)
+        ones = np.empty(root.shape, root.dtype)  # np.ones takes four times as long
+        ones.fill(1.0)
+        return constant_tensor(ones, None) if record else ones
     if isinstance(seed, Node):
         if seed.shape != root.shape:
             raise ShapeMismatch(f"the seed has shape {seed.shape}, but {label(root)} has shape {root.shape}; they must be the same")

@@ -14,10 +14,11 @@ import numpy as np
 
 from . import node as switches
 from . import ops
-from .errors import BadOperand, Detached, NoRule, ShapeMismatch
+from .containers import map_leaves
+from .errors import BadOperand, Detached, NoRule, ReadOnly, ShapeMismatch
 from .node import Node, settle, tick
-from .ops import Op
-from .ops.operand import COMPARISONS, NO_KW, Operand
+from .ops import BY_NUMPY, Op
+from .ops.operand import COMPARISONS, NO_KW, Operand, add_methods
 
 Array = np.ndarray[Any, Any]
 ndarray = np.ndarray
@@ -33,7 +34,21 @@ class ReadOnlyArray(np.ndarray[Any, Any]):
     def __setitem__(self, key: Any, value: Any) -> None:
         if self.flags.writeable:
             return super().__setitem__(key, value)
-        raise ValueError(_IN_PLACE)
+        raise ReadOnly(_IN_PLACE)
+
+    def __array_function__(self, func: Any, types: Any, args: Any, kw: Any) -> Any:
+        def plain(x: Any) -> Any:
+            return x.view(np.ndarray) if isinstance(x, ReadOnlyArray) else x
+
+        return func(*map_leaves(plain, args), **map_leaves(plain, kw))
+
+    def copy(self, order: Any = "C") -> Any:
+        """An ordinary array with the same numbers."""
+        return np.array(self, order=order, subok=False)
+
+    def astype(self, *args: Any, **kw: Any) -> Any:
+        """An ordinary array of another dtype."""
+        return np.array(self, subok=False).astype(*args, **kw)
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
         return array[()] if return_scalar else np.asarray(array)
@@ -42,15 +57,15 @@ class ReadOnlyArray(np.ndarray[Any, Any]):
         return np.array(self).__reduce__()
 
 
-def _out_of_place(op: Callable[[Any, Any], Any]) -> Any:
+def _out_of_place(op: Callable[[Any, Any], Any], in_place: Callable[[Any, Any], Any]) -> Any:
     def method(self: Any, other: Any) -> Any:
-        return op(np.asarray(self), other)
+        return in_place(self, other) if self.flags.writeable else op(np.asarray(self), other)
 
     return method
 
 
 for _name in ("add", "sub", "mul", "truediv", "pow", "matmul"):
-    setattr(ReadOnlyArray, f"__i{_name}__", _out_of_place(getattr(operator, _name)))
+    setattr(ReadOnlyArray, f"__i{_name}__", _out_of_place(getattr(operator, _name), getattr(np.ndarray, f"__i{_name}__")))
 
 _IN_PLACE = (
     "recorded data cannot be changed in place: graphs computed from it would keep the old result beside the new number. "
@@ -72,6 +87,10 @@ class Tensor(Operand, Node):
 
     __slots__ = ("args", "kw", "active")
 
+    args: tuple[Any, ...]
+    kw: dict[str, Any]
+    active: bool
+
     def __init__(self, data: Any, name: str | None = None, dtype: Any = None) -> None:
         self._data = _own(data, dtype)
         self.op, self.args, self.kw, self.active, self.grad = None, (), NO_KW, True, None
@@ -86,13 +105,16 @@ class Tensor(Operand, Node):
     @property
     def data(self) -> Array:
         """The numbers, read-only; assigning a whole array (leaves only) makes older graphs stale."""
-        return self._data.view(ReadOnlyArray)  # type: ignore[no-any-return]
+        view: Array = self._data.view(ReadOnlyArray)
+        view.setflags(write=False)
+        return view
 
     @data.setter
     def data(self, data: Any) -> None:
         if self.op is not None:
             raise AttributeError(
-                f"the data of a result ({self.op.name}) follows from its operands and cannot be assigned; assign the leaves and compute again"
+                f"the data of a result ({self.op.name}) follows from its operands and cannot be assigned; "
+                "assign the leaves and compute again"
             )
         new = _own(data, self._data.dtype)
         if new.shape != self._data.shape:
@@ -100,7 +122,7 @@ class Tensor(Operand, Node):
         self._data = new
         self.stamp = tick()
 
-    shape = property(lambda self: self._data.shape)  # type: ignore[assignment]
+    shape = property(lambda self: self._data.shape)
     ndim = property(lambda self: self._data.ndim)
     size = property(lambda self: self._data.size)
     dtype = property(lambda self: self._data.dtype)
@@ -124,21 +146,13 @@ class Tensor(Operand, Node):
 
     # ------------------------------------------------------------ recording
 
-    @staticmethod
-    def __apply__(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
-        return record(op, args, kw)
-
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kw: Any) -> Any:
+        op = BY_NUMPY.get(ufunc)
+        if op is not None and method == "__call__" and not kw:
+            return record(op, args, NO_KW)
         if ufunc in COMPARISONS and method == "__call__" and not kw:
             return ufunc(*map(_plain, args))
-        if ufunc in _ABOUT and method == "__call__" and not kw:
-            return ufunc(self._data)
         return super().__array_ufunc__(ufunc, method, *args, **kw)
-
-    def __array_function__(self, func: Any, types: Any, args: Any, kw: Any) -> Any:
-        if func in _ABOUT:
-            return func(*map(_plain, args), **kw)
-        return super().__array_function__(func, types, args, kw)
 
     def __array__(self, *args: Any, **kw: Any) -> Any:
         raise Detached(
@@ -156,19 +170,19 @@ class Tensor(Operand, Node):
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """Like ndarray.sum."""
-        return ops.sum(self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+        return record(ops.sum, (self,), {"axis": axis, "keepdims": keepdims})
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """Like ndarray.mean."""
-        return ops.mean(self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+        return record(ops.mean, (self,), {"axis": axis, "keepdims": keepdims})
 
     def max(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """Like ndarray.max; entries that share the maximum share the derivative."""
-        return ops.max(self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+        return record(ops.max, (self,), {"axis": axis, "keepdims": keepdims})
 
     def min(self, axis: Any = None, keepdims: bool = False) -> Tensor:
         """Like ndarray.min; entries that share the minimum share the derivative."""
-        return ops.min(self, axis=axis, keepdims=keepdims)  # type: ignore[no-any-return]
+        return record(ops.min, (self,), {"axis": axis, "keepdims": keepdims})
 
     def reshape(self, *shape: Any) -> Tensor:
         """Like ndarray.reshape."""
@@ -176,7 +190,7 @@ class Tensor(Operand, Node):
 
     def transpose(self, *axes: Any) -> Tensor:
         """Like ndarray.transpose."""
-        return ops.transpose(self, (axes[0] if len(axes) == 1 else axes) or None)  # type: ignore[no-any-return]
+        return record(ops.transpose, (self,), {"axes": (axes[0] if len(axes) == 1 else axes) if axes else None})
 
     def astype(self, dtype: Any) -> Tensor:
         """Like ndarray.astype, to float64 or float32."""
@@ -219,7 +233,7 @@ class Tensor(Operand, Node):
                 f"float() or a function of math was called on {self.name or 'a node'} inside a transform, which would lose its "
                 "derivative: write np.exp for math.exp; or .item() if a plain number is meant"
             )
-        return float(self._data)
+        return float(self._data.item())
 
     def __int__(self) -> int:
         return int(float(self))
@@ -273,35 +287,27 @@ class Tensor(Operand, Node):
         >>> x = ad.Tensor([1.0, 2.0]); (x * x).backward(seed=np.array([1.0, 10.0])); x.grad
         array([ 2., 40.])
         """
-        from .reverse import backward
+        _backward(self, seed)
 
-        backward(self, seed)
-
-
-# What these say of a node concerns its plain numbers and cuts no graph.
-_ABOUT = {
-    *(np.isfinite, np.isnan, np.isinf, np.signbit),
-    *(np.shape, np.ndim, np.size, np.argmax, np.argmin, np.argsort, np.zeros_like, np.ones_like, np.empty_like, np.full_like),
-    *(np.array_equal, np.allclose, np.isclose, np.any, np.all, np.count_nonzero, np.iscomplexobj, np.isrealobj, np.result_type),
-    *(np.nonzero, np.array_repr, np.array_str, np.array2string, np.searchsorted, np.may_share_memory, np.shares_memory),
-}
 
 _new = object.__new__
 
 
 def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
     """Compute an op on Tensors and plain operands, and remember how: the one way a Tensor comes about."""
-    xs, kept, active = [], [], False
-    for a in args:
+    xs, active = [], False
+    for i, a in enumerate(args):
+        kept = a
         if a.__class__ is not Tensor:
-            a = _lift(op, a)
-            if not isinstance(a, Tensor):
-                xs.append(a)
-                kept.append(a)
+            kept = _lift(op, a)
+            if kept is not a:
+                args = (*args[:i], kept, *args[i + 1 :])
+            if not isinstance(kept, Tensor):
+                xs.append(kept)
                 continue
-        xs.append(a._data)
-        kept.append(a)
-        active = active or a.active
+        if kept.active:
+            active = True
+        xs.append(kept._data if kept.active or kept._data.ndim else kept._data.item())
     try:
         z = op.forward(*xs, **kw)
     except ShapeMismatch:
@@ -310,14 +316,13 @@ def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
         raise _misfit(op, args, kw, error) from None
     if z.__class__ is not ndarray:
         z = np.asarray(z)
-    for x in xs:
-        if z is x:
-            z = z.view()  # a plain operand that comes out as it went in stays the caller's to write
-    z.setflags(write=False)
     out = _new(Tensor)
-    out._data, out.op, out.args, out.kw, out.active, out.grad = z, op, tuple(kept), kw, active, None
+    out._data, out.op, out.args, out.kw, out.active, out.grad = z, op, args, kw, active, None
     out.id = tick()
     return settle(out) if switches.special else out
+
+
+Tensor.__apply__ = staticmethod(record)
 
 
 def _misfit(op: Op, args: tuple[Any, ...], kw: dict[str, Any], error: ValueError) -> ShapeMismatch:
@@ -340,7 +345,7 @@ def constant_tensor(data: Any, name: str | None) -> Tensor:
     """A constant leaf that holds the array itself, not a copy."""
     array = np.asarray(data)
     _dtype(array.dtype)
-    out = _leaf(array if array.dtype.kind != "b" else array.astype(float), active=False)
+    out = _leaf(array if array.dtype.kind == "f" else array.astype(np.float64), active=False)  # uint8 would wrap around
     return out if name is None else out.named(name)
 
 
@@ -379,9 +384,12 @@ def _lift(op: Op, x: Any) -> Any:
         return x
     if isinstance(x, Tensor):
         return x
+    if isinstance(x, Node) and x.op is None and not x.active:
+        return constant_tensor(x._data, x.name)
     if isinstance(x, Node):
         raise BadOperand(
-            f"{op.name} cannot combine a Value and a Tensor. Make the number a Tensor too, ad.Tensor(v), or open the Tensor up into Values"
+            f"{op.name} cannot combine a Value and a Tensor. Make the number a Tensor from the start, ad.Tensor(2.0) for ad.Value(2.0); "
+            "or, where it is a constant, write v.item()"
         )
     if isinstance(x, str | bytes) or x is None:
         raise BadOperand(f"{op.name} cannot take {x!r} as an operand: it is not a number or an array")
@@ -401,14 +409,12 @@ def _plain(x: Any) -> Any:
 def _index(index: Any) -> Any:
     """An index that nobody can change later."""
     if isinstance(index, tuple):
-        return tuple(map(_index, index))
+        return tuple(_index(list(part) if isinstance(part, tuple) else part) for part in index)
     if isinstance(index, Node):
         raise BadOperand("an index is plain integers or booleans; write t[i.data.astype(int)], or a comparison such as t[t > 0]")
     return np.array(index) if isinstance(index, list | np.ndarray) else index
 
 
-# Every op of the table with one operand is a method too, `t.tanh()`, `z.softmax(axis=0)`; those above,
-# which follow ndarray's signatures, stay.
-for _op in ops.TABLE.values():
-    if _op.arity == 1 and not hasattr(Tensor, _op.name):
-        setattr(Tensor, _op.name, lambda self, *args, _op=_op, **kw: _op(self, *args, **kw))
+add_methods(Tensor)
+
+from .reverse import backward as _backward  # noqa: E402  (reverse.py builds on the class above)

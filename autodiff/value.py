@@ -15,12 +15,12 @@ from typing import Any, Self
 import numpy as np
 
 from . import node as switches
-from .errors import BadOperand, Detached, NotConnected, ShapeMismatch
+from .errors import BadOperand, Detached, NoRule, NotConnected, ShapeMismatch
 from .node import Node, check_fresh, order, settle, tick
-from .ops import Op, dot_of, no_rule, sum_of
+from .ops import Op, dot_of, sum_of
 from .ops import dot as dot_op
 from .ops import sum as sum_op
-from .ops.operand import COMPARISONS, NumpyProtocols, Operand
+from .ops.operand import COMPARISONS, OPERATORS, NumpyProtocols, Operand, add_methods
 
 _next_pass = count(1).__next__
 _by_id = operator.attrgetter("id")
@@ -30,12 +30,21 @@ class ValueBase(NumpyProtocols, Node):
     """Everything of Value but its operators.
 
     Slots: `a` and `b` are the active operands and `da` and `db` the local derivatives towards them.
-    With one operand `b` is None; with more than two, `a` and `da` are tuples.  `raw`, where set, holds
-    the operands in order with None in the places of active ones.  `mark` is the number of the last
-    backward pass that came by.
+    With one active operand `b` is None; with three or more, `a` and `da` are tuples and `b` is None, and
+    so they are where a local derivative is zero by structure, which `da` then holds as None.
+    `raw` (set where `b` is None) tells where the plain operands stand: None if there are none; a plain
+    number that stands beside one active operand, whose place is then `db`; else all operands in order
+    with None for the active ones.  `mark` is the number of the last backward pass that came by.
     """
 
-    __slots__ = ("a", "b", "da", "db", "raw", "mark", "_kw")
+    __slots__ = ("a", "b", "da", "db", "raw", "mark")
+
+    a: Any
+    b: Any
+    da: Any
+    db: Any
+    raw: Any
+    mark: int
 
     active = True
 
@@ -60,7 +69,8 @@ class ValueBase(NumpyProtocols, Node):
     def data(self, data: Any) -> None:
         if self.op is not None:
             raise AttributeError(
-                f"the data of a result ({self.op.name}) follows from its operands and cannot be assigned; assign the leaves and compute again"
+                f"the data of a result ({self.op.name}) follows from its operands and cannot be assigned; "
+                "assign the leaves and compute again"
             )
         self._data = _number(data)
         self.stamp = tick()
@@ -73,10 +83,7 @@ class ValueBase(NumpyProtocols, Node):
         if self.b is not None:
             return self.a, self.b
         actives = self.a if self.a.__class__ is tuple else (self.a,)
-        if self.raw is None:
-            return actives
-        rest = iter(actives)
-        return tuple(next(rest) if r is None else r for r in self.raw)
+        return self._in_place(actives, self.raw)
 
     @property
     def partials(self) -> tuple[float | None, ...]:
@@ -86,18 +93,22 @@ class ValueBase(NumpyProtocols, Node):
         if self.b is not None:
             return self.da, self.db
         actives = self.da if self.da.__class__ is tuple else (self.da,)
-        if self.raw is None:
+        return self._in_place(actives, None)
+
+    def _in_place(self, actives: tuple[Any, ...], number: Any) -> tuple[Any, ...]:
+        """Things that belong to the active operands, in operand order among what the plain ones have."""
+        raw = self.raw
+        if raw is None:
             return actives
+        if raw.__class__ is not tuple:
+            return (*actives, number) if self.db == 0 else (number, *actives)
         rest = iter(actives)
-        return tuple(next(rest) if r is None else None for r in self.raw)
+        return tuple(next(rest) if r is None else r if number is raw else None for r in raw)
 
     @property
-    def kw(self) -> dict[str, Any]:  # type: ignore[override]
+    def kw(self) -> dict[str, Any]:
         """The op's static arguments."""
-        try:
-            return self._kw  # type: ignore[no-any-return]
-        except AttributeError:
-            return {}
+        return self._note("kw", {})  # type: ignore[no-any-return]
 
     shape = ()
 
@@ -117,21 +128,24 @@ class ValueBase(NumpyProtocols, Node):
         args = tuple(_lift(op, a) for a in args)
         if any(isinstance(a, np.ndarray) for a in args):
             return _spread(op, args, kw)
-        xs = [np.float64(a._data) if isinstance(a, Node) else a for a in args]
+        xs = [a if isinstance(a, bool) else np.float64(_plain(a)) for a in args]  # for IEEE's inf and nan
         z = op.forward(*xs, **kw)
         if np.shape(z) != ():
             raise ShapeMismatch(f"{op.name} of a Value gives shape {np.shape(z)}, but a Value is one number; use ad.Tensor for arrays")
         actives = [i for i, a in enumerate(args) if isinstance(a, Node) and a.active]
         one = np.float64(1.0)
         partials = [op.vjp(i, one, z, *xs, **kw) for i in actives]
-        out = many(op, args, float(z), [args[i] for i in actives], [0.0 if d is None else float(d) for d in partials])
+        out = many(op, args, float(z), [args[i] for i in actives], [None if d is None else float(d) for d in partials])
         if kw and out.op is not None:
-            out._kw = kw
+            out._write("kw", kw)
         return out
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kw: Any) -> Any:
-        if ufunc in COMPARISONS and method == "__call__" and not kw:
-            return COMPARISONS[ufunc](*(a.item() if isinstance(a, np.generic) else a for a in args))
+        if method == "__call__" and not kw:
+            if ufunc in COMPARISONS:
+                return ufunc(*map(_plain, args))
+            if ufunc in OPERATORS and not any(isinstance(a, np.ndarray) and a.ndim for a in args):
+                return OPERATORS[ufunc](*(a.item() if isinstance(a, np.generic | np.ndarray) else a for a in args))
         return super().__array_ufunc__(ufunc, method, *args, **kw)
 
     def _constant(self) -> Self:
@@ -169,20 +183,12 @@ class ValueBase(NumpyProtocols, Node):
         return operator.ge(self._data, _plain(other))
 
     def __eq__(self, other: Any) -> Any:
-        return self is other or operator.eq(self._data, _plain(other))
+        return operator.eq(self._data, _plain(other))
 
     def __ne__(self, other: Any) -> Any:
         return operator.ne(self._data, _plain(other))
 
     __hash__ = object.__hash__
-
-    def __floordiv__(self, other: Any) -> Any:
-        raise no_rule("//", "floor")
-
-    def __mod__(self, other: Any) -> Any:
-        raise no_rule("%", "mod")
-
-    __rfloordiv__, __rmod__ = __floordiv__, __mod__
 
     def __repr__(self) -> str:
         parts = [f"data={self._data!r}"]
@@ -212,10 +218,14 @@ class ValueBase(NumpyProtocols, Node):
         if self.op is None:
             self.grad = seed if self.grad is None else self.grad + seed
             return
-        results, leaves = self._reach()
-        newest = max((leaf.stamp for leaf in leaves), default=0)
-        if newest > results[-1].id:
+        results, leaves, certain = self._reach()
+        if not certain or max((leaf.stamp for leaf in leaves), default=0) > results[-1].id:
             check_fresh(order(self))
+        for leaf in leaves:
+            if leaf.grad is None:
+                leaf.grad = 0.0
+        for n in results:
+            n.grad = 0.0
         self.grad = seed
         for n in results:
             g = n.grad
@@ -225,15 +235,16 @@ class ValueBase(NumpyProtocols, Node):
                 b.grad += n.db * g
             elif n.a.__class__ is tuple:
                 for a, d in zip(n.a, n.da, strict=True):
-                    a.grad += d * g
+                    if d is not None:
+                        a.grad += d * g
             else:
                 n.a.grad += n.da * g
 
-    def _reach(self) -> tuple[list[Any], list[Any]]:
-        """The active results below this one, youngest first and their gradients 0, and the leaves."""
+    def _reach(self) -> tuple[list[Any], list[Any], bool]:
+        """The active results below this one, youngest first; the leaves; and whether these are all leaves."""
         me = _next_pass()
         self.mark = me
-        results, leaves, stack = [self], [], [self]
+        results, leaves, stack, certain = [self], [], [self], True
         found, push, pop = results.append, stack.append, stack.pop
         while stack:
             n: Any = pop()
@@ -244,36 +255,32 @@ class ValueBase(NumpyProtocols, Node):
                     if b.op is None:
                         leaves.append(b)
                     else:
-                        b.grad = 0.0
                         found(b)
                         push(b)
                 below = n.a
             elif n.a.__class__ is tuple:
+                certain = certain and n.raw is None  # a constant among the operands may be a leaf, too
                 for a in n.a:
                     if a.mark != me:
                         a.mark = me
                         if a.op is None:
                             leaves.append(a)
                         else:
-                            a.grad = 0.0
                             found(a)
                             push(a)
                 continue
             else:
                 below = n.a
+                certain = certain and n.raw.__class__ is not tuple
             if below.mark != me:
                 below.mark = me
                 if below.op is None:
                     leaves.append(below)
                 else:
-                    below.grad = 0.0
                     found(below)
                     push(below)
-        for leaf in leaves:
-            if leaf.grad is None:
-                leaf.grad = 0.0
         results.sort(key=_by_id, reverse=True)
-        return results, leaves
+        return results, leaves, certain
 
 
 class ConstantValue(Operand, ValueBase):
@@ -284,12 +291,14 @@ class ConstantValue(Operand, ValueBase):
     active = False
 
 
+add_methods(ConstantValue)
+
 _CONSTANT = "backward was called on a constant: nothing it depends on is a variable, so there is nothing to differentiate"
 
 
 def _number(x: Any) -> float:
-    if x.__class__ is float:
-        return x  # type: ignore[no-any-return]
+    if isinstance(x, float):  # np.float64 is one too, and slower in every operation
+        return float(x)
     if isinstance(x, Node):
         raise BadOperand("a Value's data is a plain number; to take another node's number write .item()")
     if isinstance(x, complex | np.complexfloating):
@@ -305,9 +314,12 @@ def _lift(op: Op, x: Any) -> Any:
     """An operand as it is kept: Values as they are, numbers as plain Python numbers, arrays as arrays."""
     if isinstance(x, ValueBase) or x.__class__ is float or x.__class__ is int or x.__class__ is bool:
         return x
+    if isinstance(x, Node) and x.op is None and not x.active and x.shape == ():
+        return ConstantValue(x.item(), x.name)
     if isinstance(x, Node):
         raise BadOperand(
-            f"{op.name} cannot combine a Value and a Tensor. Make the number a Tensor too, ad.Tensor(v), or open the Tensor up into Values"
+            f"{op.name} cannot combine a Value and a Tensor. Make the number a Tensor from the start, ad.Tensor(2.0) for ad.Value(2.0); "
+            "or, where it is a constant, write v.item()"
         )
     if isinstance(x, np.ndarray) and x.ndim:
         return x
@@ -321,6 +333,8 @@ def _plain(x: Any) -> Any:
 
 
 def _spread(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+    if op.kind != "elementwise":
+        raise NoRule(f"{op.name} of a Value and an array has no rule; for arrays use ad.Tensor, for lists of Values ad.sum and ad.dot")
     # A Value beside an array: one Value per entry, in an array of objects.  vectorize would ask for a
     # result of the first entry twice, and so record it twice.
     boxed = []
@@ -334,21 +348,22 @@ def _spread(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
     return out
 
 
-def many(op: Op, args: tuple[Any, ...], z: float, actives: list[Any], partials: list[float]) -> Any:
+def many(op: Op, args: tuple[Any, ...], z: float, actives: list[Any], partials: list[float | None]) -> Any:
     """Record a result with any number of operands, of which `actives` move."""
     if not actives:
-        out = ConstantValue(z)
-        out.op, out.raw, out.a, out.da, out.b = op, args, (), (), None
-        return settle(out) if switches.special else out
+        fixed = ConstantValue(z)
+        fixed.op, fixed.raw, fixed.a, fixed.da, fixed.b = op, args, (), (), None
+        return settle(fixed) if switches.special else fixed
     out = Value.__new__(Value)
     out._data, out.op, out.grad, out.mark = z, op, None, 0
-    if len(actives) == 2 == len(args):
+    if len(actives) == 2 == len(args) and None not in partials:
         out.a, out.b = actives
         out.da, out.db = partials
     else:
-        out.a, out.da = (actives[0], partials[0]) if len(actives) == 1 else (tuple(actives), tuple(partials))
+        alone = len(actives) == 1 and None not in partials
+        out.a, out.da = (actives[0], partials[0]) if alone else (tuple(actives), tuple(partials))
         out.b = None
-        out.raw = tuple(None if isinstance(a, Node) and a.active else a for a in args)
+        out.raw = None if len(actives) == len(args) else tuple(None if isinstance(a, Node) and a.active else a for a in args)
     out.id = tick()
     return settle(out) if switches.special else out
 
@@ -363,13 +378,14 @@ def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> ad.sum([ad.Value(1.0), ad.Value(2.0), 3.0])
     Value(data=6.0, op='sum_of')
     """
+    x = list(x) if hasattr(x, "__next__") else x
     if not (isinstance(x, list | tuple) and any(isinstance(v, ValueBase) for v in x)):
         return sum_op(x, axis=axis, keepdims=keepdims)
     if axis is not None or keepdims:
         raise ShapeMismatch("a list of Values has one axis, so ad.sum of it takes no axis= and no keepdims=")
     args = tuple(_lift(sum_of, v) for v in x)
     actives = [v for v in args if isinstance(v, Node) and v.active]
-    return many(sum_of, args, sum_of.forward(*map(_plain, args)), actives, [1.0] * len(actives))
+    return many(sum_of, args, float(sum_of.forward(*map(_plain, args))), actives, [1.0] * len(actives))
 
 
 def dot(ws: Any, xs: Any) -> Any:
@@ -389,7 +405,7 @@ def dot(ws: Any, xs: Any) -> Any:
     half = len(ws)
     partners = numbers[half:] + numbers[:half]
     moving = [i for i, v in enumerate(args) if isinstance(v, Node) and v.active]
-    return many(dot_of, args, dot_of.forward(*numbers), [args[i] for i in moving], [float(partners[i]) for i in moving])
+    return many(dot_of, args, float(dot_of.forward(*numbers)), [args[i] for i in moving], [float(partners[i]) for i in moving])
 
 
 from .value_ops import Value  # noqa: E402  (its base class stands above)

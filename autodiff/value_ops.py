@@ -20,6 +20,7 @@ ADD = TABLE["add"]
 SUB = TABLE["sub"]
 MUL = TABLE["mul"]
 DIV = TABLE["div"]
+RECIPROCAL = TABLE["reciprocal"]
 POW = TABLE["pow"]
 NEG = TABLE["neg"]
 IDENTITY = TABLE["identity"]
@@ -55,7 +56,8 @@ class Value(ValueBase):
 
     def __add__(self, other: Any) -> Any:
         if other.__class__ is Value:
-            x = self._data; y = other._data
+            x = self._data
+            y = other._data
             z = x + y
             out = new(Value)
             out._data = z
@@ -69,7 +71,8 @@ class Value(ValueBase):
             out.id = tick()
             return settle(out) if switches.special else out
         if other.__class__ is float or other.__class__ is int:
-            x = self._data; y = other
+            x = self._data
+            y = other
             z = x + y
             out = new(Value)
             out._data = z
@@ -78,7 +81,8 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = 1.0
-            out.raw = (None, other)
+            out.raw = other
+            out.db = 0
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out
@@ -86,7 +90,8 @@ class Value(ValueBase):
 
     def __radd__(self, other: Any) -> Any:
         if other.__class__ is float or other.__class__ is int:
-            x = other; y = self._data
+            x = other
+            y = self._data
             z = x + y
             out = new(Value)
             out._data = z
@@ -95,7 +100,8 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = 1.0
-            out.raw = (other, None)
+            out.raw = other
+            out.db = 1
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out
@@ -103,7 +109,8 @@ class Value(ValueBase):
 
     def __sub__(self, other: Any) -> Any:
         if other.__class__ is Value:
-            x = self._data; y = other._data
+            x = self._data
+            y = other._data
             z = x - y
             out = new(Value)
             out._data = z
@@ -117,7 +124,8 @@ class Value(ValueBase):
             out.id = tick()
             return settle(out) if switches.special else out
         if other.__class__ is float or other.__class__ is int:
-            x = self._data; y = other
+            x = self._data
+            y = other
             z = x - y
             out = new(Value)
             out._data = z
@@ -126,7 +134,8 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = 1.0
-            out.raw = (None, other)
+            out.raw = other
+            out.db = 0
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out
@@ -134,7 +143,8 @@ class Value(ValueBase):
 
     def __rsub__(self, other: Any) -> Any:
         if other.__class__ is float or other.__class__ is int:
-            x = other; y = self._data
+            x = other
+            y = self._data
             z = x - y
             out = new(Value)
             out._data = z
@@ -143,7 +153,8 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = -1.0
-            out.raw = (other, None)
+            out.raw = other
+            out.db = 1
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out
@@ -151,7 +162,8 @@ class Value(ValueBase):
 
     def __mul__(self, other: Any) -> Any:
         if other.__class__ is Value:
-            x = self._data; y = other._data
+            x = self._data
+            y = other._data
             z = x * y
             out = new(Value)
             out._data = z
@@ -165,7 +177,8 @@ class Value(ValueBase):
             out.id = tick()
             return settle(out) if switches.special else out
         if other.__class__ is float or other.__class__ is int:
-            x = self._data; y = other
+            x = self._data
+            y = other
             z = x * y
             out = new(Value)
             out._data = z
@@ -174,7 +187,8 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = y
-            out.raw = (None, other)
+            out.raw = other
+            out.db = 0
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out
@@ -182,7 +196,8 @@ class Value(ValueBase):
 
     def __rmul__(self, other: Any) -> Any:
         if other.__class__ is float or other.__class__ is int:
-            x = other; y = self._data
+            x = other
+            y = self._data
             z = x * y
             out = new(Value)
             out._data = z
@@ -191,7 +206,8 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = x
-            out.raw = (other, None)
+            out.raw = other
+            out.db = 1
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out
@@ -199,13 +215,21 @@ class Value(ValueBase):
 
     def __truediv__(self, other: Any) -> Any:
         if other.__class__ is Value:
-            x = self._data; y = other._data
+            x = self._data
+            y = other._data
             try:
                 z = x / y
                 da = 1 / y
                 db = -z / y
             except (ArithmeticError, ValueError):
-                return self.__apply__(DIV, (self, other,), {})
+                return self.__apply__(
+                    DIV,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
             out = new(Value)
             out._data = z
             out.grad = None
@@ -218,12 +242,20 @@ class Value(ValueBase):
             out.id = tick()
             return settle(out) if switches.special else out
         if other.__class__ is float or other.__class__ is int:
-            x = self._data; y = other
+            x = self._data
+            y = other
             try:
                 z = x / y
                 da = 1 / y
             except (ArithmeticError, ValueError):
-                return self.__apply__(DIV, (self, other,), {})
+                return self.__apply__(
+                    DIV,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
             out = new(Value)
             out._data = z
             out.grad = None
@@ -231,7 +263,8 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = da
-            out.raw = (None, other)
+            out.raw = other
+            out.db = 0
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out
@@ -239,12 +272,20 @@ class Value(ValueBase):
 
     def __rtruediv__(self, other: Any) -> Any:
         if other.__class__ is float or other.__class__ is int:
-            x = other; y = self._data
+            x = other
+            y = self._data
             try:
                 z = x / y
                 da = -z / y
             except (ArithmeticError, ValueError):
-                return self.__apply__(DIV, (other, self,), {})
+                return self.__apply__(
+                    DIV,
+                    (
+                        other,
+                        self,
+                    ),
+                    {},
+                )
             out = new(Value)
             out._data = z
             out.grad = None
@@ -252,21 +293,49 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = da
-            out.raw = (other, None)
+            out.raw = other
+            out.db = 1
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out
         return self.__apply__(DIV, (other, self), {})
 
+    def reciprocal(self) -> Any:
+        x = self._data
+        try:
+            z = 1 / x
+            da = -z * z
+        except (ArithmeticError, ValueError):
+            return self.__apply__(RECIPROCAL, (self,), {})
+        out = new(Value)
+        out._data = z
+        out.grad = None
+        out.op = RECIPROCAL
+        out.a = self
+        out.b = None
+        out.da = da
+        out.raw = None
+        out.mark = 0
+        out.id = tick()
+        return settle(out) if switches.special else out
+
     def __pow__(self, other: Any) -> Any:
         if other.__class__ is Value:
-            x = self._data; y = other._data
+            x = self._data
+            y = other._data
             try:
                 z = power(x, y)
-                da = y * power(x, 1.0 if y == 0 else y - 1)
+                da = y * power(1.0 if y == 0 and x == 0 else x, y - 1)
                 db = z * log(1.0 if x == 0 and y >= 0 else x)
             except (ArithmeticError, ValueError):
-                return self.__apply__(POW, (self, other,), {})
+                return self.__apply__(
+                    POW,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
             out = new(Value)
             out._data = z
             out.grad = None
@@ -279,12 +348,20 @@ class Value(ValueBase):
             out.id = tick()
             return settle(out) if switches.special else out
         if other.__class__ is float or other.__class__ is int:
-            x = self._data; y = other
+            x = self._data
+            y = other
             try:
                 z = power(x, y)
-                da = y * power(x, 1.0 if y == 0 else y - 1)
+                da = y * power(1.0 if y == 0 and x == 0 else x, y - 1)
             except (ArithmeticError, ValueError):
-                return self.__apply__(POW, (self, other,), {})
+                return self.__apply__(
+                    POW,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
             out = new(Value)
             out._data = z
             out.grad = None
@@ -292,7 +369,8 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = da
-            out.raw = (None, other)
+            out.raw = other
+            out.db = 0
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out
@@ -300,12 +378,20 @@ class Value(ValueBase):
 
     def __rpow__(self, other: Any) -> Any:
         if other.__class__ is float or other.__class__ is int:
-            x = other; y = self._data
+            x = other
+            y = self._data
             try:
                 z = power(x, y)
                 da = z * log(1.0 if x == 0 and y >= 0 else x)
             except (ArithmeticError, ValueError):
-                return self.__apply__(POW, (other, self,), {})
+                return self.__apply__(
+                    POW,
+                    (
+                        other,
+                        self,
+                    ),
+                    {},
+                )
             out = new(Value)
             out._data = z
             out.grad = None
@@ -313,7 +399,8 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = da
-            out.raw = (other, None)
+            out.raw = other
+            out.db = 1
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out
@@ -385,22 +472,7 @@ class Value(ValueBase):
         return settle(out) if switches.special else out
 
     def sign(self) -> Any:
-        x = self._data
-        try:
-            z = x if x != x else float((x > 0) - (x < 0))
-        except (ArithmeticError, ValueError):
-            return self.__apply__(SIGN, (self,), {})
-        out = new(Value)
-        out._data = z
-        out.grad = None
-        out.op = SIGN
-        out.a = self
-        out.b = None
-        out.da = 0.0
-        out.raw = None
-        out.mark = 0
-        out.id = tick()
-        return settle(out) if switches.special else out
+        return self.__apply__(SIGN, (self,), {})
 
     def __abs__(self) -> Any:
         x = self._data
@@ -609,13 +681,21 @@ class Value(ValueBase):
 
     def maximum(self, other: Any) -> Any:
         if other.__class__ is Value:
-            x = self._data; y = other._data
+            x = self._data
+            y = other._data
             try:
                 z = x if x > y or x != x else y
                 da = (x > y) + 0.5 * (x == y)
                 db = (y > x) + 0.5 * (x == y)
             except (ArithmeticError, ValueError):
-                return self.__apply__(MAXIMUM, (self, other,), {})
+                return self.__apply__(
+                    MAXIMUM,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
             out = new(Value)
             out._data = z
             out.grad = None
@@ -628,12 +708,20 @@ class Value(ValueBase):
             out.id = tick()
             return settle(out) if switches.special else out
         if other.__class__ is float or other.__class__ is int:
-            x = self._data; y = other
+            x = self._data
+            y = float(other)
             try:
                 z = x if x > y or x != x else y
                 da = (x > y) + 0.5 * (x == y)
             except (ArithmeticError, ValueError):
-                return self.__apply__(MAXIMUM, (self, other,), {})
+                return self.__apply__(
+                    MAXIMUM,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
             out = new(Value)
             out._data = z
             out.grad = None
@@ -641,7 +729,8 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = da
-            out.raw = (None, other)
+            out.raw = other
+            out.db = 0
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out
@@ -649,13 +738,21 @@ class Value(ValueBase):
 
     def minimum(self, other: Any) -> Any:
         if other.__class__ is Value:
-            x = self._data; y = other._data
+            x = self._data
+            y = other._data
             try:
                 z = x if x < y or x != x else y
                 da = (x < y) + 0.5 * (x == y)
                 db = (y < x) + 0.5 * (x == y)
             except (ArithmeticError, ValueError):
-                return self.__apply__(MINIMUM, (self, other,), {})
+                return self.__apply__(
+                    MINIMUM,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
             out = new(Value)
             out._data = z
             out.grad = None
@@ -668,12 +765,20 @@ class Value(ValueBase):
             out.id = tick()
             return settle(out) if switches.special else out
         if other.__class__ is float or other.__class__ is int:
-            x = self._data; y = other
+            x = self._data
+            y = float(other)
             try:
                 z = x if x < y or x != x else y
                 da = (x < y) + 0.5 * (x == y)
             except (ArithmeticError, ValueError):
-                return self.__apply__(MINIMUM, (self, other,), {})
+                return self.__apply__(
+                    MINIMUM,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
             out = new(Value)
             out._data = z
             out.grad = None
@@ -681,7 +786,8 @@ class Value(ValueBase):
             out.a = self
             out.b = None
             out.da = da
-            out.raw = (None, other)
+            out.raw = other
+            out.db = 0
             out.mark = 0
             out.id = tick()
             return settle(out) if switches.special else out

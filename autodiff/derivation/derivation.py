@@ -18,6 +18,7 @@ from ..tensor import Tensor
 from . import expr
 from .assume import Assumption, found_in, parse
 from .expr import PASSENGER, Poly
+from .forms import NoForm, derivative
 from .graph import Graph, atom_of
 from .latex import Latex
 from .matrix import M, is_upstream, to_matrix, transpose, with_ones
@@ -411,6 +412,8 @@ def _second(graph: Graph, printer: _Printer, assumptions: list[Assumption], targ
         best, plain = deriver.best(raw), deriver.plain(raw)
     except expr.TooDeep:
         raise graph.too_big(v) from None
+    except NoForm as error:
+        raise graph.no_form(y, error) from None
     used = assumptions if best != plain else []
     axes = tuple(k if d is not None else None for k, d in enumerate(dims))
     root, (a, b) = printer.root, (graph.names[y.id], graph.names[v.id])
@@ -437,8 +440,6 @@ def _second(graph: Graph, printer: _Printer, assumptions: list[Assumption], targ
 
 
 def _derivative(p: Poly, atom: expr.Atom, graph: Graph, labels: list[int]) -> Poly:
-    from .forms import derivative
-
     return derivative(p, atom, graph.space, labels)
 
 

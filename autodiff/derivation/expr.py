@@ -46,11 +46,11 @@ class Atom(int):
     Deltas have negative numbers and so come first in every term.
     """
 
-    kind: str  # var | num | size | delta | fn | group | contr | whole
+    kind: str  # var | num | size | delta | fn | group | contr | whole | over
     name: str
     dims: tuple[str, ...]
-    body: Poly | None  # over labels 0, 1, ..: its own axes, then (contr) those it sums over
-    bound: tuple[str, ...]  # contr only: the dimensions it sums over
+    body: Poly | None  # over labels 0, 1, ..: its own axes, then (contr, over) those it goes over
+    bound: tuple[str, ...]  # contr and over: the dimensions that it goes over
     parts: frozenset[Atom]
     depth: int
     cost: int
@@ -122,7 +122,7 @@ def _make(key: Any, kind: str, name: str, dims: tuple[str, ...], body: Poly | No
     atom.positive = kind == "size" or name in ("exp", "sigmoid", "softplus") or name.startswith("softmax") or (kind in ("group", "contr") and _positive(body))
     inside = 0 if body is None else cost(body)
     nested = kind == "group" and any(a.kind == "group" or (a.kind == "contr" and any(b.kind == "group" for b in a.parts)) for a in atom.parts)
-    own = {"var": 2, "num": 2, "fn": 3, "contr": 2, "group": 1 + nested, "whole": 3}
+    own = {"var": 2, "num": 2, "fn": 3, "contr": 2, "group": 1 + nested, "whole": 3, "over": 3}
     atom.cost = own.get(kind, 1) + inside + (6 if kind == "group" and atom.has_delta else 0)
     if atom.cost > COST_LIMIT:
         raise TooDeep
@@ -168,6 +168,17 @@ def whole(name: str, p: Poly, in_dims: tuple[str, ...], dims: tuple[str, ...]) -
         atom = _make(("whole", name, turned, dims[::-1]), "whole", name, dims[::-1], turned, in_dims[::-1])
         return factor(atom, tuple(range(len(dims)))[::-1])
     return _make(("whole", name, p, dims), "whole", name, dims, p, in_dims).poly
+
+
+def over(name: str, p: Poly, gone: dict[int, str]) -> Poly:
+    """A function of all entries along some axes, such as the maximum; passengers of p would be lost and are refused."""
+    if any(label >= PASSENGER for label in free(p) - gone.keys()):
+        raise TooDeep
+    own = tuple(sorted(free(p) - gone.keys()))
+    body = relabel(p, {label: k for k, label in enumerate((*own, *gone))})
+    dims = {label: d for m in p.terms for label, d in dims_of(m).items()}
+    atom = _make((name, body, len(own)), "over", name, tuple(dims[x] for x in own), body, tuple(gone.values()))
+    return factor(atom, own)
 
 
 def factor(atom: Atom, labels: Labels, power: Number = 1) -> Poly:
@@ -590,6 +601,8 @@ class Rewrite:
         body = self._rule(self._assemble(a.body))  # type: ignore[arg-type]
         if a.kind == "group":
             return body
+        if a.kind == "over":
+            return over(a.name, body, {len(own) + k: d for k, d in enumerate(a.bound)})
         if a.name.startswith("softmax") and int(a.name[7:]) not in free(body):  # of what is the same along the axis
             return power(size(a.dims[int(a.name[7:])]), -1)
         return fn(a.name, body) if a.kind == "fn" else whole(a.name, body, a.bound, a.dims)

@@ -139,6 +139,7 @@ class Symbol(Operand):
     @staticmethod
     def __apply__(op: Op, args: Sequence[Any], kw: dict[str, Any]) -> Any:
         space = next(a.space for a in args if isinstance(a, Symbol))
+        args = [space.lift(a) if isinstance(a, Size) else a for a in args]
         if op.name == "where" and isinstance(args[0], Symbol) and args[0].guard:
             space.guards.append(args[0].poly)
             return args[2]
@@ -154,6 +155,8 @@ class Symbol(Operand):
             return Symbol(space, expr.whole(op.name, x.poly, x.dims, dims), [x._shape[i] for i in axes], dims)
         if callable(op.index):
             found = op.index(*args, **kw)
+            if isinstance(found, str) and " " in found:
+                return _over(space, op, found.partition(" ")[2], space.lift(args[0]))
             if isinstance(found, str):
                 return product(space, found, args)
             if isinstance(found, tuple):
@@ -163,6 +166,9 @@ class Symbol(Operand):
         elif op.kind == "elementwise" and op.arity == 1:
             return args[0].map(lambda p: expr.fn(op.name, p))
         raise NoForm(op)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kw: Any) -> Any:
+        return True if ufunc is np.isfinite else super().__array_ufunc__(ufunc, method, *args, **kw)
 
     def map(self, f: Callable[[Poly], Poly]) -> Symbol:
         """The same axes, other entries."""
@@ -196,6 +202,8 @@ class Symbol(Operand):
         both = self * other
         both.guard = self.guard or getattr(other, "guard", False)
         return both  # type: ignore[no-any-return]
+
+    __rand__ = __and__
 
 
 # ---------------------------------------------------------------- sums, products, powers
@@ -281,6 +289,18 @@ def product(space: Space, form: str, operands: Sequence[Any], shape: Sequence[in
     return Symbol(space, total, result, tuple(dims))
 
 
+def _over(space: Space, op: Op, form: str, x: Symbol) -> Symbol:
+    """An op that stands for itself over the axes that its form drops."""
+    before, _, out = form.partition("->")
+    gone = {i: d for i, (letter, d) in enumerate(zip(before, x.dims, strict=True)) if letter not in out and d is not None}
+    names = expr.fresh(gone)
+    p = expr.over(op.name, relabel(x.poly, names), {names[i]: d for i, d in gone.items()})
+    kept = [before.find(letter) for letter in out]
+    places = {k: i for i, k in enumerate(kept) if k >= 0}
+    shape = [1 if k < 0 else x._shape[k] for k in kept]
+    return Symbol(space, relabel(p, places), shape, tuple(None if k < 0 else x.dims[k] for k in kept))
+
+
 def _dim_of(n: int, space: Space) -> str:
     atoms = [a for m in n.poly.terms for a, _, _ in m if a.kind == "size"] if isinstance(n, Size) else []
     return atoms[0].name if len(atoms) == 1 else space.new_dim()
@@ -297,11 +317,14 @@ def derivative(p: Poly, atom: expr.Atom, space: Space, labels: Sequence[int]) ->
     from ..ops import TABLE
 
     made: dict[expr.Atom, Poly] = {}  # the derivative of each atom, over its own axes and `labels`
+    lost: set[expr.Atom] = set()  # maxima and the like, whose derivative has no form here
 
     def of(q: Poly) -> Poly:
         parts = []
         for m, c in q.terms.items():
             for i, (a, ls, k) in enumerate(m):
+                if a in lost:
+                    raise NoForm(TABLE[a.name])
                 if made.get(a, expr.ZERO).terms:
                     lowered = constant(c) if k == 1 else expr.scale(expr.factor(a, ls, k - 1), c * k)
                     rest = Poly({m[:i] + m[i + 1 :]: 1})
@@ -313,7 +336,7 @@ def derivative(p: Poly, atom: expr.Atom, space: Space, labels: Sequence[int]) ->
             made[a] = expr.ONE
             for i, label in enumerate(labels):
                 made[a] = mul(made[a], expr.factor(expr.delta(a.dims[i]), (i, label)))
-        elif a.body is None or not any(made[x].terms for x in a.parts):
+        elif a.body is None or not any(x in lost or made[x].terms for x in a.parts):
             made[a] = expr.ZERO
         elif a.kind == "contr":
             m, bound = expr.inside(a, tuple(range(len(a.dims))))
@@ -322,6 +345,8 @@ def derivative(p: Poly, atom: expr.Atom, space: Space, labels: Sequence[int]) ->
             made[a] = of(a.body)
         elif a.name in (">", ">=", "=="):
             made[a] = expr.ZERO
+        elif a.kind == "over":
+            lost.add(a)
         else:
             dims = a.bound if a.kind == "whole" else a.dims
             x = Symbol(space, a.body, (2,) * len(dims), dims)

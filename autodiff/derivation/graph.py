@@ -278,7 +278,7 @@ class Graph:
     def no_form(self, n: Any, error: NoForm) -> NoIndexForm:
         who = self.label(n)
         return NoIndexForm(
-            f"{who} cannot be written as a formula: {n.op.name} moves or picks entries in a way that has no index form here"
+            f"{who} cannot be written as a formula: {(n.op or error.op).name} moves or picks entries in a way that has no index form here"
             f"{'' if error.op is n.op else f' (its rule needs {error.op.name})'}. Derive from there on, with {who.split(',')[0]} as a "
             f"variable of its own, by ad.derive(..., opaque=[node])."
         )

@@ -170,6 +170,9 @@ class Latex:
             return _power(self.write(inner, ATOM), "-1"), ATOM
         return self._call(name, inner), ATOM
 
+    def _over(self, x: M) -> tuple[str, float]:
+        return self._call(*x.args[:2]), ATOM
+
     def _scale(self, x: M) -> tuple[str, float]:
         c, y = x.args
         inner = y.args[0] if y.op == "scale" else None

@@ -222,6 +222,11 @@ def _atom(a: Atom, ls: Labels, flip: bool, want: Labels) -> M:
     if a.kind == "fn":
         x = _spread(to_matrix(relabel(a.body, dict(enumerate(ls))), order), order)  # type: ignore[arg-type]
         return M("fn", (a.name, x), order)
+    if a.kind == "over":
+        names = expr.fresh(range(len(ls), len(ls) + len(a.bound)))
+        gone = tuple(names.values())
+        inner = to_matrix(relabel(a.body, {**dict(enumerate(ls)), **names}), (*order, *gone))  # type: ignore[arg-type]
+        return M("over", (a.name, _spread(inner, (*order, *gone)), gone), order)
     if a.kind == "whole":
         inner = to_matrix(a.body, (0, 1))  # type: ignore[arg-type]
         x = M("whole", (a.name, inner), ls)

@@ -391,6 +391,16 @@ class Writer:
             return Code(f"{c.inside(ATOM)}.sum({axis}, keepdims=True)", ATOM, keep)
         return Code(f"{c.inside(ATOM)}.sum({axis})", ATOM, x.ls)
 
+    def _over(self, x: M, hint: Axes) -> Code:
+        name, inner, gone = x.args
+        c = self.code(inner.args[0] if inner.op == "T" else inner)
+        axes = [i for i, a in enumerate(c.axes) if a in gone]
+        keep = tuple(None if a in gone else a for a in c.axes)
+        which = "" if not x.ls else f", axis={axes[0]}" if len(axes) == 1 else f", axis={tuple(axes)}"
+        if x.ls and hint == keep and not self.text:
+            return Code(f"{self._function(name)}({c.src}{which}, keepdims=True)", ATOM, keep)
+        return Code(f"{self._function(name)}({c.src}{which})", ATOM, tuple(a for a in keep if a is not None) if x.ls else ())
+
     def _inner(self, x: M, hint: Axes) -> Code:
         codes, _ = self.join(x.args, ())
         return Code(f"np.sum({' * '.join(c.inside(POWER) for c in codes)})", ATOM, ())

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import NotVerified
 from ..node import Node
-from ..reverse import adjoints, pull
+from ..reverse import pull
 from ..tensor import Tensor, constant_tensor
 from ..value import ConstantValue, ValueBase
 from ..value_ops import Value
@@ -72,14 +72,13 @@ class Points:
     def _try(self, leaves: Arrays) -> bool:
         new = replay(self.graph, leaves)
         root = new[self.graph.root.id]
-        found = adjoints({root.id: 1.0 if isinstance(root, ValueBase) else np.ones(root.shape)}, sorted(new.values(), key=lambda n: n.id))
+        seed = None if np.size(root.data) == 1 else np.ones(root.shape)
         point = dict(leaves)
-        for n in self.graph.nodes:
-            if n.id in self.graph.names:
-                name = self.graph.names[n.id]
-                point[name] = np.asarray(new[n.id].data)
-                gradient = found.get(new[n.id].id)
-                point["∂" + name] = np.zeros(n.shape) if gradient is None else np.asarray(gradient)
+        named = [n for n in self.graph.nodes if n.id in self.graph.names]
+        point.update({self.graph.names[n.id]: np.asarray(new[n.id].data) for n in named})
+        moving = [n for n in named if new[n.id].active]
+        gradients = pull([root], [seed], [new[n.id] for n in moving], record=False, allow_unused=True)
+        point.update({"∂" + self.graph.names[n.id]: np.asarray(g) for n, g in zip(moving, gradients, strict=True)})
         if not all(np.all(np.isfinite(x)) for x in point.values()):
             return False
         self.values.append(point)

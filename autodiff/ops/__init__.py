@@ -18,6 +18,7 @@ from .pointwise import (
     mul,
     neg,
     pow,
+    reciprocal,
     relu,
     sigmoid,
     sign,
@@ -34,7 +35,9 @@ from .products import dot, einsum, matmul, outer
 from .reductions import max, mean, min, sum
 from .shapes import broadcast_to, cast, concatenate, getitem, reshape, scatter, stack, transpose
 from .softmaxes import log_softmax, logsumexp, softmax
-from .table import BY_NUMPY, TABLE, Op, bilinear, bind_numpy, elementwise, general, linear, no_rule, op_by_name
+from .table import BY_NUMPY, RESERVED, TABLE, Op, bilinear, bind_numpy, elementwise, general, linear, no_rule, op_by_name
+
+RESERVED.update(TABLE)
 
 __all__ = [
     "BY_NUMPY",
@@ -80,6 +83,7 @@ __all__ = [
     "op_by_name",
     "outer",
     "pow",
+    "reciprocal",
     "relu",
     "reshape",
     "scatter",

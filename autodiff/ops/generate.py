@@ -88,11 +88,16 @@ def _partial(op: Op, i: int) -> str:
     return repr(float(partial or 0))
 
 
-def _body(op: Op, operands: list[str], moving: list[int], raw: str) -> str:
+def _body(op: Op, operands: list[str], moving: list[int], raw: list[str]) -> str:
     """The lines that record `op` when the operands `moving` are Values and the others plain numbers."""
     names = ["x", "y"][: len(operands)]
-    loads = "; ".join(f"{n} = {o}._data" if i in moving else f"{n} = {o}" for i, (n, o) in enumerate(zip(names, operands, strict=True)))
-    steps = [f"z = {_tidy(op.scalar.format(*names))}"]  # type: ignore[union-attr]
+    template = op.scalar or ""
+    chosen = isinstance(ast.parse(template.format(*names), mode="eval").body, ast.IfExp)  # may be the number itself
+    number = "float({})" if chosen else "{}"
+    loads = "; ".join(
+        f"{n} = {o}._data" if i in moving else f"{n} = {number.format(o)}" for i, (n, o) in enumerate(zip(names, operands, strict=True))
+    )
+    steps = [f"z = {_tidy(template.format(*names))}"]
     partials = {i: _partial(op, i) for i in moving}
     slots = []
     for slot, i in zip(("da", "db"), moving, strict=False):
@@ -109,7 +114,7 @@ def _body(op: Op, operands: list[str], moving: list[int], raw: str) -> str:
         lines += steps
     stored = [f"out.a = {operands[moving[0]]}", f"out.b = {operands[moving[1]] if len(moving) > 1 else None}"]
     lines += ["out = new(Value)", "out._data = z", "out.grad = None", f"out.op = {op.name.upper()}", *stored, *slots]
-    lines += [f"out.raw = {raw}"] if len(moving) == 1 else []
+    lines += raw
     lines += ["out.mark = 0", "out.id = tick()", "return settle(out) if switches.special else out"]
     return "\n".join(lines)
 
@@ -124,16 +129,18 @@ def _long_way(op: Op, operands: str) -> str:
 
 def _method(op: Op) -> str:
     name = f"__{_DUNDERS[op.name]}__" if op.name in _DUNDERS else op.name
+    if None in op.partials:
+        return f"    def {name}(self) -> Any:\n" + _long_way(op, "self,")
     if len(op.partials) == 1:
-        return f"    def {name}(self) -> Any:\n{_indent(_body(op, ['self'], [0], 'None'), 8)}\n"
+        return f"    def {name}(self) -> Any:\n{_indent(_body(op, ['self'], [0], ['out.raw = None']), 8)}\n"
     number = "other.__class__ is float or other.__class__ is int"
     text = f"    def {name}(self, other: Any) -> Any:\n"
-    text += f"        if other.__class__ is Value:\n{_indent(_body(op, ['self', 'other'], [0, 1], ''), 12)}\n"
-    text += f"        if {number}:\n{_indent(_body(op, ['self', 'other'], [0], '(None, other)'), 12)}\n"
+    text += f"        if other.__class__ is Value:\n{_indent(_body(op, ['self', 'other'], [0, 1], []), 12)}\n"
+    text += f"        if {number}:\n{_indent(_body(op, ['self', 'other'], [0], ['out.raw = other', 'out.db = 0']), 12)}\n"
     text += _long_way(op, "self, other")
     if op.name in _DUNDERS:
         text += f"\n    def __r{_DUNDERS[op.name]}__(self, other: Any) -> Any:\n"
-        text += f"        if {number}:\n{_indent(_body(op, ['other', 'self'], [1], '(other, None)'), 12)}\n"
+        text += f"        if {number}:\n{_indent(_body(op, ['other', 'self'], [1], ['out.raw = other', 'out.db = 1']), 12)}\n"
         text += _long_way(op, "other, self")
     return text
 

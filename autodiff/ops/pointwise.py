@@ -6,12 +6,13 @@ raises and IEEE arithmetic does not (1.0 / 0.0, exp(1000.0)), Value falls back o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .table import add_up, elementwise, general, linear, shape_of, sum_to
+from .table import Op, add_up, elementwise, general, linear, shape_of, sum_to
 
 # ---------------------------------------------------------------- arithmetic
 
@@ -21,15 +22,22 @@ def _pow(x: Any, y: Any) -> Any:
     return x**y if isinstance(x, np.ndarray) else np.power(x, y)
 
 
-add = elementwise("add", np.add, 1, 1, numpy=(np.add,), symbol="+", scalar="{0} + {1}")
-sub = elementwise(
+def _reciprocal(x: Any) -> Any:
+    try:
+        return 1 / x
+    except ZeroDivisionError:  # of a Python number, where NumPy would give inf
+        return math.copysign(math.inf, x)
+
+
+add: Op = elementwise("add", np.add, 1, 1, numpy=(np.add,), symbol="+", scalar="{0} + {1}")
+sub: Op = elementwise(
     "sub", np.subtract, 1, -1, numpy=(np.subtract,), symbol="−", scalar="{0} - {1}", index=lambda x, y: x + -1 * y
 )
-mul = elementwise("mul", np.multiply, lambda z, x, y: y, lambda z, x, y: x, numpy=(np.multiply,), symbol="×", scalar="{0} * {1}")
-div = elementwise(
+mul: Op = elementwise("mul", np.multiply, lambda z, x, y: y, lambda z, x, y: x, numpy=(np.multiply,), symbol="×", scalar="{0} * {1}")
+div: Op = elementwise(
     "div",
     np.divide,
-    lambda z, x, y: 1 / y,
+    lambda z, x, y: reciprocal(y),
     lambda z, x, y: -z / y,
     domain=(0.5, 2.0),
     numpy=(np.divide,),
@@ -37,11 +45,22 @@ div = elementwise(
     scalar="{0} / {1}",
     index=lambda x, y: x * y**-1,
 )
+reciprocal: Op = elementwise(
+    "reciprocal",
+    _reciprocal,
+    lambda z, x: -z * z,
+    domain=(0.5, 2.0),
+    numpy=(np.reciprocal,),
+    symbol="1/x",
+    scalar="1 / {0}",
+    index=lambda x: x**-1,
+)
 # The two `where`s: the derivative of x**0 at 0 is 0, not 0 * 0**-1; that of 0**y in y is 0, not 0 * log(0).
-pow = elementwise(
+# Both replace x, never y: the next derivative, in y, must still see y.
+pow: Op = elementwise(
     "pow",
     _pow,
-    lambda z, x, y: y * x ** where(y == 0, 1.0, y - 1),
+    lambda z, x, y: y * where((y == 0) & (x == 0), 1.0, x) ** (y - 1),
     lambda z, x, y: z * log(where((x == 0) & (y >= 0), 1.0, x)),
     domain=(0.5, 2.0),
     numpy=(np.power, np.float_power),
@@ -49,10 +68,10 @@ pow = elementwise(
     scalar="power({0}, {1})",
     index=lambda x, y: exp(y * log(x)),  # for an exponent that is no plain number
 )
-neg = elementwise("neg", np.negative, -1, numpy=(np.negative,), symbol="−", scalar="-{0}", index=lambda x: -1 * x)
-identity = elementwise("identity", np.positive, 1, numpy=(np.positive,), symbol="=", scalar="{0}", index=lambda x: x)
-square = elementwise("square", np.square, lambda z, x: 2 * x, numpy=(np.square,), symbol="x²", scalar="{0} * {0}", index=lambda x: x**2)
-sqrt = elementwise(
+neg: Op = elementwise("neg", np.negative, -1, numpy=(np.negative,), symbol="−", scalar="-{0}", index=lambda x: -1 * x)
+identity: Op = elementwise("identity", np.positive, 1, numpy=(np.positive,), symbol="=", scalar="{0}", index=lambda x: x)
+square: Op = elementwise("square", np.square, lambda z, x: 2 * x, numpy=(np.square,), symbol="x²", scalar="{0} * {0}", index=lambda x: x**2)
+sqrt: Op = elementwise(
     "sqrt",
     np.sqrt,
     lambda z, x: 0.5 / z,
@@ -62,22 +81,38 @@ sqrt = elementwise(
     scalar="sqrt({0})",
     index=lambda x: x**0.5,
 )
-sign = elementwise("sign", np.sign, None, numpy=(np.sign,), analytic=False, scalar="{0} if {0} != {0} else float(({0} > 0) - ({0} < 0))")
-abs = elementwise("abs", np.abs, lambda z, x: sign(x), numpy=(np.abs, np.fabs), symbol="|x|", analytic=False, scalar="fabs({0})", latex=r"\left|{0}\right|")
+sign: Op = elementwise(
+    "sign", np.sign, None, numpy=(np.sign,), analytic=False, scalar="{0} if {0} != {0} else float(({0} > 0) - ({0} < 0))"
+)
+abs: Op = elementwise(
+    "abs",
+    np.abs,
+    lambda z, x: sign(x),
+    numpy=(np.abs, np.fabs),
+    symbol="|x|",
+    analytic=False,
+    scalar="fabs({0})",
+    latex=r"\left|{0}\right|",
+)
 
 # ---------------------------------------------------------------- exponentials and friends
 
 
+@np.errstate(over="ignore")  # exp(-x) = inf for x < -709 gives the right 0
 def _sigmoid(x: Any) -> Any:
-    with np.errstate(over="ignore"):  # exp(-x) = inf for x < -709 gives the right 0
+    if not (isinstance(x, np.ndarray) and x.ndim):
         return 1 / (1 + np.exp(-x))
+    z = np.negative(x)  # one buffer for all four steps: at the size of a layer, memory is what takes the time
+    np.exp(z, out=z)
+    z += 1
+    return np.divide(1, z, out=z)
 
 
-exp = elementwise("exp", np.exp, lambda z, x: z, numpy=(np.exp,), scalar="exp({0})", latex=r"\exp\left({0}\right)")
-log = elementwise(
+exp: Op = elementwise("exp", np.exp, lambda z, x: z, numpy=(np.exp,), scalar="exp({0})", latex=r"\exp\left({0}\right)")
+log: Op = elementwise(
     "log", np.log, lambda z, x: 1 / x, domain=(0.2, 3.0), numpy=(np.log,), scalar="log({0})", latex=r"\log\left({0}\right)"
 )
-log1p = elementwise(
+log1p: Op = elementwise(
     "log1p",
     np.log1p,
     lambda z, x: 1 / (1 + x),
@@ -86,11 +121,11 @@ log1p = elementwise(
     scalar="log1p({0})",
     index=lambda x: log(1 + x),
 )
-expm1 = elementwise("expm1", np.expm1, lambda z, x: exp(x), numpy=(np.expm1,), scalar="expm1({0})", index=lambda x: exp(x) - 1)
-sin = elementwise("sin", np.sin, lambda z, x: cos(x), numpy=(np.sin,), scalar="sin({0})", latex=r"\sin\left({0}\right)")
-cos = elementwise("cos", np.cos, lambda z, x: -sin(x), numpy=(np.cos,), scalar="cos({0})", latex=r"\cos\left({0}\right)")
-tanh = elementwise("tanh", np.tanh, lambda z, x: 1 - z * z, numpy=(np.tanh,), scalar="tanh({0})", latex=r"\tanh\left({0}\right)")
-sigmoid = elementwise(
+expm1: Op = elementwise("expm1", np.expm1, lambda z, x: exp(x), numpy=(np.expm1,), scalar="expm1({0})", index=lambda x: exp(x) - 1)
+sin: Op = elementwise("sin", np.sin, lambda z, x: cos(x), numpy=(np.sin,), scalar="sin({0})", latex=r"\sin\left({0}\right)")
+cos: Op = elementwise("cos", np.cos, lambda z, x: -sin(x), numpy=(np.cos,), scalar="cos({0})", latex=r"\cos\left({0}\right)")
+tanh: Op = elementwise("tanh", np.tanh, lambda z, x: 1 - z * z, numpy=(np.tanh,), scalar="tanh({0})", latex=r"\tanh\left({0}\right)")
+sigmoid: Op = elementwise(
     "sigmoid",
     _sigmoid,
     lambda z, x: z * (1 - z),
@@ -99,7 +134,7 @@ sigmoid = elementwise(
     latex=r"\sigma\left({0}\right)",
     source="1 / (1 + np.exp(-x))",
 )
-softplus = elementwise(
+softplus: Op = elementwise(
     "softplus",
     lambda x: np.logaddexp(x, 0),
     lambda z, x: sigmoid(x),
@@ -108,7 +143,7 @@ softplus = elementwise(
     source="np.logaddexp(x, 0)",
 )
 # The derivative of relu at 0 is 0, as everywhere else.
-relu = elementwise(
+relu: Op = elementwise(
     "relu",
     lambda x: np.maximum(x, 0),
     lambda z, x: x > 0,
@@ -120,7 +155,7 @@ relu = elementwise(
 # ---------------------------------------------------------------- choices
 
 # Where both operands are equal each gets half, as in PyTorch and JAX.
-maximum = elementwise(
+maximum: Op = elementwise(
     "maximum",
     np.maximum,
     lambda z, x, y: (x > y) + 0.5 * (x == y),
@@ -131,7 +166,7 @@ maximum = elementwise(
     scalar="{0} if {0} > {1} or {0} != {0} else {1}",
     index=lambda x, y: y + relu(x - y),
 )
-minimum = elementwise(
+minimum: Op = elementwise(
     "minimum",
     np.minimum,
     lambda z, x, y: (x < y) + 0.5 * (x == y),
@@ -171,7 +206,7 @@ def _sample_where(rng: np.random.Generator) -> Any:
     ]
 
 
-where = general(
+where: Op = general(
     "where",
     _where,
     _where_vjp,
@@ -180,6 +215,7 @@ where = general(
     numpy=(np.where,),
     sample=_sample_where,
     analytic=False,
+    monotone=True,
     scalar="{1} if {0} else {2}",
     index=lambda condition, x, y: condition * x + (1 - condition) * y,
 )
@@ -219,13 +255,15 @@ def _sample_many(rng: np.random.Generator) -> Any:
     return [((list(rng.normal(size=n)),), {}) for n in (2, 6)]
 
 
-sum_of = linear("sum_of", _sum_of, _sum_of_transpose, arity=None, symbol="Σ", sample=_sample_many, index=_sum_of)
+sum_of: Op = linear(
+    "sum_of", _sum_of, _sum_of_transpose, arity=None, symbol="Σ", sample=_sample_many, monotone=True, index=_sum_of
+)
 # The operands are w1..wn, x1..xn; the result is w1 x1 + ... + wn xn.
-dot_of = general("dot_of", _dot_of, _dot_of_vjp, _dot_of_jvp, arity=None, symbol="w·x", sample=_sample_many, index=_dot_of)
+dot_of: Op = general("dot_of", _dot_of, _dot_of_vjp, _dot_of_jvp, arity=None, symbol="w·x", sample=_sample_many, index=_dot_of)
 
 # A derivative that is zero by structure still depends, formally, on its variable.  `attach` records
 # `x` with an edge to `y` along which the derivative is zero, so that the next order is an exact 0.
-attach = general(
+attach: Op = general(
     "attach",
     lambda x, y: x,
     lambda i, g, z, x, y: g if i == 0 else None,
@@ -233,5 +271,6 @@ attach = general(
     arity=2,
     symbol="=",
     sample=lambda rng: [((rng.normal(size=(2, 3)), rng.normal(size=4)), {})],
+    monotone=True,
     index=lambda x, y: x,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from string import ascii_lowercase
 from typing import Any
 
@@ -13,6 +14,7 @@ from .shapes import broadcast_to, reshape
 from .table import Case, Op, general, linear, shape_of
 
 Axis = int | tuple[int, ...] | None
+SMALL = 2**16  # entries
 
 
 def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
@@ -26,7 +28,7 @@ def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
 def restore(z: Any, shape: tuple[int, ...], axis: Axis) -> Any:
     """Give a reduced result (or its cotangent) back the axes it lost, with length 1."""
     kept = kept_shape(shape, axis)
-    return z if shape_of(z) == kept else reshape(z, kept)
+    return z if shape_of(z) == kept else reshape(z, shape=kept)
 
 
 def sample_axes(rng: np.random.Generator) -> list[Case]:
@@ -35,12 +37,27 @@ def sample_axes(rng: np.random.Generator) -> list[Case]:
     return [((rng.normal(size=(2, 3, 4)),), kw) for kw in axes] + [((rng.normal(size=()),), {})]
 
 
+@cache
+def _ones(n: int, dtype: Any) -> Any:
+    ones = np.ones(n, dtype)
+    ones.setflags(write=False)
+    return ones
+
+
 def _sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    return np.add.reduce(x, axis=axis, keepdims=keepdims)  # what np.sum does, without its wrappers
+    if x.__class__ is np.ndarray and x.ndim == 2 and axis.__class__ is int and -2 <= axis < 2 and x.size < SMALL and x.dtype.char in "df":
+        # Of a small matrix, the product with ones takes a third of the time of the reduction.
+        if axis % 2:
+            z = np.dot(x, _ones(x.shape[1], x.dtype))
+            return z.reshape(-1, 1) if keepdims else z
+        z = np.dot(_ones(x.shape[0], x.dtype), x)
+        return z.reshape(1, -1) if keepdims else z
+    return np.add.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]  # what np.sum does, without its wrappers
 
 
 def _sum_transpose(i: int, g: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    return broadcast_to(restore(g, shape_of(x), axis), shape_of(x))
+    shape = shape_of(x)
+    return broadcast_to(g if axis is None else restore(g, shape, axis), shape=shape)
 
 
 def _mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -48,11 +65,14 @@ def _mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 
 def _mean_transpose(i: int, g: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    return broadcast_to(restore(g, shape_of(x), axis) / _count(x, axis), shape_of(x))
+    shape = shape_of(x)
+    return broadcast_to(restore(g / (_count(x, axis) or 1), shape, axis), shape=shape)
 
 
-def _count(x: Any, axis: Axis) -> Any:
-    return math.prod(shape_of(x)) / math.prod(kept_shape(shape_of(x), axis))
+def _count(x: Any, axis: Axis) -> int:
+    """How many entries are averaged."""
+    shape = shape_of(x)
+    return math.prod(n for n, k in zip(shape, kept_shape(shape, axis), strict=True) if n != k)
 
 
 def _sum_form(x: Any, axis: Axis = None, keepdims: bool = False) -> str:
@@ -67,6 +87,9 @@ def _extreme(name: str, reduce: Callable[..., Any]) -> Op:
         hit = x == restore(z, shape_of(x), axis)
         return hit / np.sum(hit, axis=axis, keepdims=True)
 
+    def form(x: Any, axis: Axis = None, keepdims: bool = False) -> str:
+        return f"{name} {_sum_form(x, axis, keepdims)}"
+
     def forward(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
         return reduce(x, axis=axis, keepdims=keepdims)
 
@@ -76,10 +99,10 @@ def _extreme(name: str, reduce: Callable[..., Any]) -> Op:
     def jvp(ts: Sequence[Any], z: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
         return sum(ts[0] * shares(z, x, axis), axis=axis, keepdims=keepdims)
 
-    return general(name, forward, vjp, jvp, numpy=(reduce,), sample=sample_axes, analytic=False)
+    return general(name, forward, vjp, jvp, numpy=(reduce,), sample=sample_axes, analytic=False, monotone=True, index=form)
 
 
-sum = linear("sum", _sum, _sum_transpose, numpy=(np.sum,), symbol="Σ", sample=sample_axes, index=_sum_form)
+sum = linear("sum", _sum, _sum_transpose, numpy=(np.sum,), symbol="Σ", sample=sample_axes, monotone=True, index=_sum_form)
 mean = linear(
     "mean",
     _mean,
@@ -87,6 +110,7 @@ mean = linear(
     numpy=(np.mean,),
     symbol="mean",
     sample=sample_axes,
+    monotone=True,
     index=lambda x, axis=None, keepdims=False: sum(x, axis=axis, keepdims=keepdims) / _count(x, axis),
 )
 max = _extreme("max", np.max)

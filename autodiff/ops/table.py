@@ -24,37 +24,36 @@ The index form of an op
 
 - a text such as "ij->ji" or "ij->i1": letters are indices, those that do not reach the result are
   summed, "1" is an axis of length 1; or a text and a shape, if the result has indices of its own;
+- such a text after the op's name, "max ij->i": the op stands for itself over the indices that are gone;
 - an expression in other ops of the table, such as `exp(x) / sum(exp(x))`;
 - None if this call has no index form.
 
 `index="ij->ij"`, the text itself and not a function, says that every entry of the result depends on the
-whole operand, so that the op stands for itself (the inverse of a matrix).  An elementwise op of one
-operand needs no `index`.
+whole operand, and that the op commutes with transposition: it stands for itself (the inverse of a matrix).
+An elementwise op of one operand needs no `index`.
 """
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import NoRule
+from ..errors import NameTaken, NoRule
 
 Case = tuple[tuple[Any, ...], dict[str, Any]]  # the operands and keyword arguments of one call
 Sampler = Callable[[np.random.Generator], list[Case]]
 
 TABLE: dict[str, Op] = {}
+RESERVED: set[str] = set()  # the built-in names, once all are declared; an op of the user may be declared anew
 BY_NUMPY: dict[Any, Op] = {}  # NumPy's functions, and the op that stands for each
 
 
-@dataclass(eq=False)
 class Op:
-    """One primitive operation.
+    """One primitive operation; made by `elementwise`, `linear`, `bilinear` and `general`.
 
     Called on plain numbers and arrays it computes; called with a node among its operands it records.
 
@@ -64,37 +63,41 @@ class Op:
     True
     """
 
-    name: str
-    kind: str  # elementwise | linear | bilinear | general
-    forward: Callable[..., Any]
-    vjp: Callable[..., Any]  # (i, g, z, *xs, **kw): what cotangent g gives operand i, or None
-    jvp: Callable[..., Any]  # (ts, z, *xs, **kw): the tangent; ts[i] is None if operand i rests
-    arity: int | None  # how many operands; None: any number, given as one sequence
-    sample: Sampler  # calls inside the op's domain, for the tests over the table
-    symbol: str  # what a picture shows
-    numpy: tuple[Any, ...] = ()  # the NumPy functions that mean this op
-    partials: tuple[Any, ...] = ()  # elementwise only
-    form: Callable[..., str] | None = None  # bilinear only: the index form, e.g. "ij,jk->ik"
-    scalar: str | None = None  # the op on Python floats, as source text
-    analytic: bool = True  # may the forward be run on complex numbers?
-    index: Callable[..., Any] | str | None = None  # how the op reads in index form, see below; None: no index form
-    latex: str | None = None  # the op in LaTeX, "{0}" for its operand; None: its name
-    source: str | None = None  # the op as NumPy source of x, where no NumPy function means it
-    statics: tuple[str, ...] = field(init=False)  # names of the keyword arguments
-    known: frozenset[str] = field(init=False)  # the same, to look names up in
-
-    def __post_init__(self) -> None:
-        try:
-            parameters = list(inspect.signature(self.forward).parameters.values())
-        except ValueError:  # NumPy's ufuncs do not tell, and have operands only
-            parameters = []
-        if self.arity is None:
-            self.statics = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
-        else:
-            self.statics = tuple(p.name for p in parameters[self.arity :])
-        self.known = frozenset(self.statics)
-        TABLE[self.name] = self
-        BY_NUMPY.update(dict.fromkeys(self.numpy, self))
+    def __init__(
+        self,
+        name: str,
+        kind: str,  # elementwise | linear | bilinear | general
+        forward: Callable[..., Any],
+        vjp: Callable[..., Any],  # (i, g, z, *xs, **kw): what cotangent g gives operand i, or None
+        jvp: Callable[..., Any],  # (ts, z, *xs, **kw): the tangent; ts[i] is None if operand i rests
+        arity: int | None,  # how many operands; None: any number, given as one sequence
+        sample: Sampler,  # calls inside the op's domain, for the tests over the table
+        symbol: str = "",  # what a picture shows
+        numpy: tuple[Any, ...] = (),  # the NumPy functions that mean this op
+        partials: tuple[Any, ...] = (),  # elementwise only
+        carry: tuple[Any, ...] = (),  # elementwise only: (g, z, xs) times each partial, before broadcasting is undone
+        form: Callable[..., str] | None = None,  # bilinear only: the index form, e.g. "ij,jk->ik"
+        scalar: str | None = None,  # the op on Python floats, as source text
+        analytic: bool = True,  # may the forward be run on complex numbers?
+        monotone: bool = False,  # is no derivative ever negative? (magnitudes then pass by the jvp)
+        index: Callable[..., Any] | str | None = None,  # how the op reads in index form, see above; None: it has none
+        latex: str | None = None,  # the op in LaTeX, "{0}" for its operand; None: its name
+        source: str | None = None,  # the op as NumPy source of x, where no NumPy function means it
+    ) -> None:
+        self.name, self.kind, self.arity = name, kind, arity
+        self.forward, self.vjp, self.jvp = forward, vjp, jvp
+        self.partials, self.carry, self.form, self.sample = partials, carry, form, sample
+        self.symbol, self.numpy, self.scalar = symbol or name, numpy, scalar
+        self.analytic, self.monotone = analytic, monotone
+        self.index, self.latex, self.source = index, latex, source
+        self.statics = _statics(forward, arity)  # names of the keyword arguments
+        self.known = frozenset(self.statics)  # the same, to look names up in
+        self.__doc__ = _described(self)
+        taken = [name] if name in RESERVED else [f"np.{f.__name__}" for f in numpy if getattr(BY_NUMPY.get(f), "name", "") in RESERVED]
+        if taken:
+            raise NameTaken(f"{taken[0]} already means a built-in op of the table; declare {name!r} under another name")
+        TABLE[name] = self
+        BY_NUMPY.update(dict.fromkeys(numpy, self))
 
     def __call__(self, *args: Any, **kw: Any) -> Any:
         if len(args) != self.arity or not self.known.issuperset(kw):
@@ -133,6 +136,24 @@ class Op:
         return f"it knows {', '.join(s + '=' for s in self.statics)}" if self.statics else "it takes operands only"
 
 
+def _described(op: Op) -> str:
+    """What help shows for one op: its call, its kind, and the NumPy functions that mean it."""
+    operands = ("xs",) if op.arity is None else ("x", "y", "z")[: op.arity] if op.arity <= 3 else ("x1", "...", f"x{op.arity}")
+    call = ", ".join((*operands, *(s + "=" for s in op.statics)))
+    like = " and ".join("np." + f.__name__ for f in op.numpy)
+    return f"{op.name}({call}): {op.kind} op of the table{', as ' + like if like else ''}; records when an operand is a node."
+
+
+def _statics(forward: Callable[..., Any], arity: int | None) -> tuple[str, ...]:
+    while hasattr(forward, "__wrapped__"):  # a decorator's wrapper takes *args and tells nothing
+        forward = forward.__wrapped__
+    code = getattr(forward, "__code__", None)
+    if code is None:  # a ufunc, or another builtin: operands only
+        return ()
+    positional, keyword = code.co_argcount, code.co_kwonlyargcount
+    return code.co_varnames[(positional if arity is None else arity) : positional + keyword]  # type: ignore[no-any-return]
+
+
 def op_by_name(name: str) -> Op:
     """The op of that name; raises NoRule if the table has none."""
     try:
@@ -141,8 +162,10 @@ def op_by_name(name: str) -> Op:
         raise NoRule(f"no op is named {name!r}; the table has {', '.join(sorted(TABLE))}.") from None
 
 
-@lru_cache(maxsize=None)
-def _numpy_signature(func: Any) -> inspect.Signature | None:
+@cache
+def _numpy_signature(func: Any) -> Any:
+    import inspect  # only calls of NumPy's functions need it, and it takes its time to load
+
     try:
         return inspect.signature(func)
     except ValueError:  # some of NumPy's C functions do not tell
@@ -162,7 +185,7 @@ def bind_numpy(func: Any, args: Sequence[Any], kw: dict[str, Any]) -> tuple[Op, 
     operands, statics = list(given.values())[:count], dict(list(given.items())[count:])
     for name in list(statics):
         default = signature.parameters[name].default
-        if name not in op.statics and (statics[name] is default or statics[name] is np._NoValue):  # type: ignore[attr-defined]
+        if name not in op.statics and (statics[name] is default or statics[name] is np._NoValue):
             del statics[name]
     try:
         return op, op.bind(operands, statics)
@@ -206,17 +229,17 @@ def elementwise(
     12.0
     """
     arity = len(partials)
+    carry = tuple(map(_carrier, partials))
 
     def vjp(i: int, g: Any, z: Any, *xs: Any) -> Any:
-        d = _times(g, partials[i], z, xs)
+        d = carry[i](g, z, xs)
         return None if d is None else sum_to(d, shape_of(xs[i]))
 
     def jvp(ts: Sequence[Any], z: Any, *xs: Any) -> Any:
-        return _broadcast_like(add_up(_times(t, p, z, xs) for t, p in zip(ts, partials, strict=True) if t is not None), z)
+        return _broadcast_like(add_up(c(t, z, xs) for t, c in zip(ts, carry, strict=True) if t is not None), z)
 
     fields.setdefault("sample", _sample_elementwise(arity, domain))
-    fields.setdefault("symbol", name)
-    return Op(name, "elementwise", forward, vjp, jvp, arity=arity, partials=partials, **fields)
+    return Op(name, "elementwise", forward, vjp, jvp, arity=arity, partials=partials, carry=carry, **fields)
 
 
 def linear(name: str, forward: Callable[..., Any], transpose: Callable[..., Any], *, arity: int | None = 1, **fields: Any) -> Op:
@@ -238,16 +261,18 @@ def linear(name: str, forward: Callable[..., Any], transpose: Callable[..., Any]
         moving = [np.zeros(shape_of(x)) if t is None else t for t, x in zip(ts, xs, strict=True)]
         return op(*moving, **kw) if arity is not None else op(moving, **kw)
 
-    fields.setdefault("symbol", name)
     op = Op(name, "linear", forward, vjp, jvp, arity=arity, **fields)
     return op
 
 
-def bilinear(name: str, forward: Callable[..., Any], form: Callable[..., str], **fields: Any) -> Op:
+def bilinear(
+    name: str, forward: Callable[..., Any], form: Callable[..., str], direct: Callable[..., Any] | None = None, **fields: Any
+) -> Op:
     """Declare an op that is linear in each of two operands, by its index form.
 
     `form(rank_x, rank_y, **kw)` is the op in Einstein's notation for operands of those ranks, such as
     "ij,jk->ik".  The vjp contracts the cotangent with the other operand; the jvp is the product rule.
+    `direct(i, g, x, y)` may state the vjp for two plain matrices once more, where that is faster.
 
     >>> import autodiff as ad, numpy as np
     >>> pairs = ad.bilinear("pairs_example", lambda x, y: np.einsum("ik,jk->ij", x, y), lambda i, j: "ik,jk->ij",
@@ -257,12 +282,14 @@ def bilinear(name: str, forward: Callable[..., Any], form: Callable[..., str], *
            [4., 4., 4.]])
     """
 
-    @lru_cache(maxsize=None)
+    @cache
     def backward_forms(m: int, n: int, **kw: Any) -> tuple[str, str]:
         a, b, out = _split(form(m, n, **kw))
         return f"{out},{b}->{a}", f"{a},{out}->{b}"
 
     def vjp(i: int, g: Any, z: Any, x: Any, y: Any, **kw: Any) -> Any:
+        if direct is not None and g.__class__ is x.__class__ is y.__class__ is np.ndarray and x.ndim == y.ndim == 2:
+            return direct(i, g, x, y, **kw)
         back = backward_forms(len(shape_of(x)), len(shape_of(y)), **kw)
         if i == 0:
             return sum_to(contract(back[0], g, y), shape_of(x))
@@ -272,7 +299,6 @@ def bilinear(name: str, forward: Callable[..., Any], form: Callable[..., str], *
         u, v = ts
         return add_up((None if u is None else op(u, y, **kw), None if v is None else op(x, v, **kw)))
 
-    fields.setdefault("symbol", name)
     op = Op(name, "bilinear", forward, vjp, jvp, arity=2, form=form, **fields)
     return op
 
@@ -297,7 +323,6 @@ def general(
     >>> ad.grad(length)(np.array([3.0, 4.0]))
     array([0.6, 0.8])
     """
-    fields.setdefault("symbol", name)
     return Op(name, "general", forward, vjp, jvp, arity=arity, **fields)
 
 
@@ -322,7 +347,10 @@ def _sample_elementwise(arity: int, domain: tuple[float, float]) -> Sampler:
 
 def shape_of(x: Any) -> tuple[int, ...]:
     """The shape of an operand; plain numbers have ()."""
-    return x.shape if hasattr(x, "shape") else ()
+    try:
+        return x.shape  # type: ignore[no-any-return]
+    except AttributeError:
+        return ()
 
 
 def add_up(terms: Iterable[Any]) -> Any:
@@ -343,20 +371,23 @@ def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
     axes = tuple(range(extra)) + tuple(i for i, n in enumerate(have) if i >= extra and shape[i - extra] == 1 and n != 1)
     if axes:
         g = TABLE["sum"](g, axis=axes, keepdims=True)
-    return TABLE["reshape"](g, shape) if shape_of(g) != shape else g
+    return TABLE["reshape"](g, shape=shape) if shape_of(g) != shape else g
 
 
-def _times(g: Any, partial: Any, z: Any, xs: tuple[Any, ...]) -> Any:
+def _carrier(partial: Any) -> Callable[[Any, Any, tuple[Any, ...]], Any]:
+    """How a cotangent or tangent passes a partial derivative: times it, but nothing is done for 1, -1 and 0."""
     if callable(partial):
-        return g * partial(z, *xs)
+        return lambda g, z, xs: g * partial(z, *xs)
     if partial is None:
-        return None
-    return g if partial == 1 else -g if partial == -1 else g * partial
+        return lambda g, z, xs: None
+    if partial == 1:
+        return lambda g, z, xs: g
+    return (lambda g, z, xs: -g) if partial == -1 else (lambda g, z, xs: g * partial)
 
 
 def _broadcast_like(t: Any, z: Any) -> Any:
     # A tangent has its result's shape, also where the operand that moves was the smaller one.
-    return TABLE["broadcast_to"](t, shape_of(z)) if t is not None and shape_of(t) != shape_of(z) else t
+    return TABLE["broadcast_to"](t, shape=shape_of(z)) if t is not None and shape_of(t) != shape_of(z) else t
 
 
 def _split(form: str) -> tuple[str, str, str]:
@@ -365,8 +396,7 @@ def _split(form: str) -> tuple[str, str, str]:
     return a, b, out
 
 
-@dataclass(frozen=True)
-class _Plan:
+class _Plan(NamedTuple):
     """How to lower a two-operand index form to one matrix product.
 
     Indices are batch (in a, b and out), row (a and out), column (b and out) or summed (a and b only);
@@ -385,7 +415,7 @@ class _Plan:
     simple: bool  # one row, one column, one summed index: a product of two matrices as they are
 
 
-@lru_cache(maxsize=None)
+@cache
 def _plan(form: str) -> _Plan:
     a, b, out = _split(form)
     if set(out) - set(a) - set(b) or any(len(set(s)) < len(s) for s in (a, b, out)):
@@ -411,7 +441,7 @@ def _plan(form: str) -> _Plan:
         len(batch),
         len(rows),
         len(summed),
-        simple=not batch and len(rows) == len(columns) == len(summed) == 1,
+        simple=not (batch or alone_a or alone_b) and len(rows) == len(columns) == len(summed) == 1,
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import autodiff as ad
 from autodiff.node import order
-from autodiff.tensor import constant_tensor
+from autodiff import constant
 
 RNG = np.random.default_rng(0)
 
@@ -24,7 +24,7 @@ def P(name: str, *shape: int) -> Any:
 
 
 def C(name: str, *shape: int) -> Any:
-    return constant_tensor(RNG.normal(size=shape), name)
+    return constant(RNG.normal(size=shape), name)
 
 
 def node(E: Any, name: str) -> Any:
@@ -33,7 +33,7 @@ def node(E: Any, name: str) -> Any:
 
 def shares(*shape: int, axis: int = 0) -> Any:
     t = RNG.uniform(0.1, 1.0, size=shape)
-    return constant_tensor(t / t.sum(axis, keepdims=True), "t")
+    return constant(t / t.sum(axis, keepdims=True), "t")
 
 
 # ---------------------------------------------------------------- the exercise

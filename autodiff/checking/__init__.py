@@ -1,0 +1,1 @@
+"""Readers that judge: rounding told from mistakes (ulps.py), derivatives against differences (grads.py)."""

@@ -1,0 +1,233 @@
+"""Local derivatives as formulas: the rules of the table, run on operands that write down what is done to them.
+
+A formula is a template, "1 − {z} × {z}", that serves every edge of the same op, shapes and static
+arguments: {z} is the result, {0}, {1}, ... are the operands, {g} is the derivative with respect to the
+result.  Nothing here is known of any single op.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..ops import Op
+from ..ops.operand import Operand
+from .model import Edge, Graph, Vertex
+from .numbers import short
+
+# How tightly the usual signs bind; others are always put in parentheses.
+_STRENGTH = {"+": 4, "−": 4, "×": 6, "÷": 6, "·": 6, "@": 6, "^": 8}
+_COMPARISON, _NEGATIVE, _ATOM = 2, 5, 9
+_ORDER_MATTERS = ("−", "÷", "^")
+
+
+@dataclass(frozen=True)
+class Formula:
+    """How a derivative passes an edge.
+
+    `whole` says that the text contains {g} and is the entire contribution; otherwise the contribution
+    is {g} times the text, summed over the axes along which the operand was `broadcast`.
+    """
+
+    text: str
+    whole: bool = False
+    broadcast: bool = False
+
+    def local(self, names: dict[str, str]) -> str:
+        """The formula with names in the places of {z}, {0}, {g}, ..."""
+        return fill(self.text, names)
+
+    def contribution(self, names: dict[str, str]) -> str:
+        """What is added to the operand's gradient."""
+        if self.whole:
+            return fill(self.text, names)
+        if self.text in ("1", "−1"):
+            text = names["g"] if self.text == "1" else f"−{names['g']}"
+        else:
+            text = f"{names['g']} × {_enclosed(self.text, _STRENGTH['×'])}"
+        text = fill(text, names)
+        return f"sum({text}) over the axes it was spread along" if self.broadcast else text
+
+
+def fill(text: str, names: dict[str, str]) -> str:
+    """Put names in the places of {z}, {0}, ...
+
+    >>> fill("1 − {z} × {z}", {"z": "y1"})
+    '1 − y1 × y1'
+    """
+    return re.sub(r"\{(\w+)\}", lambda m: names.get(m[1], m[0]), text)
+
+
+class Formulas:
+    """The formulas of a graph's edges, each worked out once."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self._known: dict[Any, Formula | None] = {}
+
+    def of(self, edge: Edge) -> Formula | None:
+        """The formula of an edge; None if the op's rule cannot be run on symbols."""
+        result = self.graph.vertices[edge.dst]
+        sources = [self.graph.vertices[self.graph.edges[i].src] for i in self.graph.inputs[edge.dst]]
+        plain = tuple(s.data if _is_number(s) else s.shape for s in sources)
+        key = (result.op, edge.operand, repr(plain), repr(result.kw), result.shape)
+        if key not in self._known:
+            with np.errstate(all="ignore"):
+                try:
+                    self._known[key] = _formula(result, sources, edge.operand)
+                except Exception:  # a rule may do what only arrays can; the picture then shows numbers only
+                    self._known[key] = None
+        return self._known[key]
+
+    def names(self, edge: Edge) -> dict[str, str]:
+        """What stands for {z}, {g}, {0}, ... on an edge."""
+        vertices, root = self.graph.vertices, self.graph.root.label
+        result = vertices[edge.dst].label
+        names = {str(k): vertices[self.graph.edges[i].src].label for k, i in enumerate(self.graph.inputs[edge.dst])}
+        return names | {"z": result, "g": f"d{root}/d{result}"}
+
+
+def _is_number(v: Vertex) -> bool:
+    return v.kind == "constant" and not v.shape
+
+
+def _formula(result: Vertex, sources: list[Vertex], i: int) -> Formula:
+    op = result.op
+    assert op is not None
+    z = Written("{z}", np.asarray(result.data))
+    xs: list[Any] = [s.data if _is_number(s) else Written(f"{{{k}}}", np.asarray(s.data)) for k, s in enumerate(sources)]
+    if op.kind == "elementwise":
+        partial = op.partials[i]
+        return Formula(_text(partial(z, *xs) if callable(partial) else partial or 0), broadcast=sources[i].shape != result.shape)
+    if not result.shape and not sources[i].shape:
+        return Formula(_text(op.vjp(i, 1.0, z, *xs, **result.kw)))
+    seed = Written("{g}", np.arange(1.0, result.data.size + 1).reshape(result.shape))
+    return Formula(_text(op.vjp(i, seed, z, *xs, **result.kw)), whole=True)
+
+
+# ---------------------------------------------------------------- operands that write
+
+
+class Written(Operand):
+    """A number or array with the text of how it was made; `strength` is how tightly its text binds."""
+
+    def __init__(self, text: str, data: Any, strength: int = _ATOM) -> None:
+        self.text, self.data, self.strength = text, data, strength
+        self.shape, self.ndim, self.size, self.dtype = data.shape, data.ndim, data.size, data.dtype
+
+    @staticmethod
+    def __apply__(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Written:
+        numbers = [a.data if isinstance(a, Written) else a for a in args]
+        data = np.asarray(op.forward(*numbers, **kw))
+        if op.kind == "linear" and isinstance(args[0], Written) and _same_numbers(args[0].data, data):
+            return Written(args[0].text, data, args[0].strength)  # only axes of length 1 came or went
+        text, strength = _write(op, args, {} if kw and _same_without(op, numbers, data) else kw)
+        return Written(text, data, strength)
+
+    def _compared(self, sign: str, other: Any, answer: Any) -> Written:
+        return Written(f"{_operand(self, _COMPARISON + 1)} {sign} {_operand(other, _COMPARISON + 1)}", np.asarray(answer), _COMPARISON)
+
+    def __lt__(self, other: Any) -> Written:
+        return self._compared("<", other, self.data < _data(other))
+
+    def __le__(self, other: Any) -> Written:
+        return self._compared("≤", other, self.data <= _data(other))
+
+    def __gt__(self, other: Any) -> Written:
+        return self._compared(">", other, self.data > _data(other))
+
+    def __ge__(self, other: Any) -> Written:
+        return self._compared("≥", other, self.data >= _data(other))
+
+    def __eq__(self, other: Any) -> Written:  # type: ignore[override]
+        return self._compared("=", other, self.data == _data(other))
+
+    def __and__(self, other: Any) -> Written:
+        return self._compared("and", other, self.data & _data(other))
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _data(x: Any) -> Any:
+    return x.data if isinstance(x, Written) else x
+
+
+def _same_without(op: Op, numbers: list[Any], data: Any) -> bool:
+    """Are the static arguments what the op does without them, as the axes of a matrix's transpose are?"""
+    try:
+        plain = np.asarray(op.forward(*numbers))
+    except Exception:
+        return False
+    return plain.shape == data.shape and bool(np.array_equal(plain, data))
+
+
+def _same_numbers(a: Any, b: Any) -> bool:
+    return [n for n in a.shape if n != 1] == [n for n in b.shape if n != 1] and np.array_equal(a.ravel(), b.ravel())
+
+
+def _write(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> tuple[str, int]:
+    """An op on written operands in the usual notation, as its symbol and number of operands suggest."""
+    sign = op.symbol
+    if not kw and op.arity == 2 and is_sign(sign):
+        return _infix(sign, *args)
+    if not kw and op.arity == 1:
+        if sign == "−":
+            return f"−{_operand(args[0], _NEGATIVE + 1)}", _NEGATIVE
+        if unicodedata.category(sign[0]) == "Lm":  # a raised letter, as for the transpose
+            return f"{_operand(args[0], _ATOM)}{sign}", _ATOM
+        if "x" in sign and not sign.isalpha() and not sign.isascii():  # a pattern, such as x²
+            return sign.replace("x", _operand(args[0], _ATOM)), _ATOM
+    words = [_text(a) for a in args] + [f"{k}={_static(v)}" for k, v in kw.items()]
+    return f"{op.name}({', '.join(words)})", _ATOM
+
+
+def _infix(sign: str, a: Any, b: Any) -> tuple[str, int]:
+    left, right = _text(a), _text(b)
+    if sign == "×" and "1" in (left, right):
+        other = b if left == "1" else a
+        return _text(other), other.strength if isinstance(other, Written) else _ATOM
+    if sign == "^" and right == "1":
+        return left, a.strength if isinstance(a, Written) else _ATOM
+    strength = _STRENGTH.get(sign, _COMPARISON)
+    tighter = strength + (sign in _ORDER_MATTERS or sign not in _STRENGTH)
+    return f"{_operand(a, strength + (sign == '^'))} {sign} {_operand(b, tighter)}", strength
+
+
+def is_sign(symbol: str) -> bool:
+    """Is it one sign of arithmetic, to be written between two operands, rather than a word?"""
+    return len(symbol) == 1 and unicodedata.category(symbol)[0] in "SP"
+
+
+def _text(x: Any) -> str:
+    if isinstance(x, Written):
+        return x.text
+    if x is None:
+        return "0"
+    if np.ndim(x) == 0:
+        return short(float(x))
+    return "0" if not np.any(x) else "1" if np.all(np.asarray(x) == 1) else f"array of shape {np.shape(x)}"
+
+
+def _static(x: Any) -> str:
+    return short(x) if isinstance(x, float) else str(x)
+
+
+def _operand(x: Any, strength: int) -> str:
+    text = _text(x)
+    weak = x.strength < strength if isinstance(x, Written) else text.startswith("−")
+    return f"({text})" if weak else text
+
+
+def _enclosed(text: str, strength: int) -> str:
+    """A whole formula as a factor: in parentheses if it is a sum, a difference or a comparison at its top."""
+    depth = 0
+    for word in re.findall(r"[()]| \S+ ", text):
+        depth += (word == "(") - (word == ")")
+        sign = word.strip()
+        if depth == 0 and word != ")" and _STRENGTH.get(sign, _COMPARISON) < strength:
+            return f"({text})"
+    return f"({text})" if text.startswith("−") else text

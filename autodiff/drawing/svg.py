@@ -1,0 +1,534 @@
+"""The picture as SVG text: boxes with values and gradients, edges, scopes, and a caption with the counts.
+
+The look stands in presentation attributes, because notebooks and web sites drop `<style>`; the only
+style sheet makes the picture dark where the reader's system is.  The same view gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+from xml.sax.saxutils import escape
+
+import numpy as np
+
+from . import palette
+from .fold import Box, Link, View
+from .formula import Formulas
+from .layout import Arrow, Item, Layout, Point, layout
+from .notes import Note, Notes
+from .numbers import bar, cells, heat, is_single, magnitude, short, summary
+from .palette import LIGHT
+from .steps import local_derivative
+
+FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,'DejaVu Sans',sans-serif"
+MONO = "ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace"
+CELL = 7  # of a heat map
+NUMBER_WIDTH = 90.0  # of a box that shows one number
+LONGEST_NAME = 28  # characters
+MOST_LABELS = 30  # edges with a label; more would be a thicket
+_GAP_BEFORE, _BOLD = 'dx="6"', 'font-weight="600"'
+_WORDS = {"op": "operation", "input": "input", "parameter": "parameter", "constant": "constant", "output": "output"}
+
+
+@dataclass(slots=True)
+class Shape:
+    """A box as it will be drawn: its two texts, its size, and its heat maps if it holds an array."""
+
+    box: Box
+    symbol: str
+    name: str
+    corner: str  # at the right of the head: the shape
+    lines: list[str]  # below the head, of a group
+    statics: str = ""  # the op's static arguments
+    width: float = 0.0
+    height: float = 0.0
+    value: str = ""  # the heat maps
+    grad: str = ""
+    columns: int = 0
+    rows: int = 0
+    note: Note | None = None
+    round: float = 7.0
+
+
+class Picture:
+    """A view, laid out.  `labels` writes formula and number of the local derivative on the edges."""
+
+    def __init__(self, view: View, notes: Notes, labels: bool = False) -> None:
+        self.view, self.notes, self.graph = view, notes, view.graph
+        self.formulas = Formulas(view.graph)
+        self.largest = max((magnitude(v.grad) for v in self.graph.vertices), default=0.0)
+        self.shapes = [self._shape(box) for box in view.boxes]
+        self.labels = self._edge_labels(labels)
+        self.headings = {s: text_width(s[-1], 11, bold=True) + 20 for box in view.boxes for s in _prefixes(box.scope)}
+        self.layout = self._laid_out()
+
+    def _laid_out(self) -> Layout:
+        items = [Item(s.box.scope, s.width, s.height) for s in self.shapes]
+        leads = [text_width(label, 9.5) + 22 if label else 0.0 for label in self.labels]
+        arrows = [Arrow(link.src, link.dst, lead) for link, lead in zip(self.view.links, leads, strict=True)]
+        return layout(items, arrows, self.headings)
+
+    # ------------------------------------------------------------ what boxes and edges say
+
+    def _shape(self, box: Box) -> Shape:
+        if box.vertex is None:
+            return self._group(box)
+        v = self.graph.vertices[box.vertex]
+        symbol, statics = v.op.symbol if v.op is not None else "", ""
+        if box.terms:
+            symbol = f"Σ {box.terms} terms"
+        elif box.inlined:
+            symbol = self._with_constants(box, symbol)
+        elif v.op is not None and v.statics:
+            statics = clip(", ".join(f"{k}={x}" for k, x in v.statics.items()), 18)
+        name = clip(v.label if v.op is None else v.name, LONGEST_NAME)
+        many = bool(v.shape) and v.data.size > 1
+        shape = Shape(box, symbol, name, f"({', '.join(map(str, v.shape))})" if v.shape else "", [], statics)
+        shape.note = self.notes.on_values.get(v.place)
+        head = text_width(symbol, 12, bold=True) + text_width(name, 12) + 6 * bool(symbol and name)
+        head += text_width(statics, 10) + 6 * bool(statics)
+        head += text_width(shape.corner, 10) + 12 * bool(shape.corner) + (18 if shape.note and shape.note.mark else 0)
+        if many:
+            grid = cells(v.data)
+            shape.rows, shape.columns = grid.shape
+            shape.value = heat(v.data)
+            shape.grad = heat(v.grad) if v.grad is not None else ""
+            maps = 2 if v.active else 1
+            width = max(maps * shape.columns * CELL + (maps - 1) * 14, 40 * maps)
+            shape.width, shape.height = max(head, width, 64) + 20, 40.0 + shape.rows * CELL
+            shape.round = {"input": 16.0, "parameter": 2.0, "constant": 0.0}.get(v.kind, 7.0)
+        else:
+            shape.width, shape.height = max(head + 20, NUMBER_WIDTH), 52.0 if v.active else 38.0
+            shape.round = {"input": shape.height / 2, "parameter": 2.0, "constant": 0.0}.get(v.kind, 7.0)
+            if v.kind == "input":
+                shape.width = max(head + 36, NUMBER_WIDTH + 10)
+            elif v.kind == "constant":
+                shape.width, shape.height = max(head + 20, 36.0), 24.0
+        self._add_note_line(shape)
+        return shape
+
+    def _group(self, box: Box) -> Shape:
+        inside = [self.graph.vertices[p] for p in box.members]
+        ops = sum(v.op is not None for v in inside)
+        parts = [_many(ops, "operation")] if ops else []
+        for kind in ("parameter", "input", "constant"):
+            count = sum(v.kind == kind for v in inside)
+            parts += [_many(count, kind)] if count else []
+        lines = [" · ".join(parts)]
+        largest = max((magnitude(v.grad) for v in inside), default=0.0)
+        if any(v.grad is not None for v in inside):
+            lines.append(f"max |∂| {short(largest)}")
+        found = [self.notes.on_values[p] for p in box.members if p in self.notes.on_values]
+        shape = Shape(box, "", clip(box.title, 48), "", lines, round=7.0)
+        if found:
+            shape.note = Note(found[0].color, found[0].mark, _many(len(found), "note") + " inside")
+        widest = max([text_width(shape.name, 12, bold=True) + 14, *(text_width(t, 10) for t in lines)])
+        shape.width, shape.height = widest + 24, 24.0 + 14 * len(lines)
+        self._add_note_line(shape)
+        return shape
+
+    def _add_note_line(self, shape: Shape) -> None:
+        if shape.note and shape.note.text:
+            shape.width = max(shape.width, text_width(clip(shape.note.text, 48), 10) + 20)
+            shape.height += 15
+
+    def _with_constants(self, box: Box, symbol: str) -> str:
+        assert box.vertex is not None
+        constants = {k: short(self.graph.vertices[p].data) for k, p in box.inlined}
+        if len(self.graph.inputs[box.vertex]) == 2:
+            return f"{constants[0]} {symbol}" if 0 in constants else f"{symbol} {constants[1]}"
+        return f"{symbol} ({', '.join(constants[k] for k in sorted(constants))})"
+
+    def _edge_labels(self, wanted: bool) -> list[str]:
+        labels = []
+        for link in self.view.links:
+            note = self._link_note(link)
+            words = [note.mark, note.text] if note else []
+            if wanted and len(self.view.links) <= MOST_LABELS:
+                words.append(self.derivative(link))
+            labels.append(clip(" ".join(filter(None, words)), 36))
+        return labels
+
+    def _link_note(self, link: Link) -> Note | None:
+        return next((self.notes.on_edges[i] for i in link.edges if i in self.notes.on_edges), None)
+
+    def derivative(self, link: Link) -> str:
+        """The local derivative along a link that is one edge: its formula and its number, as far as there are any."""
+        if len(link.edges) != 1:
+            return ""
+        edge = self.graph.edges[link.edges[0]]
+        if not self.graph.vertices[edge.src].active:
+            return ""
+        formula, number = self.formulas.of(edge), local_derivative(self.graph, edge)
+        names = self.formulas.names(edge)
+        text = formula.local(names) if formula else ""
+        if number is None or not is_single(number):
+            return text
+        return f"{text} = {short(number)}" if text and text != short(number) else short(number)
+
+    def describe(self, shape: Shape) -> str:
+        """A box in words: its tooltip, and what a screen reader says."""
+        box = shape.box
+        if box.vertex is None:
+            return f"{box.title}: {', '.join(shape.lines)}" + _note_words(shape.note)
+        v = self.graph.vertices[box.vertex]
+        words = f"{_WORDS[v.kind]} {shape.symbol} {v.name or v.label}".replace("  ", " ")
+        if v.shape:
+            words += f", shape {v.shape}"
+        words += f", value {summary(v.data)}, {self.gradient_words(v.place)}"
+        if box.inlined or box.terms:
+            words += f", stands for {len(box.members)} values"
+        return words + _note_words(shape.note)
+
+    def gradient_words(self, place: int) -> str:
+        """The gradient of a value in words, also where there is none."""
+        v = self.graph.vertices[place]
+        if not v.active:
+            return "no gradient: a constant"
+        return "gradient: not computed yet" if v.grad is None else f"gradient {summary(v.grad)}"
+
+    def caption(self) -> list[str]:
+        """The lines below the picture."""
+        counts = self.graph.counts()
+        lines = [" · ".join(_many(n, kind.removesuffix("s")) for kind, n in counts.items() if n)]
+        if self.view.folded:
+            shown = len(self.graph.vertices) - self.view.hidden
+            lines[0] += f"; {_many(len(self.view.boxes), 'box')} stand for {shown:,} values"
+        if self.view.hidden:
+            lines.append(f"{_many(self.view.hidden, 'value')} off the paths from the focus not shown")
+        if self.graph.root.active and not self.graph.swept:
+            lines.append(f"gradient: not computed yet; run {self.graph.root.label}.backward() and draw again")
+        if not self.graph.root.active:
+            lines.append(f"{self.graph.root.label} is a constant: it depends on no variable and has no gradient")
+        if self.graph.stale:
+            lines.append(self.graph.stale)
+        return lines
+
+    # ------------------------------------------------------------ text
+
+    def svg(self, widest: float | None = None, style: bool = True) -> str:
+        """The SVG; no wider than `widest` but at least 60 % of its size, and with or without the dark style."""
+        caption = self.caption()
+        wrapped = [line for text in caption for line in _wrap(text, self.layout.width - 16)]
+        width = max(self.layout.width, 240.0)
+        height = self.layout.height + 15 * len(wrapped) + 6
+        body = [
+            f'<rect class="ag-ground" width="{_n(width)}" height="{_n(height)}" rx="8" fill="{LIGHT["ground"]}"/>',
+            *self._scopes(),
+            *self._edges(),
+            *(self._node(shape, corner) for shape, corner in zip(self.shapes, self.layout.corners, strict=True)),
+            *self._caption(wrapped, len(_wrap(self.graph.stale, self.layout.width - 16)) if self.graph.stale else 0),
+        ]
+        scale = 1.0 if widest is None else max(0.6, min(1.0, widest / width))
+        mark = hashlib.sha256("\n".join(body).encode()).hexdigest()[:8]
+        head = [
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="ag" role="img" aria-labelledby="ag{mark}-t ag{mark}-d" '
+            f'width="{_n(width * scale)}" height="{_n(height * scale)}" viewBox="0 0 {_n(width)} {_n(height)}" '
+            f'font-family="{FONT}" font-size="11" fill="{LIGHT["text"]}">',
+            f'<title id="ag{mark}-t">{_xml(self.graph.title)}</title>',
+            f'<desc id="ag{mark}-d">{_xml(". ".join(caption))}. Result: {_xml(self.describe(self._root_shape()))}.</desc>',
+            *([f"<style>{dark_style()}</style>"] if style else []),
+            f'<defs><marker id="ag{mark}-a" viewBox="0 0 8 8" refX="7" refY="4" markerUnits="userSpaceOnUse" markerWidth="8" '
+            f'markerHeight="8" orient="auto"><path class="ag-tip" d="M0,.8L7.5,4L0,7.2z" fill="{LIGHT["edge"]}"/></marker></defs>',
+        ]
+        text = "\n".join([*head, *body, "</svg>", ""])
+        return text.replace("ag@", f"ag{mark}-")
+
+    def _root_shape(self) -> Shape:
+        return self.shapes[self.view.owner[self.graph.root.place]]
+
+    def _scopes(self) -> Iterable[str]:
+        for scope, (x, y, w, h) in self.layout.scopes.items():
+            shade = "scope1" if len(scope) % 2 else "scope2"
+            yield (
+                f'<g class="ag-{shade}" data-scope="{_xml("/".join(scope))}">'
+                f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(w)}" height="{_n(h)}" rx="8" fill="{LIGHT[shade]}" stroke="{LIGHT["scope-line"]}"/>'
+                f'<text class="ag-muted" x="{_n(x + 9)}" y="{_n(y + 15)}" font-weight="600" fill="{LIGHT["muted"]}">'
+                f"{_xml(clip(scope[-1], LONGEST_NAME))}</text></g>"
+            )
+
+    def _edges(self) -> Iterable[str]:
+        yield f'<g class="ag-edges" fill="none" stroke="{LIGHT["edge"]}">'
+        written: list[str] = []
+        counted: set[Point] = set()
+        for link, route, label in zip(self.view.links, self.layout.routes, self.labels, strict=True):
+            note = self._link_note(link)
+            boxes = self.view.boxes
+            edge = self.graph.edges[link.edges[0]]
+            count = len(link.edges)
+            many = f' data-mult="{count}" stroke-width="{_n(1 + min(4.0, np.log2(count) / 3))}"' if count > 1 else ""
+            color = f' class="ag-note-{note.color}" stroke="{LIGHT[f"note-{note.color}"]}" stroke-width="2"' if note else ""
+            number = local_derivative(self.graph, edge) if count == 1 else None
+            local = f' data-local="{float(number)!r}"' if number is not None and is_single(number) else ""
+            operand = f' data-operand="{edge.operand}"' if count == 1 else ""
+            says = self._edge_words(link)
+            title = f"<title>{_xml(says)}</title></path>" if says else "</path>"
+            yield (
+                f'<path d="{curve(route)}" data-from="{boxes[link.src].key}" data-to="{boxes[link.dst].key}"{operand}{local}{many}{color} '
+                f'marker-end="url(#ag@a)">{title}'
+            )
+            if count > 1 and (spot := _count_spot(route, 10 + 6 * len(f"{count:,}"))) and spot not in counted:
+                counted.add(spot)
+                written.append(_label(spot[0], spot[1] - 5, f"{count:,}", "muted", "middle"))
+            if label:
+                x, y = route[-1]
+                written.append(_label(x - 11, y - 4, label, f"note-{note.color}" if note else "muted", "end", 9.5))
+        yield "</g>"
+        yield from written
+
+    def _edge_words(self, link: Link) -> str:
+        if len(link.edges) > 1:
+            return f"{len(link.edges):,} edges"
+        edge, note = self.graph.edges[link.edges[0]], self._link_note(link)
+        words = [note.text] if note and note.text else []
+        if text := self.derivative(link):
+            words.append(f"d{self.graph.vertices[edge.dst].label}/d{self.graph.vertices[edge.src].label} = {text}".replace("{g}", "g"))
+        return "; ".join(words)
+
+    def _node(self, shape: Shape, corner: Point) -> str:
+        box = shape.box
+        rim = 2 if box.kind in ("parameter", "output") else 1.2
+        w, h = _n(shape.width), _n(shape.height)
+        parts = [
+            f'<g class="ag-node ag-{box.kind}" transform="translate({_n(corner[0])},{_n(corner[1])})" {self._data(box)}>'
+            f"<title>{_xml(self.describe(shape))}</title>"
+        ]
+        if box.kind == "group":
+            parts += [
+                f'<rect class="ag-back" x="{d}" y="{d}" width="{w}" height="{h}" rx="7" '
+                f'fill="{LIGHT["group"]}" stroke="{LIGHT["group-line"]}"/>'
+                for d in (5, 2.5)
+            ]
+        parts.append(
+            f'<rect class="ag-box" width="{w}" height="{h}" rx="{_n(shape.round)}" fill="{LIGHT[box.kind]}" '
+            f'stroke="{LIGHT[f"{box.kind}-line"]}" stroke-width="{rim}"/>'
+        )
+        if box.vertex is None:
+            parts.append(_label(10, 16, "▸ " + shape.name, "", size=12, bold=True))
+            parts += [_label(10, 31 + 14 * i, line, "muted", size=10) for i, line in enumerate(shape.lines)]
+        else:
+            parts += self._head(shape)
+            parts += self._maps(shape) if shape.value else self._number(shape)
+        parts += _note(shape)
+        return "".join(parts) + "</g>"
+
+    def _data(self, box: Box) -> str:
+        said: dict[str, Any] = {"id": box.key, "kind": box.kind, "scope": "/".join(box.scope), "count": len(box.members)}
+        if box.vertex is not None:
+            v = self.graph.vertices[box.vertex]
+            said |= {"op": v.op.name if v.op else "", "name": v.name, "order": v.place}
+            if v.shape:
+                said["shape"] = ",".join(map(str, v.shape))
+            else:
+                said["value"] = repr(float(v.data))
+                said["grad"] = "" if v.grad is None else repr(float(v.grad))
+        return " ".join(f'data-{k}="{_xml(x)}"' for k, x in said.items())
+
+    def _head(self, shape: Shape) -> list[str]:
+        x = 16 if shape.round > 15 else 10
+        parts = [f'<tspan font-weight="700">{_xml(shape.symbol)}</tspan>'] if shape.symbol else []
+        if shape.statics:
+            parts.append(f'<tspan class="ag-muted" dx="5" font-size="10" fill="{LIGHT["muted"]}">{_xml(shape.statics)}</tspan>')
+        if shape.name:
+            parts.append(f"<tspan {_GAP_BEFORE if parts else _BOLD}>{_xml(shape.name)}</tspan>")
+        head = [f'<text x="{x}" y="15" font-size="12">{"".join(parts)}</text>']
+        if shape.corner:
+            room = 20 if shape.note and shape.note.mark else 0
+            head.append(_label(shape.width - (12 if shape.round > 15 else 8) - room, 15, shape.corner, "muted", "end", 10))
+        return head
+
+    def _number(self, shape: Shape) -> list[str]:
+        assert shape.box.vertex is not None
+        v = self.graph.vertices[shape.box.vertex]
+        x = 16 if v.kind == "input" else 10
+        value = v.data if is_single(v.data) else v.data.item() if v.data.size else float("nan")
+        named = v.op is not None or v.name
+        parts = [_mono(x, 30, short(value), "", "ag-value")] if named or v.shape else []
+        if not v.active:
+            return parts
+        if v.grad is None:
+            return [*parts, _mono(x, 44, "∂ not yet", "muted", "ag-grad")]
+        grad = float(np.asarray(v.grad).item()) if np.size(v.grad) else float("nan")
+        parts.append(_mono(x, 44, f"∂ {short(grad)}", "muted", "ag-grad"))
+        length = (shape.width / 2 - 8) * bar(grad, self.largest)
+        if length:
+            side = "positive" if grad > 0 else "negative"
+            start = shape.width / 2 - (length if grad < 0 else 0)
+            parts.append(f'<rect class="ag-bar ag-{side}" x="{_n(start)}" y="47.5" width="{_n(length)}" height="3" fill="{LIGHT[side]}"/>')
+        return parts
+
+    def _maps(self, shape: Shape) -> list[str]:
+        assert shape.box.vertex is not None
+        v = self.graph.vertices[shape.box.vertex]
+        second = 10 + max(shape.columns * CELL + 14, 54)
+        below = 33 + shape.rows * CELL
+        parts = [_heat_map(10, 22, shape.value, "value"), _label(10, below, "value", "muted", size=9)]
+        if v.active:
+            grad = _heat_map(second, 22, shape.grad, "grad")
+            parts += [grad, _label(second, below, "grad" if shape.grad else "∂ not yet", "muted", size=9)]
+        return parts
+
+    def _caption(self, lines: list[str], warnings: int) -> Iterable[str]:
+        for i, line in enumerate(lines):
+            role = "note-red" if i >= len(lines) - warnings else "muted"
+            yield _label(9, self.layout.height + 8 + 15 * i, line, role, size=10.5, bold=role != "muted")
+
+
+# ---------------------------------------------------------------- pieces of SVG
+
+
+def curve(route: list[Point]) -> str:
+    """A polyline as an SVG path: level stretches are straight, the bends between them smooth."""
+    (x, y), *rest = route
+    d = f"M{_n(x)},{_n(y)}"
+    for u, v in rest:
+        if abs(v - y) < 0.05:
+            d += f"H{_n(u)}"
+        else:
+            m = _n((x + u) / 2)
+            d += f"C{m},{_n(y)} {m},{_n(v)} {_n(u)},{_n(v)}"
+        x, y = u, v
+    return d
+
+
+def _heat_map(x: float, y: float, text: str, what: str) -> str:
+    where: dict[str, list[Point]] = {}
+    for r, row in enumerate(text.split("/") if text else []):
+        for c, shade in enumerate(row):
+            where.setdefault(shade, []).append((c * CELL, r * CELL))
+    parts = []
+    for shade in sorted(where):
+        d = "".join(f"M{c} {r}h6v6h-6z" for c, r in where[shade])
+        if shade == "0":
+            role, opacity = "muted", ".16"
+        elif shade == "!":
+            role, opacity = "text", "1"
+        else:
+            role = "positive" if shade.islower() else "negative"
+            opacity = f"{(ord(shade.lower()) - ord('a') + 1) / 8:.2g}".lstrip("0")
+        parts.append(f'<path class="ag-{role}" fill="{LIGHT[role]}" fill-opacity="{opacity}" d="{d}"/>')
+    return f'<g class="ag-heat" data-what="{what}" transform="translate({_n(x)},{_n(y)})">{"".join(parts)}</g>'
+
+
+def _note(shape: Shape) -> list[str]:
+    note = shape.note
+    if note is None:
+        return []
+    role = f"note-{note.color}"
+    w = shape.width
+    parts = [
+        f'<rect class="ag-ring ag-{role}" x="-3" y="-3" width="{_n(w + 6)}" height="{_n(shape.height + 6)}" rx="{_n(shape.round + 3)}" '
+        f'fill="none" stroke="{LIGHT[role]}" stroke-width="2"/>'
+    ]
+    if note.mark:
+        parts.append(f'<circle class="ag-{role}" cx="{_n(w - 7)}" cy="7" r="9" fill="{LIGHT[role]}"/>')
+        parts.append(_label(w - 7, 11, note.mark, "on-note", "middle", 11, bold=True))
+    if note.text:
+        parts.append(_label(10, shape.height - 5, clip(note.text, 48), role, size=10))
+    return parts
+
+
+def _note_words(note: Note | None) -> str:
+    return f"; note {note.mark} {note.text}".rstrip().replace("  ", " ") if note else ""
+
+
+def _label(x: float, y: float, text: str, role: str, anchor: str = "", size: float = 9, bold: bool = False) -> str:
+    look = f' class="ag-{role}" fill="{LIGHT[role]}"' if role else ""
+    look += f' text-anchor="{anchor}"' if anchor else ""
+    look += ' font-weight="600"' if bold else ""
+    return f'<text x="{_n(x)}" y="{_n(y)}" font-size="{_n(size)}"{look}>{_xml(text)}</text>'
+
+
+def _mono(x: float, y: float, text: str, role: str, kind: str) -> str:
+    look = f'class="{kind} ag-{role}" fill="{LIGHT[role]}"' if role else f'class="{kind}"'
+    return f'<text {look} x="{_n(x)}" y="{_n(y)}" font-family="{MONO}">{_xml(text)}</text>'
+
+
+def _count_spot(route: list[Point], room: float) -> Point | None:
+    """Where the number of a bundle stands: on its last level stretch that has room, where fewest share the line."""
+    for (x, y), (u, v) in reversed(list(pairwise(route))):
+        if abs(v - y) < 0.05 and u - x > room:
+            return (x + u) / 2, y
+    return None
+
+
+def dark_style() -> str:
+    """The style sheet of the picture where the reader's system is dark."""
+    return f"@media(prefers-color-scheme:dark){{{theme_style(palette.DARK)}}}"
+
+
+def theme_style(theme: palette.Theme) -> str:
+    """Every colour of a theme as rules for the classes of the picture."""
+    rules = [
+        f".ag{{fill:{theme['text']}}}.ag-ground{{fill:{theme['ground']}}}.ag-edges{{stroke:{theme['edge']}}}.ag-tip{{fill:{theme['edge']}}}"
+    ]
+    rules += [f".ag-{s}>rect{{fill:{theme[s]};stroke:{theme['scope-line']}}}" for s in ("scope1", "scope2")]
+    rules += [f".ag-{k}>.ag-box{{fill:{theme[k]};stroke:{theme[f'{k}-line']}}}" for k in palette.KINDS]
+    rules.append(f".ag-back{{fill:{theme['group']};stroke:{theme['group-line']}}}")
+    rules += [f".ag-{c}{{fill:{theme[c]}}}" for c in ("text", "muted", "positive", "negative", "on-note")]
+    for color in palette.NOTE_COLORS:
+        note = theme[f"note-{color}"]
+        rules.append(f".ag-note-{color}{{fill:{note}}}path.ag-note-{color},.ag-ring.ag-note-{color}{{fill:none;stroke:{note}}}")
+    return "".join(rules)
+
+
+# ---------------------------------------------------------------- text and numbers
+
+
+def text_width(text: str, size: float, bold: bool = False) -> float:
+    """How wide a text is at most, in pixels: no font of the list is wider."""
+    units = 0.0
+    for c in text:
+        if unicodedata.east_asian_width(c) in "WF" or ord(c) > 0x1F000:
+            units += 1.3
+        elif c in "ijl.,:;|!'()[] ":
+            units += 0.42
+        elif c in "mwMW@…" or c.isupper():
+            units += 0.82
+        else:
+            units += 0.64
+    return units * size * (1.08 if bold else 1.0)
+
+
+def clip(text: str, most: int) -> str:
+    """A text of at most so many characters, on one line, with an ellipsis in the place of the rest."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _wrap(text: str, width: float) -> list[str]:
+    lines, line = [], ""
+    for word in text.split():
+        longer = f"{line} {word}".strip()
+        if line and text_width(longer, 10.5) > max(width, 224):
+            lines.append(line)
+            line = word
+        else:
+            line = longer
+    return [*lines, line] if line else lines
+
+
+def _xml(x: Any) -> str:
+    """Text for XML: escaped, and without the characters that XML cannot hold."""
+    text = re.sub(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", str(x))
+    return escape(text, {'"': "&quot;", "'": "&#39;"})
+
+
+def _n(x: float) -> str:
+    """A coordinate with at most one decimal."""
+    return f"{x:.1f}".rstrip("0").rstrip(".").replace("-0", "0", 1) if abs(x) < 0.05 else f"{x:.1f}".removesuffix(".0")
+
+
+def _many(count: int, thing: str) -> str:
+    plural = thing + ("es" if thing.endswith("x") else "s")
+    return f"{count:,} {thing if count == 1 else plural}"
+
+
+def _prefixes(scope: tuple[str, ...]) -> list[tuple[str, ...]]:
+    return [scope[:k] for k in range(1, len(scope) + 1)]
