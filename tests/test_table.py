@@ -166,7 +166,7 @@ def test_numpy_s_own_functions_record_the_op(op: Op, args: Args, kw: Kw) -> None
     plain = op(*packed(op, tensors(op, args)), **kw)
     for function in op.numpy:
         xs = tensors(op, args)
-        z = function(*packed(op, xs), **kw)
+        z = function(kw["subscripts"], *xs) if op.name == "einsum" else function(*packed(op, xs), **kw)
         assert z.op is op
         assert np.array_equal(z.data, plain.data)
         leaves = [x for x in xs if isinstance(x, ad.Tensor)]

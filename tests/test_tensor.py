@@ -271,7 +271,7 @@ def test_comparisons_give_plain_arrays() -> None:
 
 NOT_RECORDED = {
     "np.cumsum": lambda t: np.cumsum(t),
-    "np.linalg.inv": lambda t: np.linalg.inv(t),
+    "np.linalg.pinv": lambda t: np.linalg.pinv(t),
     "np.clip": lambda t: np.clip(t, 0, 1),
     "np.arctan": lambda t: np.arctan(t),
     "np.add.reduce": lambda t: np.add.reduce(t),
