@@ -70,7 +70,9 @@ class Derivation:
     use.  Called with arrays by name, `d(W1=..., x=...)`, it computes the derivative by the printed source.
     """
 
-    def __init__(self, graph: Graph, steps: Sequence[DerivedStep], results: Sequence[Formula], without: Sequence[Formula], note: str) -> None:
+    def __init__(
+        self, graph: Graph, steps: Sequence[DerivedStep], results: Sequence[Formula], without: Sequence[Formula], note: str
+    ) -> None:
         self._graph, self.steps, self.results, self._without, self._note = graph, tuple(steps), tuple(results), tuple(without), note
 
     @property
@@ -124,7 +126,7 @@ class Derivation:
     def __call__(self, **arrays: Any) -> Any:
         """The derivative at the arrays given by name, by the printed source; leaves not given keep their recorded values."""
         graph = self._graph
-        values = {name: x for name, x in graph.data()}
+        values = dict(graph.data())
         unknown = set(arrays) - set(values)
         if unknown:
             raise TypeError(f"no variable is called {', '.join(sorted(unknown))}; there are {', '.join(values)}")
@@ -213,7 +215,8 @@ class _Printer:
         """In another layout gradients of these ranks are rows or transposes, the symbols of those above too."""
         if not self.ranks:
             return x
-        return _swap(transpose(x) if rank in self.ranks else x, self.ranks)
+        swapped: M = _swap(transpose(x) if rank in self.ranks else x, self.ranks)
+        return swapped
 
     def _size(self, dim: str) -> str:
         """A line that reads the length of an axis off an array that has it."""
@@ -243,6 +246,9 @@ def _swap(x: Any, ranks: tuple[int, ...]) -> Any:
     return M(x.op, _swap(x.args, ranks), x.ls)
 
 
+_BUG = "This is a bug of autodiff; nothing was shown."
+
+
 def _check(f: Formula, points: Points, expected: Callable[[Mapping[str, Any]], Any], single: bool) -> Formula:
     """The formula, if its printed source gives the engine's numbers at every point; raises otherwise."""
     source = "\n".join([*f.prelude, f"{f.variable} = {f.numpy}"])
@@ -253,7 +259,7 @@ def _check(f: Formula, points: Points, expected: Callable[[Mapping[str, Any]], A
             with np.errstate(all="ignore"):
                 found = run(source, f.variable, scope)
         except Exception as error:
-            raise DerivationFailed(f"{f.left} was derived as `{f.numpy}`, which does not run: {error}. This is a bug of autodiff; nothing was shown.") from error
+            raise DerivationFailed(f"{f.left} was derived as `{f.numpy}`, which does not run: {error}. {_BUG}") from error
         if not np.all(np.isfinite(found)):  # printed as it is, it overflows here, where the engine does not
             undefined += 1
             continue
@@ -261,8 +267,7 @@ def _check(f: Formula, points: Points, expected: Callable[[Mapping[str, Any]], A
         if not same(found, truth, single):
             gap = np.max(np.abs(found - truth)) if np.shape(found) == np.shape(truth) else f"shape {np.shape(found)} for {np.shape(truth)}"
             raise DerivationFailed(
-                f"{f.left} was derived as `{f.numpy}`, but the engine's gradient differs from it by {gap} at a random point. "
-                "This is a bug of autodiff; nothing was shown."
+                f"{f.left} was derived as `{f.numpy}`, but the engine's gradient differs from it by {gap} at a random point. {_BUG}"
             )
     if len(points.values) - undefined < POINTS:
         raise NotVerified(
@@ -312,7 +317,9 @@ def derive(
         ) from None
 
 
-def _derive(E: Any, wrt: Any, assume: Sequence[Any] | None, layout: str, dims: Mapping[str, Sequence[str]], opaque: Sequence[Any]) -> Derivation:
+def _derive(
+    E: Any, wrt: Any, assume: Sequence[Any] | None, layout: str, dims: Mapping[str, Sequence[str]], opaque: Sequence[Any]
+) -> Derivation:
     pair = isinstance(wrt, tuple)
     targets = [] if wrt is None else list(wrt) if isinstance(wrt, list | tuple) else [wrt]
     nodes = _checked(E, targets, pair)
@@ -337,19 +344,23 @@ def _checked(E: Any, targets: list[Any], pair: bool) -> list[Any]:
     reached = {n.id for n in nodes}
     for t in targets:
         if not isinstance(t, Node) or not t.active:
-            raise NotConnected(f"formulas are derived with respect to nodes that are no constants, not {type(t).__name__} {label(t) if isinstance(t, Node) else t!r}")
+            what = f"the constant {label(t)}" if isinstance(t, Node) else f"{type(t).__name__} {t!r}"
+            raise NotConnected(f"formulas are derived with respect to variables and results, not {what}")
         if t.id not in reached or t is E:
             raise NotConnected(f"{label(t)} does not reach {label(E)}: it was computed without it, so there is no derivative to write down")
     if pair and len(targets) != 2:
         raise ValueError(f"wrt=(u, v) is the second derivative in two variables; {len(targets)} came. For several gradients write a list")
     if np.size(E.data) != 1 and (pair or len(targets) != 1):
         raise NotScalar(
-            f"{label(E)} has shape {tuple(E.shape)}. Derive a single number, such as its sum, or write wrt=node for the Jacobian in one variable"
+            f"{label(E)} has shape {tuple(E.shape)}. Derive a single number, such as its sum, or write wrt=node for the Jacobian in "
+            "one variable"
         )
     return nodes
 
 
-def _first(graph: Graph, printer: _Printer, assumptions: list[Assumption], targets: list[Any], single: bool, everything: bool) -> Derivation:
+def _first(
+    graph: Graph, printer: _Printer, assumptions: list[Assumption], targets: list[Any], single: bool, everything: bool
+) -> Derivation:
     deriver = Deriver(graph, assumptions, targets)
     steps = deriver.steps()
     missing = [t for t in targets if t.id not in {s.node.id for s in steps}]
@@ -371,9 +382,13 @@ def _derived(s: Step, graph: Graph, printer: _Printer, points: Points, free: Poi
     dims = graph.axes[s.node.id]
     axes = tuple(k if d is not None else None for k, d in enumerate(dims))
     name = printer.name(s.name)
+    made: dict[Any, Formula] = {}
 
     def checked(p: Poly, used: Sequence[Assumption], at: Points) -> Formula:
-        return _check(printer.formula(p, axes, dims, name, used), at, lambda values: values["∂" + s.name], single)
+        key = p, tuple(used), at is points
+        if key not in made:
+            made[key] = _check(printer.formula(p, axes, dims, name, used), at, lambda values: values["∂" + s.name], single)
+        return made[key]
 
     result = checked(s.closed, s.used, points)
     return DerivedStep(

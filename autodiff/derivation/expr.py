@@ -119,9 +119,11 @@ def _make(key: Any, kind: str, name: str, dims: tuple[str, ...], body: Poly | No
     if atom.depth > DEPTH_LIMIT:
         raise TooDeep
     atom.has_delta = kind == "delta" or (kind in ("group", "contr") and any(a.has_delta for a in atom.parts))
-    atom.positive = kind == "size" or name in ("exp", "sigmoid", "softplus") or name.startswith("softmax") or (kind in ("group", "contr") and _positive(body))
+    atom.positive = kind == "size" or name in ("exp", "sigmoid", "softplus") or name.startswith("softmax")
+    atom.positive = atom.positive or (kind in ("group", "contr") and _positive(body))
     inside = 0 if body is None else cost(body)
-    nested = kind == "group" and any(a.kind == "group" or (a.kind == "contr" and any(b.kind == "group" for b in a.parts)) for a in atom.parts)
+    sums = {a for a in atom.parts if a.kind == "contr"}
+    nested = kind == "group" and any(a.kind == "group" for a in atom.parts.union(*(a.parts for a in sums)))
     own = {"var": 2, "num": 2, "fn": 3, "contr": 2, "group": 1 + nested, "whole": 3, "over": 3}
     atom.cost = own.get(kind, 1) + inside + (6 if kind == "group" and atom.has_delta else 0)
     if atom.cost > COST_LIMIT:
@@ -133,7 +135,9 @@ def _make(key: Any, kind: str, name: str, dims: tuple[str, ...], body: Poly | No
 
 def _positive(p: Poly | None) -> bool:
     """Can no entry be negative, whatever the values?"""
-    return p is not None and all(c > 0 and all(a.positive or (q.__class__ is int and q % 2 == 0) for a, _, q in m) for m, c in p.terms.items())
+    if p is None or min(p.terms.values()) < 0:
+        return False
+    return all(a.positive or (q.__class__ is int and q % 2 == 0) for m in p.terms for a, _, q in m)
 
 
 def var(name: str, dims: Iterable[str], positive: bool = False) -> Atom:
@@ -336,14 +340,14 @@ def power(p: Poly, k: Number) -> Poly:
     if k.__class__ is int:
         out = Poly({tuple([(a, ls, number(q * k)) for a, ls, q in m]): number(Fraction(c) ** k)})
         return _open(out) if any(a.kind == "group" and len(a.body.terms) == 1 for a, _, _ in m) else out  # type: ignore[union-attr]
-    safe = [f for f in m if f[0].positive]
-    rest = [f for f in m if not f[0].positive]
+    safe = tuple([f for f in m if f[0].positive])
+    rest = tuple([f for f in m if not f[0].positive])
     if c < 0 or len(rest) > 1 or any(q.__class__ is int and q % 2 == 0 for _, _, q in rest):
-        body, order, sign = _canonical(Poly({tuple(rest): -1 if c < 0 else 1}))
+        body, order, sign = _canonical(Poly({rest: -1 if c < 0 else 1}))
         body = scale(body, sign)
-        rest = [(_make(("group", body), "group", "", _dims(Poly({tuple(rest): 1}), order), body), order, 1)]
+        rest = ((_make(("group", body), "group", "", _dims(Poly({rest: 1}), order), body), order, 1),)
     powers = {(a, ls): q * k for a, ls, q in (*safe, *rest)}
-    return mul(_root_of(abs(c), k), Poly({settle(powers): 1}))
+    return mul(_root_of(-c if c < 0 else c, k), Poly({settle(powers): 1}))
 
 
 def _open(p: Poly) -> Poly:
@@ -461,11 +465,10 @@ def _contract(m: Mono, bound: dict[int, str]) -> Poly:
 def _flatten(m: Mono, bound: dict[int, str]) -> Mono:
     """Contractions inside a contraction become one."""
     while True:
-        for i, (a, ls, q) in enumerate(m):
-            if a.kind == "contr" and q == 1 and not bound.keys().isdisjoint(ls):
-                break
-        else:
+        i = next((i for i, (a, ls, q) in enumerate(m) if a.kind == "contr" and q == 1 and not bound.keys().isdisjoint(ls)), None)
+        if i is None:
             return m
+        a, ls, _ = m[i]
         n = len(ls)
         names = fresh(range(n, n + len(a.bound)))
         bound.update({names[n + k]: dim for k, dim in enumerate(a.bound)})
@@ -563,7 +566,7 @@ def cost(p: Poly) -> int:
     return total
 
 
-def atoms_in(p: Poly, known: Mapping[Atom, Any] = {}) -> list[Atom]:  # noqa: B006  (never written)
+def atoms_in(p: Poly, known: Mapping[Atom, Any] = {}) -> list[Atom]:
     """Every atom in p, and in what those are made of, parts before wholes; not below those in `known`."""
     seen = {a for m in p.terms for a, _, _ in m if a not in known}
     stack = list(seen)
@@ -591,14 +594,16 @@ class Rewrite:
         new = self._leaf(a) if self._leaf is not None else None
         if new is not None:
             return new
-        if a.body is None or all(self._made[x] is x.poly for x in a.parts) and self._rule(a.body) == a.body:
-            if a.kind != "contr" or a.body is None or self._rule(a.poly) == a.poly:
-                return a.poly
+        if a.body is None:
+            return a.poly
+        untouched = all(self._made[x] is x.poly for x in a.parts) and self._rule(a.body) == a.body
+        if untouched and (a.kind != "contr" or self._rule(a.poly) == a.poly):
+            return a.poly
         own = tuple(range(len(a.dims)))
         if a.kind == "contr":
             m, bound = inside(a, own)
             return contract(self._rule(self._assemble(Poly({m: 1}))), bound)
-        body = self._rule(self._assemble(a.body))  # type: ignore[arg-type]
+        body = self._rule(self._assemble(a.body))
         if a.kind == "group":
             return body
         if a.kind == "over":

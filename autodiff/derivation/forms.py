@@ -244,7 +244,7 @@ def _power(space: Space, op: Op, x: Any, y: Any) -> Symbol:
     exponent = space.lift(y).poly
     if len(exponent) <= 1 and (not exponent.terms or () in exponent.terms):
         return space.lift(x).map(lambda p: power(p, exponent.terms.get((), 0)))
-    return op.index(space.lift(x), space.lift(y))  # type: ignore[operator, no-any-return]
+    return op.index(space.lift(x), space.lift(y))  # type: ignore[operator, misc, no-any-return]
 
 
 _CORE: dict[str, Callable[..., Symbol]] = {"add": _sum, "mul": _product, "pow": _power}
@@ -281,7 +281,7 @@ def product(space: Space, form: str, operands: Sequence[Any], shape: Sequence[in
                 deltas.append((d, labels[letter], i))
         else:
             n = shape[i] if shape is not None and letter != "1" else 1
-            d = None if n == 1 else _dim_of(n, space)  # type: ignore[assignment]
+            d = None if n == 1 else _dim_of(n, space)
         result.append(n)
         dims.append(d)
     for d, i, j in deltas:

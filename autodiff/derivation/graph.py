@@ -21,7 +21,9 @@ from .forms import NoForm, Space, Symbol, product
 class Graph:
     """The nodes below `root`, in order, with names, axes and symbols."""
 
-    def __init__(self, root: Any, frame: Any, opaque: Collection[Any], dims: Mapping[str, Sequence[str]], targets: Sequence[Any] = ()) -> None:
+    def __init__(
+        self, root: Any, frame: Any, opaque: Collection[Any], dims: Mapping[str, Sequence[str]], targets: Sequence[Any]
+    ) -> None:
         self.root = root
         self.nodes: list[Any] = order(root)
         self.cut = {n.id for n in opaque}
@@ -68,7 +70,7 @@ class Graph:
 
     def _activations(self) -> dict[int, str]:
         """Names for a graph without any: what a layer computes before and after its nonlinear function."""
-        affine = set()
+        affine: set[int] = set()
         names: dict[int, str] = {}
         for n in self.nodes:
             operands = [a.id for a in n.args if isinstance(a, Node)]
@@ -76,10 +78,9 @@ class Graph:
                 continue
             if n.op.kind == "bilinear" or (n.op.name in ("add", "sub") and affine & set(operands)):
                 affine.add(n.id)
-            elif len(operands) == 1 and operands[0] in affine and (n.op.kind == "elementwise" and len(n.op.partials) == 1 or n.op.arity == 1):
-                if n.op.kind != "linear" and n is not self.root and n.shape:
-                    k = 1 + len(names) // 2
-                    names[operands[0]], names[n.id] = f"z{k}", f"y{k}"
+            elif n.op.arity == 1 and operands[0] in affine and n.op.kind != "linear" and n is not self.root and n.shape:
+                k = 1 + len(names) // 2
+                names[operands[0]], names[n.id] = f"z{k}", f"y{k}"
         return names
 
     # ------------------------------------------------------------ axes
@@ -106,7 +107,8 @@ class Graph:
                 continue
             axes[n.id] = tuple(z.dims)
             averaged += [a.name for a in expr.atoms_in(z.poly) if a.kind == "size"]
-            inner = [d for a in args if isinstance(a, Symbol) for d in a.dims if d and space.find(d) not in map(space.find, filter(None, z.dims))]
+            outer = {space.find(d) for d in z.dims if d}
+            inner = [d for a in args if isinstance(a, Symbol) for d in a.dims if d and space.find(d) not in outer]
             first += [*inner, *filter(None, z.dims)]
         leaves = [(n, axes[n.id]) for n in self.nodes if n.op is None]
         fixed = [s.dims for s in raw.values()] + [ds for n, ds in leaves if not n.active]

@@ -12,7 +12,10 @@ from .matrix import M, transpose, walk
 
 SUM, TERM, PRODUCT, ATOM = 0.0, 1.0, 1.5, 2.0
 
-_GREEK = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau phi chi psi omega Gamma Delta Theta Lambda Sigma Phi Psi Omega"
+_GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau phi chi psi omega "
+    "Gamma Delta Theta Lambda Sigma Phi Psi Omega"
+)
 _SYMBOLS = {**{g: "\\" + g for g in _GREEK.split()}, "lam": r"\lambda", "eps": r"\epsilon", "lambda_": r"\lambda"}
 _INDICES = "ijklabcdefgh"
 
@@ -202,7 +205,8 @@ class Latex:
             return factor + self.write(y, TERM) + r" \, " + _ones(ls)
         if len(ls) == 2 and len(y.ls) == 1:
             column = y.ls[0] == ls[0]
-            return factor + (self.write(y, PRODUCT) + r" \, \mathbf{1}^{\top}" if column else r"\mathbf{1} \, " + self.write(transpose(y), PRODUCT))
+            row = r"\mathbf{1} \, " + self.write(transpose(y), PRODUCT)
+            return factor + (self.write(y, PRODUCT) + r" \, \mathbf{1}^{\top}" if column else row)
         return factor + self.write(y, TERM)
 
     def _bc(self, x: M) -> tuple[str, float]:

@@ -170,17 +170,25 @@ def _flips(m: Mono, negative: bool) -> tuple[bool, set[Factor]]:
 
 def to_matrix(p: Poly, want: Labels = ()) -> M:
     """The tree of an expression whose axes are `want`; terms that broadcast may have fewer."""
-    terms = []
+    terms: list[tuple[Number, M]] = []
     for m, c in p.terms.items():
         negative, flips = _flips(m, c < 0)
-        terms.append((-abs(c) if negative else abs(c), _term(m, want, flips)))
-    terms.sort(key=lambda t: (t[0] < 0, (t[1].op != "num") == (t[0] > 0), -length(t[1]) + _transposes(t[1]), _transposes(t[1]), repr(t[1])))
+        size = -c if c < 0 else c
+        terms.append((-size if negative else size, _term(m, want, flips)))
+    terms.sort(key=_reading_order)
     if not terms:
         return M("num", (0,), ())
     if len(terms) == 1:
         c, x = terms[0]
         return scaled(c, x)
     return M("add", tuple(terms), tuple(x for x in want if any(x in y.ls for _, y in terms)))
+
+
+def _reading_order(term: tuple[Number, M]) -> Any:
+    """1 first, then long terms before short ones, names before their transposes, what is subtracted last."""
+    c, x = term
+    turned = _transposes(x)
+    return c < 0, (x.op != "num") == (c > 0), turned - length(x), turned, repr(x)
 
 
 def scaled(c: Number, x: M) -> M:
@@ -376,7 +384,7 @@ def _assemble(base: Base, want: Labels) -> M:
     vectors = {next(iter(s)): x for s, x in base.items() if len(s) == 1}
     matrices = [x for s, x in base.items() if len(s) == 2]
     if any(len(s) > 2 for s in base) and len(base) == 1:
-        x: M | None = next(iter(base.values()))
+        x = next(iter(base.values()))
     elif len(matrices) > 1 or any(len(s) > 2 for s in base) or not set().union(*base, ()) <= set(want):
         raise NoMatrixForm
     elif matrices:

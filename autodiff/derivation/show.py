@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from string import ascii_letters
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..ops import TABLE
 from .expr import Number
@@ -39,7 +39,7 @@ def numeral(c: Number) -> str:
     if c.denominator == 1:
         return str(c.numerator)
     decimal = repr(float(c))
-    return decimal if c.denominator % 5 == 0 or c.denominator == 2 and Fraction(decimal) == c else f"{c.numerator}/{c.denominator}"
+    return decimal if c.denominator % 5 == 0 or (c.denominator == 2 and Fraction(decimal) == c) else f"{c.numerator}/{c.denominator}"
 
 
 class Writer:
@@ -99,7 +99,10 @@ class Writer:
         if not labels:
             return [self.fit(c, ()) for c in codes], ()
         full = [c.axes for c in codes if {a for a in c.axes if a is not None} == set(labels)]
-        base = hint if hint in full else full[0] if full else tuple(a for a in hint if a in labels) if set(labels) <= set(hint) else tuple(labels)
+        if full:
+            base = hint if hint in full else full[0]
+        else:
+            base = tuple(a for a in hint if a in labels) if set(labels) <= set(hint) else tuple(labels)
         out = []
         for x, c in zip(xs, codes, strict=True):
             if not (_broadcasts(c.axes, base) or (self.text and len(c.axes) == 1)):
@@ -206,7 +209,7 @@ class Writer:
             if len(left.axes) == len(right.axes) == 1:
                 return Code(f"{left.inside(MATMUL)} @ {right.inside(MATMUL)}", MATMUL, ())
             return Code(f"np.sum({left.inside(POWER)} * {self.fit(right, left.axes).inside(POWER)})", ATOM, ())
-        if args[0].op == "T" and len(args[0].ls) == 1 or len(args[0].ls) == 1:  # a row times matrices: as a column
+        if (args[0].op == "T" and len(args[0].ls) == 1) or len(args[0].ls) == 1:  # a row times matrices: as a column
             args = [transpose(a) for a in reversed(args)]
         if len(hint) == 2 and hint[0] is None and all(a.op != "diag" for a in args):  # x @ W for a row x
             v = self._chain(args[-1:], args[-1].ls, (None, *args[-1].ls))

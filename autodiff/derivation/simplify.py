@@ -14,9 +14,7 @@ from itertools import combinations, permutations
 
 from . import expr
 from .expr import (
-
     ONE,
-
     Atom,
     Factor,
     Labels,
@@ -103,7 +101,7 @@ def matches(lhs: Sequence[Factor], m: Mono, start: dict[int, int] | None = None)
             continue
         a, ls, q = lhs[i]
         for b, lb, r in m:
-            if a is b and q * r > 0 and abs(r) >= abs(q) and all(names.get(x, y) == y for x, y in zip(ls, lb, strict=True)):
+            if a is b and (r >= q > 0 or r <= q < 0) and all(names.get(x, y) == y for x, y in zip(ls, lb, strict=True)):
                 found.append((i + 1, {**names, **dict(zip(ls, lb, strict=True))}))
 
 

@@ -15,7 +15,6 @@ from .expr import Atom, Poly
 from .graph import Graph, atom_of
 from .simplify import Simplifier, without_softmax
 
-
 INLINE_LIMIT = 50  # a longer gradient stays a symbol in the formulas below it, about three layers up
 
 

@@ -17,7 +17,7 @@ from .products import matmul, outer
 from .reductions import Axis, restore
 from .reductions import sum as sum_
 from .shapes import transpose
-from .table import Case, add_up, general, linear, shape_of
+from .table import Case, Op, add_up, general, linear, shape_of
 
 
 def _square(name: str, x: Any) -> int:
@@ -60,7 +60,7 @@ trace = linear(
     index=lambda x: "ii->",
     latex=r"\mathrm{{tr}}\left({0}\right)",
 )
-diag = linear(
+diag: Op = linear(
     "diag",
     _diag,
     lambda i, g, x: diag(g),
@@ -75,7 +75,7 @@ diag = linear(
 
 def _norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Any:
     if not (ord is None or (ord == "fro" and len(shape_of(x)) == 2) or (ord == 2 and (len(shape_of(x)) == 1 or isinstance(axis, int)))):
-        raise NoRule(f"norm has a rule for the Euclidean norm (of all entries or along an axis), not for ord={ord!r} of shape {shape_of(x)}")
+        raise NoRule(f"norm has a rule for the Euclidean norm, of all entries or along an axis, not for ord={ord!r} of shape {shape_of(x)}")
     return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
 
 

@@ -128,8 +128,14 @@ def _einsum_jvp(ts: Sequence[Any], z: Any, *xs: Any, subscripts: str) -> Any:
 
 
 def _sample_einsum(rng: np.random.Generator) -> list[Case]:
-    calls = [("ij,jk->ik", (2, 3), (3, 4)), ("ii->i", (3, 3)), ("ii", (3, 3)), ("ij->j", (2, 3)), ("bij,bjk,k->bi", (2, 3, 4), (2, 4, 5), (5,))]
-    return [(([rng.normal(size=s) for s in shapes],), {"subscripts": text}) for text, *shapes in calls]
+    calls: list[tuple[str, list[tuple[int, ...]]]] = [
+        ("ij,jk->ik", [(2, 3), (3, 4)]),
+        ("ii->i", [(3, 3)]),
+        ("ii", [(3, 3)]),
+        ("ij->j", [(2, 3)]),
+        ("bij,bjk,k->bi", [(2, 3, 4), (2, 4, 5), (5,)]),
+    ]
+    return [(([rng.normal(size=s) for s in shapes],), {"subscripts": text}) for text, shapes in calls]
 
 
 class _Einsum(Op):

@@ -67,7 +67,8 @@ def step(rng: np.random.Generator, pool: list[Any]) -> Any:
         axis = int(rng.integers(len(sa)))
         return [ops.softmax, ops.log_softmax][rng.integers(2)](a, axis=axis) if sa[axis] > 1 else None
     if kind == 11:
-        return [lambda: a * 2.5, lambda: a - 1, lambda: 1 - a, lambda: a**2, lambda: a**3, lambda: 1 / (1 + a * a), lambda: a / 3][rng.integers(7)]()
+        simple = [lambda: a * 2.5, lambda: a - 1, lambda: 1 - a, lambda: a**2, lambda: a**3, lambda: 1 / (1 + a * a), lambda: a / 3]
+        return simple[rng.integers(7)]()
     if kind == 12 and len(sa) == 2 and sa[0] == sa[1] > 1:
         shifted = a + 4 * np.eye(sa[0])
         return [lambda: ops.trace(a), lambda: ops.diag(a), lambda: ops.inv(shifted), lambda: ops.logdet(shifted)][rng.integers(4)]()

@@ -211,7 +211,8 @@ def test_every_output() -> None:
     assert repr(d) == d.text == "dE/dw = 2 * X.T @ (X @ w - y) / m"
     assert str(d) == "dE/dw = 2 * X.T @ (X @ w - y) / m"
     assert d.numpy == "m = X.shape[0]\ndE_dw = 2 * X.T @ (X @ w - y) / m"
-    assert d.latex == r"\frac{\partial E}{\partial \mathbf{w}} = \frac{2}{m} \, \mathbf{X}^{\top} \, \left(\mathbf{X} \, \mathbf{w} - \mathbf{y}\right)"
+    right = r"\frac{2}{m} \, \mathbf{X}^{\top} \, \left(\mathbf{X} \, \mathbf{w} - \mathbf{y}\right)"
+    assert d.latex == r"\frac{\partial E}{\partial \mathbf{w}} = " + right
     assert d._repr_latex_().startswith("$") and d._repr_markdown_().startswith("$$")
     assert np.allclose(d(w=np.zeros(3)), -2 * X.T @ y / 5)
     with pytest.raises(TypeError, match="no variable is called v"):

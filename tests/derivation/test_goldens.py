@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.node import order
 from autodiff import constant
+from autodiff.node import order
 
 RNG = np.random.default_rng(0)
 
@@ -44,7 +44,8 @@ def exercise(loss: str, sigmoid: str = "fused", m: int | None = None, column: bo
     x, t = C("x", 4, *tail), shares(3, *tail)
     W1, W2 = T("W1", 5, 4), T("W2", 3, 5)
     z1 = (W1 @ x).named("z1")
-    y1 = {"fused": ad.sigmoid, "written out": lambda z: 1 / (1 + np.exp(-z)), "eq. (9)": lambda z: 1 / (1 + np.exp(z))}[sigmoid](z1).named("y1")
+    spelt = {"fused": ad.sigmoid, "written out": lambda z: 1 / (1 + np.exp(-z)), "eq. (9)": lambda z: 1 / (1 + np.exp(z))}
+    y1 = spelt[sigmoid](z1).named("y1")
     z2 = (W2 @ y1).named("z2")
     if loss == "primitives":
         e = np.exp(z2)
