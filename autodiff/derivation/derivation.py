@@ -115,6 +115,7 @@ class Derivation:
     def rule(self, node: Any, i: int) -> str:
         """What the gradient of `node` gives its operand i, in symbols: the text on an edge of a picture."""
         graph = self._graph
+        expr.start(graph.atoms)
         g = graph.space.opaque("∂" + graph.label(node).split(",")[0], node.shape, graph.axes[node.id])
         d = graph.pull(node, i, g)
         if d is None:
@@ -295,9 +296,10 @@ def derive(
     of them) that one, with a pair (u, v) the second derivative, and for an E of several numbers and one node the
     Jacobian.  A function in place of E is run on Tensors: `derive(f)(arrays or shapes)`.  `assume=` lists
     assumptions ("sum(t) == 1", "A == A.T"); left out, only data that sums to one is used, and `()` uses none.
-    `layout=` is "denominator", "numerator" or "mixed"; `dims=` names axes, {"X": ("n", "m")}; `opaque=` lists
-    nodes to treat as variables.  Raises NotScalar, NotConnected, NoIndexForm, TooBig, StaleGraph, and
-    DerivationFailed rather than show a formula that does not give the engine's numbers.
+    `derive(f)(..., wrt=1)` counts arguments.  `layout=` is "denominator", "numerator" or "mixed"; `dims=` names
+    axes, {"X": ("n", "m")}; `opaque=` lists nodes to treat as variables.  Raises NotScalar, NotConnected,
+    NoIndexForm, NotVerified, TooBig, StaleGraph, and DerivationFailed rather than show a formula that does not
+    give the engine's numbers.
 
     >>> import autodiff as ad, numpy as np
     >>> X, w, y = ad.Tensor(np.ones((3, 2)), "X"), ad.Tensor(np.ones(2), "w"), ad.Tensor(np.ones(3), "y")
@@ -375,7 +377,7 @@ def _first(
     shown = [_derived(s, graph, printer, points, free, single) for s in steps]
     by_node = {s.node.id: s for s in shown}
     mine = [s for s in shown if s.node.id in {t.id for t in targets}] if everything else [by_node[t.id] for t in targets]
-    return Derivation(graph, shown, [s.result for s in mine], [s.without for s in mine if s.without is not None], _note(graph))
+    return Derivation(graph, shown, [s.result for s in mine], [s.without for s in mine if s.without is not None], _note(graph, used))
 
 
 def _derived(s: Step, graph: Graph, printer: _Printer, points: Points, free: Points, single: bool) -> DerivedStep:
@@ -401,9 +403,12 @@ def _derived(s: Step, graph: Graph, printer: _Printer, points: Points, free: Poi
     )
 
 
-def _note(graph: Graph) -> str:
+def _note(graph: Graph, used: Sequence[Assumption]) -> str:
+    """What a reader must know besides: what was divided by, and assumptions that the recorded data contradicts."""
+    data = dict(graph.data())
+    broken = [f"the recorded {a.name} does not satisfy {a}" for a in used if not a.holds(data[a.name])]
     guards = {", ".join(sorted(a.name for a in expr.atoms_in(p) if a.kind == "var")) for p in graph.space.guards}
-    return "\n".join(f"where {g} is not zero" for g in sorted(guards) if g)
+    return "\n".join([*(f"where {g} is not zero" for g in sorted(guards) if g), *broken])
 
 
 # ---------------------------------------------------------------- second derivatives and Jacobians
@@ -451,7 +456,7 @@ def _second(graph: Graph, printer: _Printer, assumptions: list[Assumption], targ
     points = Points(graph, used, targets)
     result = _check(printer.formula(best, axes, dims, name, used), points, truth, single)
     without = [_check(printer.formula(plain, axes, dims, name, ()), Points(graph, [], targets, seed=1), truth, single)] if used else []
-    return Derivation(graph, [], [result], without, _note(graph))
+    return Derivation(graph, [], [result], without, _note(graph, used))
 
 
 def _derivative(p: Poly, atom: expr.Atom, graph: Graph, labels: list[int]) -> Poly:
@@ -482,6 +487,8 @@ def _of_function(f: Callable[..., Any], **options: Any) -> Callable[..., Derivat
             out = f(*xs)
         if isinstance(wrt, int):
             wrt = xs[wrt]
+        elif wrt is not None:
+            wrt = type(wrt)(xs[k] for k in wrt)
         return derive(out, wrt, **options)  # type: ignore[no-any-return]
 
     return derived

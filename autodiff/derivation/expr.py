@@ -87,9 +87,11 @@ class Poly:
 ZERO, ONE = Poly({}), Poly({(): 1})
 
 
-def start() -> None:
-    """Begin a derivation: atoms are numbered afresh, so that the same graph always gives the same formula."""
-    _atoms.set({})
+def start(table: dict[Any, Atom] | None = None) -> dict[Any, Atom]:
+    """Begin a derivation with atoms of its own, so that the same graph always gives the same formula; or go on with one."""
+    table = {} if table is None else table
+    _atoms.set(table)
+    return table
 
 
 def number(x: Number) -> Number:

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import NoIndexForm, TooBig
 from ..naming import variables
 from ..node import Node, order
-from ..ops.table import shape_of, sum_to
+from ..ops.table import TABLE, shape_of, sum_to
 from . import expr
 from .expr import Atom, Poly
 from .forms import NoForm, Space, Symbol, product
@@ -45,7 +45,7 @@ class Graph:
     # ------------------------------------------------------------ names
 
     def _name(self, found: dict[int, str]) -> dict[int, str]:
-        self._taken = {"np"}
+        self._taken = {"np", "softmax", *(name for name, op in TABLE.items() if op.source or op.numpy)}  # what formulas call
         self._invented: set[int] = set()
         names = {n.id: n.name or found.get(id(n)) for n in self.nodes}
         inner = [n for n in self.nodes if n.op is not None and n is not self.root]
@@ -122,7 +122,7 @@ class Graph:
         for key, ds in self._raw_axes.items():
             self.sizes.update({d: k for d, k in zip(ds, self.arrays[key].shape, strict=True) if d})
         space.constants.clear()
-        expr.start()  # the atoms so far knew no names of axes
+        self.atoms = expr.start()  # those so far knew no names of axes
         return out
 
     def _dim_names(
@@ -138,6 +138,8 @@ class Graph:
         names: dict[str, str] = {}
         by_name = {name: i for i, name in self.names.items()}
         for name, given in wished.items():
+            if name not in by_name or len(axes[by_name[name]]) != len(given):
+                raise ValueError(f"dims= names the axes of {name!r} {tuple(given)}, but there is no such variable with {len(given)} axes")
             for d, wish in zip(axes[by_name[name]], given, strict=True):
                 if d:
                     names.setdefault(find(d), wish)

@@ -73,6 +73,7 @@ class Writer:
         """The same value with other axes: transposed, axes of length 1 added or taken away."""
         if c.axes == axes:
             return c
+        c = _real(c)
         if self.text:  # there a vector with one axis is a column in products and broadcasts as it must
             turned = len(axes) == 2 and c.axes[::-1] == axes
             return Code(c.inside(ATOM) + ".T", ATOM, axes) if turned else c
@@ -162,7 +163,7 @@ class Writer:
     # ------------------------------------------------------------ products of matrices
 
     def _T(self, x: M, hint: Axes) -> Code:
-        c = self.code(x.args[0], tuple(reversed(hint)))
+        c = _real(self.code(x.args[0], tuple(reversed(hint))))
         if len(x.ls) == 1 and self.text:
             return Code(c.inside(ATOM) + ".T", ATOM, (None, x.ls[0])) if len(c.axes) == 1 else self.fit(c, (None, x.ls[0]))
         if len(c.axes) < 2:
@@ -267,11 +268,11 @@ class Writer:
         return f"{'/' if below else '*'} {c.inside(POWER)}"
 
     def _diag(self, x: M, hint: Axes) -> Code:
-        v = self.code(x.args[0], x.args[0].ls)
+        v = _real(self.code(x.args[0], x.args[0].ls))
         return Code(f"np.diag({self.fit(v, x.args[0].ls).src})", ATOM, x.ls)
 
     def _diagof(self, x: M, hint: Axes) -> Code:
-        inner = self.code(x.args[0])
+        inner = _real(self.code(x.args[0]))
         inner = self.fit(inner, tuple(a for a in inner.axes if a is not None))
         return Code(f"np.diag({inner.src})", ATOM, x.ls)
 
@@ -283,7 +284,7 @@ class Writer:
         letters: dict[int, str] = {}
         inputs, parts = [], []
         for y in x.args:
-            c = self.code(y, tuple(y.ls))
+            c = _real(self.code(y, tuple(y.ls)))
             c = self.fit(c, tuple(a for a in c.axes if a is not None)) if None in c.axes and not self.text else c
             axes = tuple(a for a in c.axes if a is not None)
             inputs.append("".join(letters.setdefault(a, ascii_letters[len(letters)]) for a in axes))
@@ -351,6 +352,8 @@ class Writer:
             return Code(f"{s.inside(POWER if s.prec == MATMUL else PRODUCT)} * {a.inside(PRODUCT)}", PRODUCT, a.axes)
         a = self.code(y, hint)
         if c == -1:
+            if a.mask:
+                return Code(f"-1.0 * {a.src}", SUM, a.axes)
             return Code("-" + (f"({a.src})" if _leads_with_mask(y) else a.inside(PRODUCT)), SUM, a.axes)
         f = Fraction(c)
         number = numeral(abs(f))
@@ -363,7 +366,7 @@ class Writer:
 
     def _add(self, x: M, hint: Axes) -> Code:
         codes, axes = self.join([scaled(abs(c), y) for c, y in x.args], hint)
-        if all(c.mask for c in codes) or (x.args[0][0] < 0 and _leads_with_mask(x.args[0][1])):
+        if (codes[0].mask and codes[1].mask) or (x.args[0][0] < 0 and _leads_with_mask(x.args[0][1])):
             codes[0] = Code(f"1.0 * {codes[0].src}", PRODUCT, codes[0].axes)
         src = ""
         for (c, _), code in zip(x.args, codes, strict=True):

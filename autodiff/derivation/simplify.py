@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import combinations, permutations
+from itertools import combinations, count, permutations
 
 from . import expr
 from .expr import (
@@ -45,12 +45,16 @@ EXPAND_LIMIT = 40  # terms; beyond, multiplying out helps nobody
 
 
 def _expand(q: Poly) -> Poly:
-    """Products over sums multiplied out, also inside contractions."""
-    if _terms(q) > EXPAND_LIMIT:
-        return q
+    """Products over sums multiplied out, also inside contractions; q itself if that gives too many terms."""
+    return q if _terms(q) > EXPAND_LIMIT else _multiplied_out(q, count(EXPAND_LIMIT * 10, -1).__next__) or q
+
+
+def _multiplied_out(q: Poly, left: Callable[[], int]) -> Poly | None:
     todo, done = [q], []
     while todo:
         for m, c in todo.pop().terms.items():
+            if left() < 0:  # sums within sums turned out to give more
+                return None
             i = next((i for i, (a, _, k) in enumerate(m) if a.kind == "group" and k > 0 and k.__class__ is int), None)
             if i is not None:
                 a, ls, k = m[i]
@@ -61,7 +65,10 @@ def _expand(q: Poly) -> Poly:
             i = next((i for i, (a, _, k) in enumerate(m) if k == 1 and a.kind == "contr" and _has_sum(a)), None)
             if i is not None:
                 inner, bound = inside(m[i][0], m[i][1])
-                spread = contract(_expand(Poly({inner: 1})), bound, keep=False)
+                opened = _multiplied_out(Poly({inner: 1}), left)
+                if opened is None:
+                    return None
+                spread = contract(opened, bound, keep=False)
                 rest = m[:i] + m[i + 1 :]
                 todo.append(add(*(Poly({times(n, rest): number(c * d)}) for n, d in spread.terms.items())))
                 continue

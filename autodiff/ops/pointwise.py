@@ -164,7 +164,7 @@ maximum: Op = elementwise(
     symbol="max",
     analytic=False,
     scalar="{0} if {0} > {1} or {0} != {0} else {1}",
-    index=lambda x, y: y + relu(x - y),
+    index=lambda x, y: where(x > y, x, y),
 )
 minimum: Op = elementwise(
     "minimum",
@@ -175,7 +175,7 @@ minimum: Op = elementwise(
     symbol="min",
     analytic=False,
     scalar="{0} if {0} < {1} or {0} != {0} else {1}",
-    index=lambda x, y: x - relu(x - y),
+    index=lambda x, y: where(x < y, x, y),
 )
 
 

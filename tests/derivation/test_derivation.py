@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -179,6 +180,21 @@ def test_too_big() -> None:
         z = z * z - 0.5 * z
     with pytest.raises(TooBig):
         ad.derive(np.sum(z), x)
+
+
+def test_refused_quickly() -> None:
+    x = z = T("x", 3)
+    for _ in range(25):
+        z = z / (1 + 0.1 * np.sum(z * z))
+    start = time.perf_counter()
+    with pytest.raises(TooBig):
+        ad.derive(np.sum(z), x)
+    assert time.perf_counter() - start < 20  # without a limit on multiplying out it takes for ever
+
+
+def test_names_that_formulas_use_themselves() -> None:
+    a, b = ad.Tensor(np.ones(3), "sum"), ad.Tensor(np.ones(3), "sigmoid")
+    assert ad.derive(np.sum(np.tanh(a * b)), a).text == "dE/dsum_2 = sigmoid_2 * (1 - tanh(sum_2 * sigmoid_2)**2)"
 
 
 def test_long_chains_without_recursion() -> None:

@@ -285,6 +285,9 @@ def test_assumptions_on_request() -> None:
     Q = ad.Tensor(np.linalg.qr(RNG.normal(size=(4, 4)))[0], "Q")
     assert ad.derive(np.sum((Q @ x) ** 2), x, assume=["Q.T @ Q == I"]).text == "dE/dx = 2 * x"
     assert ad.derive(np.sum(np.sqrt(lam**2 * x**2)), x, assume=["lam > 0"]).text == "dE/dx = lam * x / sqrt(x**2)"
+    u, v = T("u", 4), T("v", 4)
+    d = ad.derive(-np.sum(u * ad.log_softmax(v)), v, assume=["sum(u) == 1"])
+    assert d.text == "dE/dv = softmax(v) - u" and "the recorded u does not satisfy sum(u) == 1" in str(d)
     with pytest.raises(ValueError, match="is no assumption"):
         ad.derive(x @ A @ x, x, assume=["A is nice"])
 
@@ -294,6 +297,7 @@ def test_functions() -> None:
         return np.sum((X @ w - y) ** 2)
 
     assert ad.derive(loss)((6, 3), (3,), (6,), wrt=1).text == "dE/dw = 2 * X.T @ (X @ w - y)"
+    assert ad.derive(loss)((6, 3), (3,), (6,), wrt=(1, 1)).text == "d²E/dw² = 2 * X.T @ X"
     assert ad.derive(loss)(np.ones((6, 3)), np.ones(3), np.ones(6), wrt=1).text == "dE/dw = 2 * X.T @ (X @ w - y)"
 
 
@@ -303,5 +307,7 @@ def test_names_of_variables_and_of_axes() -> None:
     assert ad.derive(E, weights).text == "dE/dweights = 2 * data.T @ (data @ weights - target) / m"
     d = ad.derive(E, weights, dims={"weights": ("k",)})
     assert d.text.endswith("/ m")
+    with pytest.raises(ValueError, match="no such variable"):
+        ad.derive(E, weights, dims={"weight": ("k",)})
     A = T("A", 3, 5)
     assert ad.derive(np.sum(A @ np.ones(5)), A, dims={"A": ("rows", "columns")}).text == "dE/dA = ones(rows) @ ones(columns).T"
