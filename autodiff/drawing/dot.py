@@ -26,7 +26,7 @@ _SHAPES = {"input": "box", "parameter": "box", "constant": "box", "op": "box", "
 _STYLES = {"input": "rounded,filled", "op": "rounded,filled", "output": "rounded,filled,bold"}
 
 
-class Digraph(graphviz.Digraph):
+class Digraph(graphviz.Digraph):  # type: ignore[misc]
     """A graphviz.Digraph that shows itself as the built-in picture where no `dot` is installed."""
 
     built_in: Callable[[], str]
@@ -114,7 +114,7 @@ def _field(text: str) -> str:
 
 def rendered(dot: graphviz.Digraph, nodes: int) -> str | None:
     """The SVG that an installed `dot` makes; None, after a warning that says why, if there is none."""
-    executable = shutil.which("dot")
+    executable: str | None = shutil.which("dot")
     if nodes > MOST_NODES:
         why = f"the picture has {nodes:,} nodes and dot is never given more than {MOST_NODES:,}: it would take minutes. Fold it, level=1"
     elif executable is None:
@@ -122,7 +122,7 @@ def rendered(dot: graphviz.Digraph, nodes: int) -> str | None:
     else:
         try:
             run = subprocess.run([executable, "-Tsvg"], input=dot.source.encode(), capture_output=True, timeout=SECONDS, check=True)
-            return run.stdout.decode()
+            return str(run.stdout, "utf-8")
         except subprocess.TimeoutExpired:
             why = f"dot was stopped after {SECONDS:.0f} seconds. Fold the graph, level=1 or focus=W"
         except (subprocess.CalledProcessError, OSError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,7 @@ class Drawing:
         ValueError: a drawing cannot be saved as 'graph.pdf': there are .svg, .html, .dot, .txt and .json
         """
         path = Path(path)
-        forms = {
+        forms: dict[str, Callable[[], str]] = {
             ".svg": lambda: self.svg,
             ".html": lambda: self.html,
             ".dot": lambda: self.graphviz().source,

@@ -206,7 +206,9 @@ def _rounded(x: float) -> Any:
 
 def _templates(graph: Graph) -> tuple[list[list[str]], list[int]]:
     """The different formulas, as [contribution, local derivative], and which of them each edge has; -1 for none."""
-    formulas, index, of = Formulas(graph), {}, []
+    formulas = Formulas(graph)
+    index: dict[tuple[str, str], int] = {}
+    of = []
     for e in graph.edges:
         formula = formulas.of(e) if graph.vertices[e.src].active else None
         if formula is None:

@@ -248,7 +248,8 @@ class Picture:
             shade = "scope1" if len(scope) % 2 else "scope2"
             yield (
                 f'<g class="ag-{shade}" data-scope="{_xml("/".join(scope))}">'
-                f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(w)}" height="{_n(h)}" rx="8" fill="{LIGHT[shade]}" stroke="{LIGHT["scope-line"]}"/>'
+                f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(w)}" height="{_n(h)}" '
+                f'rx="8" fill="{LIGHT[shade]}" stroke="{LIGHT["scope-line"]}"/>'
                 f'<text class="ag-muted" x="{_n(x + 9)}" y="{_n(y + 15)}" font-weight="600" fill="{LIGHT["muted"]}">'
                 f"{_xml(clip(scope[-1], LONGEST_NAME))}</text></g>"
             )
