@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import pytest
@@ -53,7 +53,7 @@ def overlap(a: Rectangle, b: Rectangle) -> bool:
 def points(route: list[tuple[float, float]]) -> list[tuple[float, float]]:
     """Points all along an edge as it is drawn: level stretches and cubic bends."""
     found = []
-    for (x, y), (u, v) in zip(route, route[1:], strict=False):
+    for (x, y), (u, v) in pairwise(route):
         for k in range(9):
             t = k / 8
             m = 3 * t * (1 - t) ** 2 + 3 * t * t * (1 - t)
@@ -96,7 +96,7 @@ def check_route(view: View, layout: Layout, boxes: list[Rectangle], link: Any, r
     foreign += [r for s, r in layout.scopes.items() if all(end[: len(s)] != s for end in ends)]
     for x, y in points(route):
         assert not any(a + 0.01 < x < a + w - 0.01 and b + 0.01 < y < b + h - 0.01 for a, b, w, h in foreign)
-    assert all(a[0] <= b[0] + 1e-9 for a, b in zip(route, route[1:], strict=False)), "every edge runs from left to right"
+    assert all(a[0] <= b[0] + 1e-9 for a, b in pairwise(route)), "every edge runs from left to right"
 
 
 def check_ports(picture: Picture, boxes: list[Rectangle]) -> None:
