@@ -24,17 +24,16 @@ class Node:
     Slots: `op` is None for a leaf; `id` is for life and larger than that of every operand; `stamp`
     (leaves only) is renewed when `.data` is assigned.  Subclasses add `args`, the operands in order;
     `kw`, the op's static arguments; and `active`, whether derivatives are taken.  There is no
-    `__getattr__`, nor any slot that is empty for most nodes but `_name` and `_scope`: with one,
-    CPython 3.11 would read every other attribute the slow way.
+    `__getattr__`, with one, CPython 3.11
+    would read every other attribute the slow way; what few nodes have stands in `_notes`, where set.
     """
 
-    __slots__ = ("_data", "grad", "op", "id", "stamp", "_name", "_scope")
+    __slots__ = ("_data", "grad", "op", "id", "stamp", "_notes")
 
     _data: Any
     grad: Any
     op: Any
-    _name: str | None
-    _scope: tuple[str, ...]
+    _notes: dict[str, Any]
     id: int
     stamp: int
 
@@ -52,31 +51,39 @@ class Node:
         def data(self) -> Any: ...
         def item(self) -> float: ...
 
+    def _note(self, key: str, default: Any) -> Any:
+        try:
+            return self._notes.get(key, default)
+        except AttributeError:
+            return default
+
+    def _write(self, key: str, note: Any) -> None:
+        try:
+            self._notes[key] = note
+        except AttributeError:
+            self._notes = {key: note}
+
     @property
     def name(self) -> str | None:
         """What pictures, formulas and errors call the node; None if it was given no name."""
-        try:
-            return self._name
-        except AttributeError:
-            return None
+        return self._note("name", None)  # type: ignore[no-any-return]
 
     @name.setter
     def name(self, name: str | None) -> None:
         if name is not None and (not isinstance(name, str) or not name):
             raise TypeError(f"a name is a text that is not empty, not {name!r}")
-        self._name = name
+        if name is not None or self.name is not None:
+            self._write("name", name)
 
     @property
     def scope(self) -> tuple[str, ...]:
         """The names of the `ad.scope` blocks in which the node was made, outermost first."""
-        try:
-            return self._scope
-        except AttributeError:
-            return ()
+        return self._note("scope", ())  # type: ignore[no-any-return]
 
     @scope.setter
     def scope(self, scope: tuple[str, ...]) -> None:
-        self._scope = scope
+        if scope or self.scope:
+            self._write("scope", scope)
 
     __hash__ = object.__hash__
 

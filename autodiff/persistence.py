@@ -104,7 +104,7 @@ def _node(row: Row, operands: tuple[Any, ...]) -> Any:
         moving = [i for i, a in enumerate(operands) if isinstance(a, Node) and a.active]
         n = many(op_by_name(row.op), operands, row.data, [operands[i] for i in moving], [row.partials[i] for i in moving])  # type: ignore[misc]
         if row.kw:
-            n._kw = row.kw
+            n._write("kw", row.kw)
         return n
     n = object.__new__(_CLASSES[row.kind])
     n._data = row.data
@@ -156,7 +156,7 @@ def copy_node(node: Any) -> Any:
     out = object.__new__(type(node))
     for slot in (slot for cls in type(node).__mro__ for slot in getattr(cls, "__slots__", ())):
         if hasattr(node, slot):
-            setattr(out, slot, getattr(node, slot))
+            setattr(out, slot, copy.copy(node._notes) if slot == "_notes" else getattr(node, slot))
     out.id, out.grad = tick(), None
     if out.op is None:
         out.stamp = out.id

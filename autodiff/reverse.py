@@ -17,6 +17,7 @@ from . import ops
 from .errors import NotConnected, NotScalar, ShapeMismatch
 from .naming import label
 from .node import Node, check_fresh, order
+from .ops.table import sum_to
 from .tensor import Tensor, constant_tensor
 from .value import ValueBase
 
@@ -119,32 +120,55 @@ def sweep(seeds: dict[int, Any], nodes: list[Any], path: Collection[int] | None,
     """
     check_fresh(nodes)
     waiting = dict(seeds)
+    contribute = _recorded if record else _of_values if isinstance(nodes[-1], ValueBase) else _of_arrays
     for n in reversed(nodes):
-        if not (n.active if path is None else n.id in path):
+        if n.active if path is None else n.id in path:
+            g = waiting.pop(n.id, None)
+            yield n, g
+            if g is not None and n.op is not None:
+                contribute(n, g, path, waiting)
+
+
+def _of_arrays(n: Any, g: Any, path: Collection[int] | None, waiting: dict[int, Any]) -> None:
+    """Add what a result's derivative contributes to its operands'; this runs most often of all."""
+    op, args, z, kw = n.op, n.args, n._data, n.kw
+    xs = [a._data if a.__class__ is Tensor else _plain(a) for a in args]
+    carry = op.carry
+    for i, a in enumerate(args):
+        if a.__class__ is not Tensor and not isinstance(a, Node):
             continue
-        g = waiting.pop(n.id, None)
-        yield n, g
-        if g is None or n.op is None:
+        k = a.id
+        if not (a.active if path is None else k in path):
             continue
-        args, kw, vjp = n.args, n.kw, n.op.vjp
-        scalar = isinstance(n, ValueBase)
-        checked = n.op.kind != "elementwise"  # those bring every cotangent to its operand's shape themselves
-        partials = n.partials if scalar and not record else None
-        z, xs = (n, args) if record or scalar else (n._data, [a._data if a.__class__ is Tensor else _plain(a) for a in args])
-        for i, a in enumerate(args):
-            if a.__class__ is not Tensor and not isinstance(a, Node):
-                continue
-            k = a.id
-            if not (a.active if path is None else k in path):
-                continue
-            d = g * partials[i] if partials else vjp(i, g, z, *xs, **kw)
-            if d is None:
-                continue
-            if not scalar:
-                x = a._data
-                if d.__class__ is not ndarray or d.dtype is not x.dtype or (checked and d.shape != x.shape):
-                    d = fit(d, a, n.op)
-            waiting[k] = waiting[k] + d if k in waiting else d
+        # An elementwise op's vjp is its carry, summed back where broadcasting grew the operand.
+        d = carry[i](g, z, xs) if carry else op.vjp(i, g, z, *xs, **kw)
+        if d is None:
+            continue
+        if d.__class__ is not ndarray:
+            d = np.asarray(d)
+        x = xs[i]
+        if d.shape != x.shape and carry:
+            d = sum_to(d, x.shape)
+        if d.dtype is not x.dtype or d.shape != x.shape:
+            d = fit(d, a, op)
+        waiting[k] = waiting[k] + d if k in waiting else d
+
+
+def _of_values(n: Any, g: Any, path: Collection[int] | None, waiting: dict[int, Any]) -> None:
+    """The same for a Value, whose local derivatives were stored when it was recorded."""
+    for a, partial in zip(n.args, n.partials, strict=True):
+        if partial is not None and (path is None or a.id in path):
+            waiting[a.id] = waiting[a.id] + g * partial if a.id in waiting else g * partial
+
+
+def _recorded(n: Any, g: Any, path: Collection[int] | None, waiting: dict[int, Any]) -> None:
+    """The same with the rules run on nodes, so that the contributions are recorded."""
+    for i, a in enumerate(n.args):
+        if isinstance(a, Node) and (a.active if path is None else a.id in path):
+            d = n.op.vjp(i, g, n, *n.args, **n.kw)
+            if d is not None:
+                d = d if isinstance(a, ValueBase) else fit(d, a, n.op)
+                waiting[a.id] = waiting[a.id] + d if a.id in waiting else d
 
 
 def _plain(a: Any) -> Any:
@@ -182,7 +206,9 @@ def _seed(root: Any, seed: Any, record: bool) -> Any:
     if seed is None:
         if root.size != 1:
             raise not_scalar(root)
-        return constant_tensor(np.ones(root.shape, root.dtype), None) if record else np.ones(root.shape, root.dtype)
+        ones = np.empty(root.shape, root.dtype)  # np.ones takes four times as long
+        ones.fill(1.0)
+        return constant_tensor(ones, None) if record else ones
     if isinstance(seed, Node):
         if seed.shape != root.shape:
             raise ShapeMismatch(f"the seed has shape {seed.shape}, but {label(root)} has shape {root.shape}; they must be the same")

@@ -17,7 +17,7 @@ from . import ops
 from .errors import BadOperand, Detached, NoRule, ReadOnly, ShapeMismatch
 from .node import Node, settle, tick
 from .ops import BY_NUMPY, Op
-from .ops.operand import COMPARISONS, NO_KW, Operand
+from .ops.operand import COMPARISONS, NO_KW, Operand, add_methods
 
 Array = np.ndarray[Any, Any]
 ndarray = np.ndarray
@@ -91,6 +91,7 @@ class Tensor(Operand, Node):
     def data(self) -> Array:
         """The numbers, read-only; assigning a whole array (leaves only) makes older graphs stale."""
         view: Array = self._data.view(ReadOnlyArray)
+        view.setflags(write=False)
         return view
 
     @data.setter
@@ -136,14 +137,7 @@ class Tensor(Operand, Node):
             return record(op, args, NO_KW)
         if ufunc in COMPARISONS and method == "__call__" and not kw:
             return ufunc(*map(_plain, args))
-        if ufunc in _ABOUT and method == "__call__" and not kw:
-            return ufunc(self._data)
         return super().__array_ufunc__(ufunc, method, *args, **kw)
-
-    def __array_function__(self, func: Any, types: Any, args: Any, kw: Any) -> Any:
-        if func in _ABOUT:
-            return func(*map(_plain, args), **kw)
-        return super().__array_function__(func, types, args, kw)
 
     def __array__(self, *args: Any, **kw: Any) -> Any:
         raise Detached(
@@ -278,18 +272,8 @@ class Tensor(Operand, Node):
         >>> x = ad.Tensor([1.0, 2.0]); (x * x).backward(seed=np.array([1.0, 10.0])); x.grad
         array([ 2., 40.])
         """
-        from .reverse import backward
+        _backward(self, seed)
 
-        backward(self, seed)
-
-
-# What these say of a node concerns its plain numbers and cuts no graph.
-_ABOUT = {
-    *(np.isfinite, np.isnan, np.isinf, np.signbit),
-    *(np.shape, np.ndim, np.size, np.argmax, np.argmin, np.argsort, np.zeros_like, np.ones_like, np.empty_like, np.full_like),
-    *(np.array_equal, np.allclose, np.isclose, np.any, np.all, np.count_nonzero, np.iscomplexobj, np.isrealobj, np.result_type),
-    *(np.nonzero, np.array_repr, np.array_str, np.array2string, np.searchsorted, np.may_share_memory, np.shares_memory),
-}
 
 _new = object.__new__
 
@@ -315,10 +299,6 @@ def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
         raise _misfit(op, args, kw, error) from None
     if z.__class__ is not ndarray:
         z = np.asarray(z)
-    for x in xs:
-        if z is x:
-            z = z.view()  # a plain operand that comes out as it went in stays the caller's to write
-    z.setflags(write=False)
     out = _new(Tensor)
     out._data, out.op, out.args, out.kw, out.active, out.grad = z, op, args, kw, active, None
     out.id = tick()
@@ -415,8 +395,6 @@ def _index(index: Any) -> Any:
     return np.array(index) if isinstance(index, list | np.ndarray) else index
 
 
-# Every op of the table with one operand is a method too, `t.tanh()`, `z.softmax(axis=0)`; those above,
-# which follow ndarray's signatures, stay.
-for _op in ops.TABLE.values():
-    if _op.arity == 1 and not hasattr(Tensor, _op.name):
-        setattr(Tensor, _op.name, lambda self, *args, _op=_op, **kw: _op(self, *args, **kw))
+add_methods(Tensor)
+
+from .reverse import backward as _backward  # noqa: E402  (reverse.py builds on the class above)

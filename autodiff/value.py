@@ -20,7 +20,7 @@ from .node import Node, check_fresh, order, settle, tick
 from .ops import Op, dot_of, no_rule, sum_of
 from .ops import dot as dot_op
 from .ops import sum as sum_op
-from .ops.operand import OPERATORS, NumpyProtocols, Operand
+from .ops.operand import OPERATORS, NumpyProtocols, Operand, add_methods
 
 _next_pass = count(1).__next__
 _by_id = operator.attrgetter("id")
@@ -36,7 +36,7 @@ class ValueBase(NumpyProtocols, Node):
     with None for the active ones.  `mark` is the number of the last backward pass that came by.
     """
 
-    __slots__ = ("a", "b", "da", "db", "raw", "mark", "_kw")
+    __slots__ = ("a", "b", "da", "db", "raw", "mark")
 
     a: Any
     b: Any
@@ -44,7 +44,6 @@ class ValueBase(NumpyProtocols, Node):
     db: Any
     raw: Any
     mark: int
-    _kw: dict[str, Any]
 
     active = True
 
@@ -108,10 +107,7 @@ class ValueBase(NumpyProtocols, Node):
     @property
     def kw(self) -> dict[str, Any]:
         """The op's static arguments."""
-        try:
-            return self._kw
-        except AttributeError:
-            return {}
+        return self._note("kw", {})  # type: ignore[no-any-return]
 
     shape = ()
 
@@ -131,7 +127,7 @@ class ValueBase(NumpyProtocols, Node):
         args = tuple(_lift(op, a) for a in args)
         if any(isinstance(a, np.ndarray) for a in args):
             return _spread(op, args, kw)
-        xs = [np.float64(a._data) if isinstance(a, Node) else a for a in args]
+        xs = [a if isinstance(a, bool) else np.float64(_plain(a)) for a in args]  # for IEEE's inf and nan
         z = op.forward(*xs, **kw)
         if np.shape(z) != ():
             raise ShapeMismatch(f"{op.name} of a Value gives shape {np.shape(z)}, but a Value is one number; use ad.Tensor for arrays")
@@ -140,7 +136,7 @@ class ValueBase(NumpyProtocols, Node):
         partials = [op.vjp(i, one, z, *xs, **kw) for i in actives]
         out = many(op, args, float(z), [args[i] for i in actives], [0.0 if d is None else float(d) for d in partials])
         if kw and out.op is not None:
-            out._kw = kw
+            out._write("kw", kw)
         return out
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kw: Any) -> Any:
@@ -298,6 +294,8 @@ class ConstantValue(Operand, ValueBase):
 
     active = False
 
+
+add_methods(ConstantValue)
 
 _CONSTANT = "backward was called on a constant: nothing it depends on is a variable, so there is nothing to differentiate"
 

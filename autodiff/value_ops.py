@@ -20,6 +20,7 @@ ADD = TABLE["add"]
 SUB = TABLE["sub"]
 MUL = TABLE["mul"]
 DIV = TABLE["div"]
+RECIPROCAL = TABLE["reciprocal"]
 POW = TABLE["pow"]
 NEG = TABLE["neg"]
 IDENTITY = TABLE["identity"]
@@ -298,6 +299,25 @@ class Value(ValueBase):
             out.id = tick()
             return settle(out) if switches.special else out
         return self.__apply__(DIV, (other, self), {})
+
+    def reciprocal(self) -> Any:
+        x = self._data
+        try:
+            z = 1 / x
+            da = -z * z
+        except (ArithmeticError, ValueError):
+            return self.__apply__(RECIPROCAL, (self,), {})
+        out = new(Value)
+        out._data = z
+        out.grad = None
+        out.op = RECIPROCAL
+        out.a = self
+        out.b = None
+        out.da = da
+        out.raw = None
+        out.mark = 0
+        out.id = tick()
+        return settle(out) if switches.special else out
 
     def __pow__(self, other: Any) -> Any:
         if other.__class__ is Value:

@@ -159,7 +159,7 @@ class Autodiff(TwoLayer):
         ad = self.ad
         W1, b1, W2, b2 = self.parameters
         y1 = ad.sigmoid(W1 @ self.X + b1)
-        E = -(self.T * ad.log_softmax(W2 @ y1 + b2, axis=0)).sum() / self.m
+        E = (self.T * ad.log_softmax(W2 @ y1 + b2, axis=0)).sum() / -self.m
         for p in self.parameters:
             p.zero_grad()
         E.backward()

@@ -56,6 +56,19 @@ def compare(got: Any, want: Any, magnitude: Any, bound: int) -> Comparison:
     return Comparison("rounding only" if worst <= bound else "different", worst, bound)
 
 
+def agree(got: Any, want: Any) -> Comparison:
+    """Two recorded computations of the same numbers, compared within the rounding of both.
+
+    >>> import autodiff as ad
+    >>> x = ad.Tensor([0.1, 0.7])
+    >>> agree(x * x, x**2).verdict, agree(x * x, x * 2).verdict
+    ('identical', 'different')
+    """
+    (m, k), (n, j) = rounding(got, want)
+    magnitude = np.maximum(m, n) if got.shape == want.shape else m  # compare says what two shapes mean
+    return compare(got.data, want.data, magnitude, k + j)
+
+
 def rounding(*roots: Any) -> list[tuple[Any, int]]:
     """For each recorded node the magnitude of its entries, and how many ulps they can be wrong by.
 

@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import NoRule
 from . import pointwise as p
 from .products import matmul
-from .table import BY_NUMPY, Op, bind_numpy, no_rule
+from .table import BY_NUMPY, TABLE, Op, bind_numpy, no_rule
 
 NO_KW: dict[str, Any] = {}
 
@@ -40,6 +40,20 @@ OPERATORS: dict[Any, Callable[..., Any]] = {
 }
 
 
+# What these say of a node concerns its plain numbers too.
+ABOUT = {
+    *(np.isfinite, np.isnan, np.isinf, np.signbit),
+    *(np.shape, np.ndim, np.size, np.argmax, np.argmin, np.argsort, np.zeros_like, np.ones_like, np.empty_like, np.full_like),
+    *(np.array_equal, np.allclose, np.isclose, np.any, np.all, np.count_nonzero, np.iscomplexobj, np.isrealobj, np.result_type),
+    *(np.nonzero, np.array_repr, np.array_str, np.array2string, np.searchsorted, np.may_share_memory, np.shares_memory),
+}
+
+
+def plain(x: Any) -> Any:
+    """The numbers of a node, and anything else as it is."""
+    return x._data if isinstance(x, NumpyProtocols) and hasattr(x, "_data") else x
+
+
 class NumpyProtocols:
     """np.exp(t), array * t and np.sum(t, axis=0) reach the op of the table that they mean."""
 
@@ -48,6 +62,8 @@ class NumpyProtocols:
     __apply__: Callable[..., Any]
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kw: Any) -> Any:
+        if ufunc in ABOUT and method == "__call__" and not kw:
+            return ufunc(*map(plain, args))
         name = f"np.{ufunc.__name__}"
         if kw.get("out") is not None:
             raise NoRule(
@@ -62,6 +78,8 @@ class NumpyProtocols:
         return self.__apply__(op, operands, statics)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kw: Any) -> Any:
+        if func in ABOUT:
+            return func(*map(plain, args), **kw)
         op, (operands, statics) = bind_numpy(func, args, kw)
         return self.__apply__(op, operands, statics)
 
@@ -96,3 +114,10 @@ class Operand(NumpyProtocols):
 
     def __abs__(self) -> Any:
         return self.__apply__(p.abs, (self,), NO_KW)
+
+
+def add_methods(kind: type) -> None:
+    """Every op of the table with one operand becomes a method too, unless the class has one of its own."""
+    for op in TABLE.values():
+        if op.arity == 1 and not hasattr(kind, op.name):
+            setattr(kind, op.name, lambda self, *args, _op=op, **kw: _op(self, *args, **kw))

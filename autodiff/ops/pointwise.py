@@ -6,6 +6,7 @@ raises and IEEE arithmetic does not (1.0 / 0.0, exp(1000.0)), Value falls back o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,18 +22,34 @@ def _pow(x: Any, y: Any) -> Any:
     return x**y if isinstance(x, np.ndarray) else np.power(x, y)
 
 
+def _reciprocal(x: Any) -> Any:
+    try:
+        return 1 / x
+    except ZeroDivisionError:  # of a Python number, where NumPy would give inf
+        return math.copysign(math.inf, x)
+
+
 add: Op = elementwise("add", np.add, 1, 1, numpy=(np.add,), symbol="+", scalar="{0} + {1}")
 sub: Op = elementwise("sub", np.subtract, 1, -1, numpy=(np.subtract,), symbol="−", scalar="{0} - {1}")
 mul: Op = elementwise("mul", np.multiply, lambda z, x, y: y, lambda z, x, y: x, numpy=(np.multiply,), symbol="×", scalar="{0} * {1}")
 div: Op = elementwise(
     "div",
     np.divide,
-    lambda z, x, y: 1 / y,
+    lambda z, x, y: reciprocal(y),
     lambda z, x, y: -z / y,
     domain=(0.5, 2.0),
     numpy=(np.divide,),
     symbol="÷",
     scalar="{0} / {1}",
+)
+reciprocal: Op = elementwise(
+    "reciprocal",
+    _reciprocal,
+    lambda z, x: -z * z,
+    domain=(0.5, 2.0),
+    numpy=(np.reciprocal,),
+    symbol="1/x",
+    scalar="1 / {0}",
 )
 # The two `where`s: the derivative of x**0 at 0 is 0, not 0 * 0**-1; that of 0**y in y is 0, not 0 * log(0).
 pow: Op = elementwise(
@@ -59,9 +76,12 @@ abs: Op = elementwise("abs", np.abs, lambda z, x: sign(x), numpy=(np.abs, np.fab
 
 @np.errstate(over="ignore")  # exp(-x) = inf for x < -709 gives the right 0
 def _sigmoid(x: Any) -> Any:
-    z = np.exp(-x)
+    if not (isinstance(x, np.ndarray) and x.ndim):
+        return 1 / (1 + np.exp(-x))
+    z = np.negative(x)  # one buffer for all four steps: at the size of a layer, memory is what takes the time
+    np.exp(z, out=z)
     z += 1
-    return 1 / z
+    return np.divide(1, z, out=z)
 
 
 exp: Op = elementwise("exp", np.exp, lambda z, x: z, numpy=(np.exp,), scalar="exp({0})")

@@ -28,6 +28,10 @@ def matmul_form(m: int, n: int) -> str:
     return f"{a}{row}j,{b}j{column}->{batch}{row}{column}"
 
 
+def _matmul_direct(i: int, g: Any, x: Any, y: Any) -> Any:
+    return np.dot(g, y.T) if i == 0 else np.dot(x.T, g)
+
+
 def dot_form(m: int, n: int) -> str:
     """The index form of np.dot(x, y): the last axis of x meets the last but one of y (its only one)."""
     a, b = ascii_lowercase[:m], ascii_lowercase[m : m + n]
@@ -50,8 +54,11 @@ matmul = bilinear(
     "matmul",
     _matmul,
     matmul_form,
+    _matmul_direct,
     numpy=(np.matmul,),
     symbol="@",
     sample=_sampler(*_COMMON, ((5, 2, 3), (5, 3, 4)), ((5, 2, 3), (3, 4)), ((3,), (5, 3, 4)), ((5, 1, 2, 3), (6, 3, 4))),
 )
-dot = bilinear("dot", np.dot, dot_form, numpy=(np.dot,), symbol="·", sample=_sampler(*_COMMON, ((2, 3), (5, 3, 4)), ((), (2, 3))))
+dot = bilinear(
+    "dot", np.dot, dot_form, _matmul_direct, numpy=(np.dot,), symbol="·", sample=_sampler(*_COMMON, ((2, 3), (5, 3, 4)), ((), (2, 3)))
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from .shapes import broadcast_to, reshape
 from .table import Case, Op, general, linear, shape_of
 
 Axis = int | tuple[int, ...] | None
+SMALL = 2**16  # entries
 
 
 def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
@@ -25,7 +27,7 @@ def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
 def restore(z: Any, shape: tuple[int, ...], axis: Axis) -> Any:
     """Give a reduced result (or its cotangent) back the axes it lost, with length 1."""
     kept = kept_shape(shape, axis)
-    return z if shape_of(z) == kept else reshape(z, kept)
+    return z if shape_of(z) == kept else reshape(z, shape=kept)
 
 
 def sample_axes(rng: np.random.Generator) -> list[Case]:
@@ -34,12 +36,27 @@ def sample_axes(rng: np.random.Generator) -> list[Case]:
     return [((rng.normal(size=(2, 3, 4)),), kw) for kw in axes] + [((rng.normal(size=()),), {})]
 
 
+@cache
+def _ones(n: int, dtype: Any) -> Any:
+    ones = np.ones(n, dtype)
+    ones.setflags(write=False)
+    return ones
+
+
 def _sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    if x.__class__ is np.ndarray and x.ndim == 2 and axis.__class__ is int and -2 <= axis < 2 and x.size < SMALL and x.dtype.char in "df":
+        # Of a small matrix, the product with ones takes a third of the time of the reduction.
+        if axis % 2:
+            z = np.dot(x, _ones(x.shape[1], x.dtype))
+            return z.reshape(-1, 1) if keepdims else z
+        z = np.dot(_ones(x.shape[0], x.dtype), x)
+        return z.reshape(1, -1) if keepdims else z
     return np.add.reduce(x, axis=axis, keepdims=keepdims)  # type: ignore[call-overload]  # what np.sum does, without its wrappers
 
 
 def _sum_transpose(i: int, g: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    return broadcast_to(g if axis is None else restore(g, shape_of(x), axis), shape_of(x))
+    shape = shape_of(x)
+    return broadcast_to(g if axis is None else restore(g, shape, axis), shape=shape)
 
 
 def _mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -49,7 +66,7 @@ def _mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 def _mean_transpose(i: int, g: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     shape = shape_of(x)
     count = math.prod(shape) / math.prod(kept_shape(shape, axis))
-    return broadcast_to(restore(g, shape, axis) / count, shape)
+    return broadcast_to(restore(g / count, shape, axis), shape=shape)
 
 
 def _extreme(name: str, reduce: Callable[..., Any]) -> Op:

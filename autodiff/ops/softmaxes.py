@@ -22,6 +22,8 @@ def _axis(name: str, x: Any, axis: int | None) -> int:
                 f"{name} of shape {shape}: over which axis? Write axis=0 if each column is one example, axis=-1 if each row is one."
             )
         axis = 0
+    if not -len(shape) <= axis < len(shape):
+        raise ShapeMismatch(f"{name} of shape {shape} has no axis {axis}")
     if shape[axis] == 1:
         raise ShapeMismatch(
             f"{name} over axis {axis} of shape {shape}: that axis has length 1, so the result is always "
@@ -33,13 +35,13 @@ def _axis(name: str, x: Any, axis: int | None) -> int:
 def _softmax(x: Any, axis: int | None = None) -> Any:
     axis = _axis("softmax", x, axis)
     e = np.exp(x - np.maximum.reduce(x, axis=axis, keepdims=True))
-    return e / np.add.reduce(e, axis=axis, keepdims=True)
+    return e / sum_(e, axis=axis, keepdims=True)
 
 
 def _log_softmax(x: Any, axis: int | None = None) -> Any:
     axis = _axis("log_softmax", x, axis)
     shifted = x - np.maximum.reduce(x, axis=axis, keepdims=True)
-    return shifted - np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
+    return shifted - np.log(sum_(np.exp(shifted), axis=axis, keepdims=True))
 
 
 def _logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:

@@ -59,6 +59,7 @@ class Op:
         symbol: str = "",  # what a picture shows
         numpy: tuple[Any, ...] = (),  # the NumPy functions that mean this op
         partials: tuple[Any, ...] = (),  # elementwise only
+        carry: tuple[Any, ...] = (),  # elementwise only: (g, z, xs) times each partial, before broadcasting is undone
         form: Callable[..., str] | None = None,  # bilinear only: the index form, e.g. "ij,jk->ik"
         scalar: str | None = None,  # the op on Python floats, as source text
         analytic: bool = True,  # may the forward be run on complex numbers?
@@ -66,7 +67,7 @@ class Op:
     ) -> None:
         self.name, self.kind, self.arity = name, kind, arity
         self.forward, self.vjp, self.jvp = forward, vjp, jvp
-        self.partials, self.form, self.sample = partials, form, sample
+        self.partials, self.carry, self.form, self.sample = partials, carry, form, sample
         self.symbol, self.numpy, self.scalar = symbol or name, numpy, scalar
         self.analytic, self.monotone = analytic, monotone
         self.statics = _statics(forward, arity)  # names of the keyword arguments
@@ -207,16 +208,13 @@ def elementwise(
 
     def vjp(i: int, g: Any, z: Any, *xs: Any) -> Any:
         d = carry[i](g, z, xs)
-        x = xs[i]
-        if d.__class__ is x.__class__ is np.ndarray and d.shape == x.shape:
-            return d
-        return None if d is None else sum_to(d, shape_of(x))
+        return None if d is None else sum_to(d, shape_of(xs[i]))
 
     def jvp(ts: Sequence[Any], z: Any, *xs: Any) -> Any:
         return _broadcast_like(add_up(c(t, z, xs) for t, c in zip(ts, carry, strict=True) if t is not None), z)
 
     fields.setdefault("sample", _sample_elementwise(arity, domain))
-    return Op(name, "elementwise", forward, vjp, jvp, arity=arity, partials=partials, **fields)
+    return Op(name, "elementwise", forward, vjp, jvp, arity=arity, partials=partials, carry=carry, **fields)
 
 
 def linear(name: str, forward: Callable[..., Any], transpose: Callable[..., Any], *, arity: int | None = 1, **fields: Any) -> Op:
@@ -242,11 +240,14 @@ def linear(name: str, forward: Callable[..., Any], transpose: Callable[..., Any]
     return op
 
 
-def bilinear(name: str, forward: Callable[..., Any], form: Callable[..., str], **fields: Any) -> Op:
+def bilinear(
+    name: str, forward: Callable[..., Any], form: Callable[..., str], direct: Callable[..., Any] | None = None, **fields: Any
+) -> Op:
     """Declare an op that is linear in each of two operands, by its index form.
 
     `form(rank_x, rank_y, **kw)` is the op in Einstein's notation for operands of those ranks, such as
     "ij,jk->ik".  The vjp contracts the cotangent with the other operand; the jvp is the product rule.
+    `direct(i, g, x, y)` may state the vjp for two plain matrices once more, where that is faster.
 
     >>> import autodiff as ad, numpy as np
     >>> pairs = ad.bilinear("pairs_example", lambda x, y: np.einsum("ik,jk->ij", x, y), lambda i, j: "ik,jk->ij",
@@ -262,6 +263,8 @@ def bilinear(name: str, forward: Callable[..., Any], form: Callable[..., str], *
         return f"{out},{b}->{a}", f"{a},{out}->{b}"
 
     def vjp(i: int, g: Any, z: Any, x: Any, y: Any, **kw: Any) -> Any:
+        if direct is not None and g.__class__ is x.__class__ is y.__class__ is np.ndarray and x.ndim == y.ndim == 2:
+            return direct(i, g, x, y, **kw)
         back = backward_forms(len(shape_of(x)), len(shape_of(y)), **kw)
         if i == 0:
             return sum_to(contract(back[0], g, y), shape_of(x))
@@ -343,7 +346,7 @@ def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
     axes = tuple(range(extra)) + tuple(i for i, n in enumerate(have) if i >= extra and shape[i - extra] == 1 and n != 1)
     if axes:
         g = TABLE["sum"](g, axis=axes, keepdims=True)
-    return TABLE["reshape"](g, shape) if shape_of(g) != shape else g
+    return TABLE["reshape"](g, shape=shape) if shape_of(g) != shape else g
 
 
 def _carrier(partial: Any) -> Callable[[Any, Any, tuple[Any, ...]], Any]:
@@ -359,7 +362,7 @@ def _carrier(partial: Any) -> Callable[[Any, Any, tuple[Any, ...]], Any]:
 
 def _broadcast_like(t: Any, z: Any) -> Any:
     # A tangent has its result's shape, also where the operand that moves was the smaller one.
-    return TABLE["broadcast_to"](t, shape_of(z)) if t is not None and shape_of(t) != shape_of(z) else t
+    return TABLE["broadcast_to"](t, shape=shape_of(z)) if t is not None and shape_of(t) != shape_of(z) else t
 
 
 def _split(form: str) -> tuple[str, str, str]:
@@ -426,9 +429,6 @@ def contract(form: str, a: Any, b: Any) -> Any:
     (2, 4)
     """
     plan = _plan(form)
-    if plan.simple and a.__class__ is b.__class__ is np.ndarray:  # the usual case, without the table's dispatch
-        z = np.dot(a.T if plan.order_a else a, b.T if plan.order_b else b)
-        return z.T if plan.order_out else z
     sum_, matmul, transpose = TABLE["sum"], TABLE["matmul"], TABLE["transpose"]
     if plan.alone_a:
         a = sum_(a, axis=plan.alone_a)

@@ -1,0 +1,167 @@
+"""The proof: every result of the exercise by the graph, by hand and by differences, on one net and one batch.
+
+The graph's numbers and the hand-written formula's are compared in ulps, within a bound computed from
+both computations; the differences come with an error bar of their own.  Nobody chose a tolerance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import autodiff as ad
+from autodiff.checking.grads import differences, noise_of
+from autodiff.checking.ulps import Comparison, agree
+
+from . import closed_form
+from .two_layer import Pass, TwoLayer
+
+Function = Callable[[Any], Any]
+
+BY_HAND = {
+    "E": "-sum(t * log(y2)) / m",
+    "dE/dz2": "(y2 - t) / m",
+    "dE/dy1": "W2^T (y2 - t) / m",
+    "dE/dW2": "(y2 - t) y1^T / m",
+    "dy1/dz1": "diag(y1 * (1 - y1))",
+    "dE/dz1": "W2^T (y2 - t) * y1 * (1 - y1) / m",
+    "dE/dW1": "(W2^T (y2 - t) * y1 * (1 - y1)) x^T / m",
+    "dE/db2": "row sums of dE/dz2",
+    "dE/db1": "row sums of dE/dz1",
+}
+MOST_ENTRIES = 5000  # of a larger variable, this many entries drawn at random are moved
+
+
+@dataclass(frozen=True)
+class Differences:
+    """How the graph's entries lie to numerical differences; `error` and `bar` are those of the entry that strays most."""
+
+    entries: int
+    of: int
+    error: float
+    bar: float
+
+    @property
+    def ok(self) -> bool:
+        """Does every entry lie within its bar?"""
+        return self.error <= self.bar
+
+    def __str__(self) -> str:
+        share = f"{self.entries}" if self.entries == self.of else f"{self.entries} of {self.of}"
+        return f"{'agree' if self.ok else 'DIFFER'} ({share} entries, off by {self.error:.0e}, error bar {self.bar:.0e})"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One result: the graph against the formula by hand, and against differences (E itself has none)."""
+
+    name: str
+    by_hand: str
+    closed: Comparison
+    differences: Differences | None
+
+    @property
+    def ok(self) -> bool:
+        """Is the graph's result proven?"""
+        return self.closed.verdict != "different" and (self.differences is None or self.differences.ok)
+
+
+def prove(net: TwoLayer, x: Any, t: Any, seed: int = 0) -> list[Row]:
+    """The table "graph = by hand = differences" for a net of float64 Tensors; each column of `t` must sum to 1.
+
+    >>> net = TwoLayer.random(3, 4, 2)
+    >>> all(row.ok for row in prove(net, np.ones((3, 1)), np.array([[1.0], [0.0]])))
+    True
+    """
+    run = net(x, t)
+    graph = by_graph(net, run)
+    hand = closed_form.results(run.x, run.t, **net.parameters(), sum_t=1)
+    numeric = by_differences(net, run, graph, np.random.default_rng(seed))
+    return [Row(name, BY_HAND[name], agree(graph[name], hand[name]), numeric.get(name)) for name in graph]
+
+
+def by_graph(net: TwoLayer, run: Pass) -> dict[str, Any]:
+    """The results as the graph gives them, each a recorded node, so that its rounding can be followed."""
+    wrt = {"dE/dz2": run.z2, "dE/dy1": run.y1, "dE/dW2": net.W2, "dE/dz1": run.z1, "dE/dW1": net.W1, "dE/db2": net.b2, "dE/db1": net.b1}
+    wrt = {name: node for name, node in wrt.items() if node is not None}
+    found = dict(zip(wrt, ad.gradient(run.E, list(wrt.values()), record=True), strict=True))
+    found |= {"E": run.E, "dy1/dz1": jacobians(run.y1, run.z1)}
+    return {name: found[name] for name in BY_HAND if name in found}
+
+
+def jacobians(y: Any, z: Any) -> Any:
+    """dy/dz of every example, shape (m, n, n), by one backward sweep per row of y.
+
+    Examples are columns and do not meet between z and y, so the sweep for the sum over a row brings
+    that row of every example's Jacobian at once.
+    """
+    rows = [ad.gradient(np.sum(y[i]), z, record=True) for i in range(y.shape[0])]
+    return np.transpose(np.stack(rows), (2, 0, 1))
+
+
+def by_differences(net: TwoLayer, run: Pass, graph: dict[str, Any], rng: np.random.Generator) -> dict[str, Differences]:
+    """Every derivative of `graph` beside differences of the plain NumPy net, moving one entry at a time."""
+    leaves = {name: np.array(p.data) for name, p in net.parameters().items()}
+    x, t, z1 = run.x.data, run.t.data, run.z1.data
+
+    def of_leaf(name: str) -> Function:
+        return lambda v: closed_form.E(closed_form.forward(x, **{**leaves, name: v})[3], t)
+
+    def of_z2(z2: Any) -> Any:
+        return closed_form.E(closed_form.softmax(z2), t)
+
+    def of_y1(y1: Any) -> Any:
+        return of_z2(leaves["W2"] @ y1 + leaves.get("b2", 0.0))
+
+    def of_z1(z1: Any) -> Any:
+        return of_y1(closed_form.sigmoid(z1))
+
+    points = {"dE/dz2": (of_z2, run.z2.data), "dE/dy1": (of_y1, run.y1.data), "dE/dz1": (of_z1, z1)}
+    points |= {f"dE/d{name}": (of_leaf(name), value) for name, value in leaves.items()}
+    found = {name: difference(f, at, graph[name].data.__getitem__, rng) for name, (f, at) in points.items()}
+
+    def moves_y1(index: tuple[int, ...]) -> Any:
+        unit, example = index
+        column = np.zeros(z1.shape)
+        column[:, example] = graph["dy1/dz1"].data[example, :, unit]
+        return column
+
+    return found | {"dy1/dz1": difference(closed_form.sigmoid, z1, moves_y1, rng)}
+
+
+def difference(f: Function, at: Any, derivative: Function, rng: np.random.Generator) -> Differences:
+    """Differences of `f` in the entries of `at`, beside `derivative(index)`, how f moves with that entry."""
+    noise = noise_of(f(ad.Tensor(at)))
+    indices = list(np.ndindex(at.shape))
+    if len(indices) > MOST_ENTRIES:
+        indices = [indices[i] for i in sorted(rng.choice(len(indices), MOST_ENTRIES, replace=False))]
+    worst = (-1.0, 0.0, 0.0)
+    for index in indices:
+        best, bar = differences(_along(f, at, index), noise)
+        error = np.abs(best - derivative(index))
+        ratio = np.where(np.isnan(error), np.inf, error / bar)
+        i = np.argmax(ratio)
+        worst = max(worst, (float(ratio.flat[i]), float(np.ravel(error)[i]), float(np.ravel(bar)[i])))
+    return Differences(len(indices), at.size, worst[1], worst[2])
+
+
+def _along(f: Function, at: Any, index: tuple[int, ...]) -> Callable[[float], Any]:
+    """`f` as a function of how far one entry of `at` moves."""
+
+    def moved(h: float) -> Any:
+        there = np.array(at)
+        there[index] += h
+        return f(there)
+
+    return moved
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows as aligned text."""
+    cells = [("result", "by hand", "graph = by hand", "graph = differences")]
+    cells += [(r.name, r.by_hand, str(r.closed), "" if r.differences is None else str(r.differences)) for r in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells)
