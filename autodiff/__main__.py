@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import AutodiffError
-from .node import Node
+from .node import Node, trace_lines
 
 
 class Stop(Exception):
@@ -47,7 +47,7 @@ def variable_of(target: str) -> tuple[Any, dict[str, Any]]:
     kept = sys.argv, sys.path
     sys.argv, sys.path = [path], [str(Path(path).resolve().parent), *sys.path]
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # what the script prints is not the picture
+        with trace_lines(), contextlib.redirect_stdout(sys.stderr):  # what the script prints is not the picture
             found = runpy.run_path(path, run_name="__main__")
     except SystemExit as end:
         raise Stop(f"{path} ended itself, with exit code {end.code}, before its variables could be read") from None

@@ -14,6 +14,7 @@ Schema, version 1.  One object:
     - "shape": a list; "dtype": text
     - "value": see below; "gradient": the same, or null if none was computed
     - "active": whether derivatives are taken
+    - "line": where it was made, as "script.py:12", if `ad.trace_lines` was on, or null
 - "edges": by result and operand, objects with
     - "from", "to": ids; "operand": its number, from 0 on
     - "local": the local derivative (see below), or null where there is none entry by entry
@@ -73,6 +74,7 @@ def _node(v: Vertex) -> dict[str, Any]:
         "value": entries(v.data),
         "gradient": None if v.grad is None else entries(v.grad),
         "active": v.active,
+        "line": v.line or None,
     }
 
 

@@ -179,8 +179,8 @@ def _write(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> tuple[str, int]
             return f"−{_operand(args[0], _NEGATIVE + 1)}", _NEGATIVE
         if unicodedata.category(sign[0]) == "Lm":  # a raised letter, as for the transpose
             return f"{_operand(args[0], _ATOM)}{sign}", _ATOM
-        if "x" in sign and not sign.isalpha() and not sign.isascii():  # a pattern, such as x²
-            return sign.replace("x", _operand(args[0], _ATOM)), _ATOM
+        if sign.count("x") == 1 and sign != "x" and not any(c.isalpha() for c in sign.replace("x", "")):  # a pattern: x², |x|, 1/x
+            return sign.replace("x", _operand(args[0], _ATOM)), _STRENGTH["÷"] if "/" in sign else _ATOM
     words = [_text(a) for a in args] + [f"{k}={_static(v)}" for k, v in kw.items()]
     return f"{op.name}({', '.join(words)})", _ATOM
 

@@ -42,6 +42,7 @@ class Vertex:
     active: bool
     source: Any  # the node itself, or the plain operand
     shape: tuple[int, ...]
+    line: str = ""  # where it was made, if that was traced
 
     @property
     def key(self) -> str:
@@ -159,7 +160,8 @@ def _recorded(node: Any, place: int, names: dict[int, str]) -> Vertex:
         kind = "parameter"
     else:
         kind = "input" if name or node.shape else "constant"
-    return Vertex(place, kind, op, node.kw or {}, name, "", node.scope, node._data, node.grad, node.active, node, node.shape)
+    about = node.scope, node._data, node.grad, node.active, node, node.shape, node.line or ""
+    return Vertex(place, kind, op, node.kw or {}, name, "", *about)
 
 
 def _label(vertices: list[Vertex]) -> None:

@@ -176,6 +176,7 @@ def _data(graph: Graph, views: list[tuple[str, Picture]]) -> dict[str, Any]:
         "map": [heat(v.data) if _many(v) else "" for v in vertices],
         "scopes": ["/".join(s) for s in scopes],
         "scope": [scopes[v.scope] for v in vertices],
+        "line": [v.line for v in vertices] if any(v.line for v in vertices) else [],
         "src": [e.src for e in edges],
         "dst": [e.dst for e in edges],
         "formulas": templates,

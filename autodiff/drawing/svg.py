@@ -182,6 +182,8 @@ class Picture:
         if v.shape:
             words += f", shape {v.shape}"
         words += f", value {summary(v.data)}, {self.gradient_words(v.place)}"
+        if v.line:
+            words += f", made at {v.line}"
         if box.inlined or box.terms:
             words += f", stands for {len(box.members)} values"
         return words + _note_words(shape.note)

@@ -81,7 +81,7 @@ def test_collapse_and_expand(big: Any) -> None:
     check(opened)
     assert any(box.scope == ("layer1", "neuron3") for box in opened.boxes)
     assert any(box.title.startswith("+34 more like neuron0") for box in opened.boxes)
-    with pytest.raises(ValueError, match="there is no scope 'layer9'.*layer0"):
+    with pytest.raises(ValueError, match=r"there is no scope 'layer9'.*layer0"):
         view_of(big, collapse=("layer9",))
 
 

@@ -94,6 +94,7 @@ def test_json_follows_its_schema(root: Any) -> None:
         "value",
         "gradient",
         "active",
+        "line",
     }
     assert set(data["edges"][0]) == {"from", "to", "operand", "local", "formula", "whole"}
     for edge in data["edges"]:
@@ -175,7 +176,8 @@ def test_dot_is_stopped_and_is_not_given_too_much(monkeypatch: pytest.MonkeyPatc
 def test_everything_works_without_dot_on_the_path() -> None:
     code = (
         "import sys, autodiff as ad; assert 'autodiff.drawing' not in sys.modules;"
-        "x = ad.Value(2.0, name='x'); E = x * x; d = ad.draw(E); print(d); d.svg, d.html, d.json, d._repr_mimebundle_(), d.viewer()._repr_html_()"
+        "x = ad.Value(2.0, name='x'); E = x * x; d = ad.draw(E); print(d);"
+        "d.svg, d.html, d.json, d._repr_mimebundle_(), d.viewer()._repr_html_()"
     )
     run = subprocess.run(
         [sys.executable, "-c", code], env={"PATH": "/nonexistent", "PYTHONPATH": ".", "PYTHONIOENCODING": "ascii"}, capture_output=True

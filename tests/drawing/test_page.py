@@ -216,6 +216,15 @@ def test_hover_and_focus_inspect(opened: Any) -> None:
 
 
 @pytest.mark.browser
+def test_the_source_line_is_shown_where_it_was_traced(opened: Any) -> None:
+    with ad.trace_lines():
+        E = (ad.Value(2.0, name="x") * 3.0).named("E")
+    page = opened(swept(E))
+    page.node("x").hover()
+    assert re.fullmatch(r"test_page\.py:\d+", page.row("source line"))
+
+
+@pytest.mark.browser
 def test_a_click_shows_where_the_gradient_flows(opened: Any) -> None:
     root = swept(mlp(3, [4, 1]))
     page = opened(root)

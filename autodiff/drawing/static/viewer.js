@@ -243,7 +243,7 @@ function inspect() {
   const given = outputs[p].map(e => rows.get(e)).filter(Boolean);
   if (given.length > 1) row('gradient is', given.map(r => figure(r[2], p)).join(' + '));
   if (D.scopes[D.scope[p]]) row('scope', D.scopes[D.scope[p]]);
-  if (D.source && D.source[p]) row('source', D.source[p]);
+  if (D.line[p]) row('source line', D.line[p]);
 }
 
 // ---------------------------------------------------------------- paths and search
