@@ -38,8 +38,9 @@ class Digraph(graphviz.Digraph):  # type: ignore[misc]
             return {"image/svg+xml": self.built_in()}
 
 
-def digraph(view: View, picture: Picture, rankdir: str = "LR") -> Digraph:
+def digraph(view: View, picture: Picture) -> Digraph:
     """What the picture shows, with a cluster for each scope."""
+    rankdir = "TB" if picture.down else "LR"
     dot = Digraph("graph", graph_attr={"rankdir": rankdir, "bgcolor": "white"}, node_attr={"fontname": "Helvetica", "fontsize": "11"})
     dot.attr("edge", color=LIGHT["edge"], arrowsize="0.7")
     inside: dict[tuple[str, ...], list[tuple[Box, str, str]]] = {(): []}

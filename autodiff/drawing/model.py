@@ -119,15 +119,15 @@ def build(root: Any, names: dict[int, str]) -> Graph:
     for node in nodes:
         operands = []
         for a in node.args:
-            plain = not isinstance(a, Node)
-            if plain and (np.ndim(a) == 0 or id(a) not in places):
-                operands.append(len(vertices))
-                if np.ndim(a):
-                    places[id(a)] = len(vertices)
-                vertices.append(_plain(a, len(vertices), names))
-                inputs.append([])
-            else:
+            is_array = isinstance(a, np.ndarray)
+            if isinstance(a, Node) or (is_array and id(a) in places):
                 operands.append(places[id(a)])
+                continue
+            operands.append(len(vertices))
+            if is_array:
+                places[id(a)] = len(vertices)
+            vertices.append(_plain(a, len(vertices), names))
+            inputs.append([])
         place = len(vertices)
         places[id(node)] = place
         vertices.append(_recorded(node, place, names))
@@ -146,9 +146,10 @@ def build(root: Any, names: dict[int, str]) -> Graph:
 
 
 def _plain(x: Any, place: int, names: dict[int, str]) -> Vertex:
-    name = names.get(id(x), "") if np.ndim(x) else ""
-    kind = "input" if np.ndim(x) else "constant"
-    return Vertex(place, kind, None, {}, name, "", (), x, None, False, x, np.shape(x))
+    shape = x.shape if isinstance(x, np.ndarray) else ()
+    name = names.get(id(x), "") if shape else ""
+    kind = "input" if shape else "constant"
+    return Vertex(place, kind, None, {}, name, "", (), x, None, False, x, shape)
 
 
 def _recorded(node: Any, place: int, names: dict[int, str]) -> Vertex:

@@ -31,6 +31,7 @@ MONO = "ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace"
 CELL = 7  # of a heat map
 NUMBER_WIDTH = 90.0  # of a box that shows one number
 LONGEST_NAME = 28  # characters
+STRIP = 1500.0  # pixels: wider pictures of arrays flow down if they are flat
 MOST_LABELS = 30  # edges with a label; more would be a thicket
 _GAP_BEFORE, _BOLD = 'dx="6"', 'font-weight="600"'
 _WORDS = {"op": "operation", "input": "input", "parameter": "parameter", "constant": "constant", "output": "output"}
@@ -57,22 +58,33 @@ class Shape:
 
 
 class Picture:
-    """A view, laid out.  `labels` writes formula and number of the local derivative on the edges."""
+    """A view, laid out.  `labels` writes formula and number of the local derivative on the edges.
 
-    def __init__(self, view: View, notes: Notes, labels: bool = False) -> None:
+    `rankdir` is "LR", "TB" (down), or "" for what suits: down for long chains of arrays.
+    """
+
+    def __init__(self, view: View, notes: Notes, labels: bool = False, rankdir: str = "") -> None:
         self.view, self.notes, self.graph = view, notes, view.graph
         self.formulas = Formulas(view.graph)
         self.largest = max((magnitude(v.grad) for v in self.graph.vertices), default=0.0)
         self.shapes = [self._shape(box) for box in view.boxes]
         self.labels = self._edge_labels(labels)
         self.headings = {s: text_width(s[-1], 11, bold=True) + 20 for box in view.boxes for s in _prefixes(box.scope)}
+        self.down = rankdir == "TB"
         self.layout = self._laid_out()
+        if not rankdir and self._is_strip() and not any(self.labels):
+            self.down = True
+            self.layout = self._laid_out()
+
+    def _is_strip(self) -> bool:
+        """Is the picture far wider than high, and of arrays?"""
+        return self.layout.width > max(STRIP, 3 * self.layout.height) and any(s.value for s in self.shapes)
 
     def _laid_out(self) -> Layout:
         items = [Item(s.box.scope, s.width, s.height) for s in self.shapes]
-        leads = [text_width(label, 9.5) + 22 if label else 0.0 for label in self.labels]
+        leads = [(16.0 if self.down else text_width(label, 9.5) + 22) if label else 0.0 for label in self.labels]
         arrows = [Arrow(link.src, link.dst, lead) for link, lead in zip(self.view.links, leads, strict=True)]
-        return layout(items, arrows, self.headings)
+        return layout(items, arrows, self.headings, self.down)
 
     # ------------------------------------------------------------ what boxes and edges say
 
@@ -231,6 +243,7 @@ class Picture:
         mark = hashlib.sha256("\n".join(body).encode()).hexdigest()[:8]
         head = [
             f'<svg xmlns="http://www.w3.org/2000/svg" class="ag" role="img" aria-labelledby="ag{mark}-t ag{mark}-d" '
+            f'data-rankdir="{"TB" if self.down else "LR"}" '
             f'width="{_n(width * scale)}" height="{_n(height * scale)}" viewBox="0 0 {_n(width)} {_n(height)}" '
             f'font-family="{FONT}" font-size="11" fill="{LIGHT["text"]}">',
             f'<title id="ag{mark}-t">{_xml(self.graph.title)}</title>',
@@ -273,17 +286,27 @@ class Picture:
             says = self._edge_words(link)
             title = f"<title>{_xml(says)}</title></path>" if says else "</path>"
             yield (
-                f'<path d="{curve(route)}" data-from="{boxes[link.src].key}" data-to="{boxes[link.dst].key}"{operand}{local}{many}{color} '
-                f'marker-end="url(#ag@a)">{title}'
+                f'<path d="{curve(route, self.down)}" data-from="{boxes[link.src].key}" data-to="{boxes[link.dst].key}"'
+                f'{operand}{local}{many}{color} marker-end="url(#ag@a)">{title}'
             )
-            if count > 1 and (spot := _count_spot(route, 10 + 6 * len(f"{count:,}"))) and spot not in counted:
+            if count > 1 and (spot := self._count_spot(route, f"{count:,}")) and spot not in counted:
                 counted.add(spot)
-                written.append(_label(spot[0], spot[1] - 5, f"{count:,}", "muted", "middle"))
+                x, y = (spot[0] + 6, spot[1] + 3) if self.down else (spot[0], spot[1] - 5)
+                written.append(_label(x, y, f"{count:,}", "muted", "" if self.down else "middle"))
             if label:
-                x, y = route[-1]
-                written.append(_label(x - 11, y - 4, label, f"note-{note.color}" if note else "muted", "end", 9.5))
+                x, y = (route[-1][0] + 5, route[-1][1] - 11) if self.down else (route[-1][0] - 11, route[-1][1] - 4)
+                written.append(_label(x, y, label, f"note-{note.color}" if note else "muted", "" if self.down else "end", 9.5))
         yield "</g>"
         yield from written
+
+    def _count_spot(self, route: list[Point], count: str) -> Point | None:
+        """Where the number of a bundle stands: on its last straight stretch that has room, where fewest share the line."""
+        across = 1 if self.down else 0
+        room = 16 if self.down else 10 + 6 * len(count)
+        for a, b in reversed(list(pairwise(route))):
+            if abs(a[1 - across] - b[1 - across]) < 0.05 and b[across] - a[across] > room:
+                return (a[0] + b[0]) / 2, (a[1] + b[1]) / 2
+        return None
 
     def _edge_words(self, link: Link) -> str:
         if len(link.edges) > 1:
@@ -386,13 +409,20 @@ class Picture:
 # ---------------------------------------------------------------- pieces of SVG
 
 
-def curve(route: list[Point]) -> str:
-    """A polyline as an SVG path: level stretches are straight, the bends between them smooth."""
+def curve(route: list[Point], down: bool = False) -> str:
+    """A polyline as an SVG path: stretches along the flow are straight, the bends between them smooth.
+
+    >>> curve([(0, 0), (10, 0), (30, 8)])
+    'M0,0H10C20,0 20,8 30,8'
+    """
     (x, y), *rest = route
     d = f"M{_n(x)},{_n(y)}"
     for u, v in rest:
-        if abs(v - y) < 0.05:
-            d += f"H{_n(u)}"
+        if abs(u - x if down else v - y) < 0.05:
+            d += f"V{_n(v)}" if down else f"H{_n(u)}"
+        elif down:
+            m = _n((y + v) / 2)
+            d += f"C{_n(x)},{m} {_n(u)},{m} {_n(u)},{_n(v)}"
         else:
             m = _n((x + u) / 2)
             d += f"C{m},{_n(y)} {m},{_n(v)} {_n(u)},{_n(v)}"
@@ -451,14 +481,6 @@ def _label(x: float, y: float, text: str, role: str, anchor: str = "", size: flo
 def _mono(x: float, y: float, text: str, role: str, kind: str) -> str:
     look = f'class="{kind} ag-{role}" fill="{LIGHT[role]}"' if role else f'class="{kind}"'
     return f'<text {look} x="{_n(x)}" y="{_n(y)}" font-family="{MONO}">{_xml(text)}</text>'
-
-
-def _count_spot(route: list[Point], room: float) -> Point | None:
-    """Where the number of a bundle stands: on its last level stretch that has room, where fewest share the line."""
-    for (x, y), (u, v) in reversed(list(pairwise(route))):
-        if abs(v - y) < 0.05 and u - x > room:
-            return (x + u) / 2, y
-    return None
 
 
 def dark_style() -> str:

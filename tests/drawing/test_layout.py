@@ -46,6 +46,17 @@ def rectangles(picture: Picture) -> list[Rectangle]:
     return [(x, y, s.width, s.height) for (x, y), s in zip(picture.layout.corners, picture.shapes, strict=True)]
 
 
+def turned(layout: Layout, boxes: list[Rectangle]) -> tuple[Layout, list[Rectangle]]:
+    """A picture that flows down, as one that flows to the right."""
+
+    def turn(r: Rectangle) -> Rectangle:
+        return r[1], r[0], r[3], r[2]
+
+    routes = [[(y, x) for x, y in route] for route in layout.routes]
+    scopes = {s: turn(r) for s, r in layout.scopes.items()}
+    return Layout(layout.height, layout.width, [(y, x) for x, y in layout.corners], scopes, routes), [turn(r) for r in boxes]
+
+
 def overlap(a: Rectangle, b: Rectangle) -> bool:
     return a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]
 
@@ -65,6 +76,8 @@ def points(route: list[tuple[float, float]]) -> list[tuple[float, float]]:
 def check(picture: Picture) -> None:
     view, layout = picture.view, picture.layout
     boxes = rectangles(picture)
+    if picture.down:
+        layout, boxes = turned(layout, boxes)
     for a, b in combinations(boxes, 2):
         assert not overlap(a, b)
     check_scopes(view, layout, boxes)
@@ -72,7 +85,7 @@ def check(picture: Picture) -> None:
         check_route(view, layout, boxes, link, route)
     for x, y, w, h in boxes:
         assert x >= 0 and y >= 0 and x + w <= layout.width and y + h <= layout.height
-    check_ports(picture, boxes)
+    check_ports(picture, layout)
 
 
 def check_scopes(view: View, layout: Layout, boxes: list[Rectangle]) -> None:
@@ -99,10 +112,10 @@ def check_route(view: View, layout: Layout, boxes: list[Rectangle], link: Any, r
     assert all(a[0] <= b[0] + 1e-9 for a, b in pairwise(route)), "every edge runs from left to right"
 
 
-def check_ports(picture: Picture, boxes: list[Rectangle]) -> None:
-    """The operands of a value enter its box from top to bottom in their order."""
+def check_ports(picture: Picture, layout: Layout) -> None:
+    """The operands of a value enter its box in their order."""
     for i, box in enumerate(picture.view.boxes):
-        arriving = [(link, route) for link, route in zip(picture.view.links, picture.layout.routes, strict=True) if link.dst == i]
+        arriving = [(link, route) for link, route in zip(picture.view.links, layout.routes, strict=True) if link.dst == i]
         heights = [route[-1][1] for _, route in arriving]
         assert heights == sorted(heights) and len(set(heights)) == len(heights)
         if box.vertex is not None and not box.terms:
@@ -110,19 +123,24 @@ def check_ports(picture: Picture, boxes: list[Rectangle]) -> None:
             assert operands == sorted(operands)
 
 
-def picture_of(root: Any, **wish: Any) -> Picture:
-    return Picture(fold(build(root, {}), Wish(**wish)), Notes({}, {}))
+def picture_of(root: Any, rankdir: str = "LR", **wish: Any) -> Picture:
+    return Picture(fold(build(root, {}), Wish(**wish)), Notes({}, {}), rankdir=rankdir)
 
 
 @settings(max_examples=150, deadline=None)
-@given(scoped_graphs(), st.sampled_from([None, 150, 6, 3]), st.sampled_from([None, 0, 1]))
-def test_random_graphs(root: Any, budget: int | None, level: int | None) -> None:
-    check(picture_of(root, budget=budget, level=level))
+@given(scoped_graphs(), st.sampled_from(["LR", "TB"]), st.sampled_from([None, 150, 6, 3]), st.sampled_from([None, 0, 1]))
+def test_random_graphs(root: Any, rankdir: str, budget: int | None, level: int | None) -> None:
+    check(picture_of(root, rankdir, budget=budget, level=level))
 
 
 @pytest.mark.parametrize("root", [mlp(2, [1]), mlp(3, [4, 1]), mlp(3, [4, 1], scoped=False), two_layer()])
 def test_networks(root: Any) -> None:
     check(picture_of(root))
+    check(picture_of(root, "TB"))
+
+
+def test_long_chains_of_arrays_flow_down() -> None:
+    assert picture_of(two_layer(), "").down and not picture_of(two_layer(), "LR").down and not picture_of(mlp(3, [4, 1]), "").down
 
 
 def test_labels_get_room() -> None:

@@ -74,7 +74,7 @@ function show(i) {
   nodes = D.views[i].boxes.map(key => byKey.get(key));
   paths = [...svg.querySelectorAll('.ag-edges path')].map(path => ({path, from: byKey.get(path.dataset.from), to: byKey.get(path.dataset.to)}));
   full = svg.dataset.full.split(' ').map(Number);
-  fit();
+  start();
   paint();
 }
 function prepare(s) {
@@ -98,6 +98,13 @@ function fit() {
   const r = stage.getBoundingClientRect(), k = Math.min(1.5, r.width / full[2], r.height / full[3]) || 1;
   const w = r.width / k, h = r.height / k;
   setFrame([(full[2] - w) / 2, (full[3] - h) / 2, w, h]);
+}
+// Where fitting a small graph would make it unreadable, the picture starts at its first values; steps move along.
+function start() {
+  fit();
+  if (stage.clientWidth / frame[2] >= .6 || nodes.length > 60) return;
+  const w = stage.clientWidth / .85, h = stage.clientHeight / .85, down = svg.dataset.rankdir === 'TB';
+  setFrame([down || full[2] < w ? (full[2] - w) / 2 : 0, !down || full[3] < h ? (full[3] - h) / 2 : 0, w, h]);
 }
 function zoom(by, x = .5, y = .5) {
   const [u, v, w, h] = frame, k = Math.min(Math.max(by, w / (full[2] * 8)), full[2] * 4 / w);
@@ -313,7 +320,8 @@ function focusOn(g) {
   reveal(g);
 }
 function neighbour(g, key) {
-  const along = key === 'ArrowRight' ? paths.filter(p => p.from === g).map(p => p.to) : key === 'ArrowLeft' ? paths.filter(p => p.to === g).map(p => p.from) : [];
+  const [onward, back] = svg.dataset.rankdir === 'TB' ? ['ArrowDown', 'ArrowUp'] : ['ArrowRight', 'ArrowLeft'];
+  const along = key === onward ? paths.filter(p => p.from === g).map(p => p.to) : key === back ? paths.filter(p => p.to === g).map(p => p.from) : [];
   if (along[0]) return along[0];
   const a = g.getBoundingClientRect(), level = key === 'ArrowLeft' || key === 'ArrowRight', sign = key === 'ArrowLeft' || key === 'ArrowUp' ? -1 : 1;
   let best = Infinity, found = null;
@@ -378,6 +386,6 @@ chooser.closest('label').hidden = D.views.length < 2;
 root.classList.add('js');
 show(0);
 let size = '';
-new ResizeObserver(() => { const now = stage.clientWidth + 'x' + stage.clientHeight; if (size && now !== size) fit(); size = now; }).observe(stage);
+new ResizeObserver(() => { const now = stage.clientWidth + 'x' + stage.clientHeight; if (size && now !== size) start(); size = now; }).observe(stage);
 root.player = {go, show, find, data: D, seed, last, gradAt: (p, s = step) => { const h = gradAt(p, s); return h ? num(h[1]) : null; }};
 })();
