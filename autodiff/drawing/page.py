@@ -97,7 +97,7 @@ def _variables() -> str:
     def block(theme: palette.Theme) -> str:
         return "".join(f"--{role}:{color};" for role, color in theme.items() if role in _USED)
 
-    return f".agv{{{block(palette.LIGHT)}}}@media(prefers-color-scheme:dark){{.agv{{{block(palette.DARK)}}}}}"
+    return f":root{{{block(palette.LIGHT)}}}@media(prefers-color-scheme:dark){{:root{{{block(palette.DARK)}}}}}"
 
 
 _USED = ("ground", "scope1", "scope2", "scope-line", "text", "muted", "focus", "path", "active", "active-line", "positive", "negative")
