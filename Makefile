@@ -28,8 +28,11 @@ format: .venv/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Without the package's __init__, which imports the very module that is made here.
+BARE := import runpy, sys, types; p = types.ModuleType('autodiff'); p.__path__ = ['autodiff']; sys.modules['autodiff'] = p
+
 ops: .venv/dev.stamp
-	$(BIN)/python -m autodiff.ops.generate
+	$(BIN)/python -c "$(BARE); runpy.run_module('autodiff.ops.generate', run_name='__main__')"
 	$(BIN)/ruff format --quiet autodiff/value_ops.py
 
 notebooks: .venv/dev.stamp

@@ -41,6 +41,10 @@ class Detached(AutodiffError, TypeError):
     """A node was about to become a plain number or array, which would drop its graph silently."""
 
 
+class NameTaken(AutodiffError, ValueError):
+    """An op is declared under the name, or for the NumPy function, of a built-in one."""
+
+
 class BadFile(AutodiffError, ValueError):
     """A file is not one that `save` wrote, or is of a newer format."""
 

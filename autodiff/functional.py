@@ -136,6 +136,8 @@ def _like(g: Any, x: Any, record: bool) -> Any:
     """Float in, float out; array in, array out."""
     if record or isinstance(g, Node):
         return g
+    if np.shape(g) != ():  # a row of a Jacobian
+        return g
     return float(g) if isinstance(x, float) else x.dtype.type(g) if isinstance(x, np.generic) else g
 
 
@@ -240,9 +242,13 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], *, allow_u
             t = next(found)
             out.append(t if record else float(t) if leaf.shape == () else t)
         else:
-            out.append(map_leaves(lambda x: x * 0, leaf) if moves(leaf) else None)
+            out.append(_zero(leaf) if moves(leaf) else None)
     value = run.out if record else run.give(run.out)
     return value, rebuild(run.out, iter(out))
+
+
+def _zero(x: Any) -> Any:
+    return 0.0 if np.shape(x) == () else np.zeros(np.shape(x), x.dtype)
 
 
 def _tangent(t: Any, x: Any, path: str, record: bool) -> Any:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import copy
 import json
 import os
-import tempfile
-import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +18,7 @@ import numpy as np
 from . import node as switches
 from .containers import leaves
 from .errors import BadFile, BadOperand, NoRule
-from .node import Node, order, tick
+from .node import Node, check_fresh, order, tick
 from .ops import op_by_name
 from .ops.operand import NO_KW
 from .tensor import Tensor
@@ -102,7 +100,7 @@ def _node(row: Row, operands: tuple[Any, ...]) -> Any:
         raise BadFile(f"a row describes a {row.kind!r}, which is neither a Value nor a Tensor")
     if row.op is not None and row.partials is not None:
         moving = [i for i, a in enumerate(operands) if isinstance(a, Node) and a.active]
-        n = many(op_by_name(row.op), operands, row.data, [operands[i] for i in moving], [row.partials[i] for i in moving])  # type: ignore[misc]
+        n = many(op_by_name(row.op), operands, row.data, [operands[i] for i in moving], [row.partials[i] for i in moving])
         if row.kw:
             n._write("kw", row.kw)
         return n
@@ -145,14 +143,21 @@ def deepcopy_node(node: Any, memo: dict[int, Any]) -> Any:
     """A copy of the whole graph below a node; what `memo` holds already is shared, as deepcopy has it."""
     nodes = order(node)
     ready = {i: memo[id(n)] for i, n in enumerate(nodes) if id(n) in memo}
-    rows = [r._replace(raw=copy.deepcopy(r.raw, memo), grad=copy.deepcopy(r.grad, memo)) for r in rows_of(nodes)]
+    rows = [
+        r._replace(raw=copy.deepcopy(r.raw, memo), grad=copy.deepcopy(r.grad, memo), data=r.data if r.active else copy.deepcopy(r.data))
+        for r in rows_of(nodes)
+    ]
     for old, new in zip(nodes, nodes_of(rows, ready), strict=True):
         memo.setdefault(id(old), new)
     return memo[id(node)]
 
 
 def copy_node(node: Any) -> Any:
-    """A second node with the same data, operands and name, and no gradient."""
+    """A second node with the same data, operands and name, and no gradient; a stale result cannot be copied.
+
+    Raises StaleGraph: the copy would be younger than the assignment, and no longer know that it is stale.
+    """
+    check_fresh(order(node))
     out = object.__new__(type(node))
     for slot in (slot for cls in type(node).__mro__ for slot in getattr(cls, "__slots__", ())):
         if hasattr(node, slot):
@@ -192,13 +197,13 @@ def save(path: str | os.PathLike[str], tree: Any) -> None:
     }
     text = np.frombuffer(json.dumps(document).encode(), np.uint8)
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:
             np.savez(file, graph=text, **{f"array{i}": a for i, a in enumerate(arrays)})  # type: ignore[arg-type]
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -209,7 +214,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     of the graph has not been declared in this program.
     """
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             document = json.loads(archive["graph"].tobytes())
             arrays = [archive[f"array{i}"] for i in range(len(archive.files) - 1)]
         version = document["format"]
@@ -218,8 +223,8 @@ def load(path: str | os.PathLike[str]) -> Any:
         rows = [Row(*_decode(row, arrays, [])) for row in document["rows"]]
         nodes = nodes_of(rows, {})
         return _decode(document["tree"], arrays, nodes)
-    except (zipfile.BadZipFile, KeyError, ValueError, TypeError, IndexError, EOFError) as error:
-        if isinstance(error, BadFile | NoRule):
+    except Exception as error:  # whatever a damaged file makes go wrong, it is the file that is to blame
+        if isinstance(error, BadFile | NoRule | OSError):
             raise
         raise BadFile(f"{os.fspath(path)} is not a file that ad.save wrote ({type(error).__name__}: {error})") from error
 

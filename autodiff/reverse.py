@@ -33,7 +33,7 @@ def backward(root: Tensor, seed: Any) -> None:
             g.setflags(write=False)  # the operands may share it
             n.grad = g
         elif n.grad is not None:
-            n.grad = n.grad + g
+            n.grad = np.asarray(n.grad + g)  # the sum of two 0-d arrays is no array
         else:
             # A leaf's gradient is an array of its own: people scale and clip it in place.
             n.grad = g if g.base is None and g.flags.writeable else g.copy()
@@ -61,6 +61,8 @@ def gradient(E: Any, wrt: Any, record: bool = False) -> Any:
 
 def pull(roots: list[Any], seeds: list[Any], targets: list[Any], record: bool, allow_unused: bool = False) -> list[Any]:
     """The cotangents of `targets` for cotangents `seeds` of the roots: zeros where the derivative is zero."""
+    if not roots:
+        return [zero_like(t) for t in targets]
     nodes = order(*roots)
     check_connected(roots, nodes, targets, allow_unused)
     seeded: dict[int, Any] = {}
@@ -74,7 +76,7 @@ def pull(roots: list[Any], seeds: list[Any], targets: list[Any], record: bool, a
     found = [zero_like(t) if wanted[t.id] is None else wanted[t.id] for t in targets]
     if record:
         return [anchored(g, roots, nodes, targets) for g in found]
-    return [float(g) if isinstance(t, ValueBase) else np.array(g) if _shared(g) else g for g, t in zip(found, targets, strict=True)]
+    return [float(g) if isinstance(t, ValueBase) else g for g, t in zip(_own_arrays(found), targets, strict=True)]
 
 
 def check_connected(roots: list[Any], nodes: list[Any], targets: list[Any], allow_unused: bool = False) -> None:
@@ -94,8 +96,16 @@ def check_connected(roots: list[Any], nodes: list[Any], targets: list[Any], allo
             )
 
 
-def _shared(g: Any) -> bool:
-    return g.base is not None or not g.flags.writeable
+def _own_arrays(found: list[Any]) -> list[Any]:
+    """The derivatives as arrays of their own: no two share memory, with each other or with a recorded array."""
+    given: set[int] = set()
+    own = []
+    for g in found:
+        if isinstance(g, ndarray):
+            g = g if g.base is None and g.flags.writeable and id(g) not in given else np.array(g)
+            given.add(id(g))
+        own.append(g)
+    return own
 
 
 def zero_like(node: Any) -> Any:
@@ -151,7 +161,7 @@ def _of_arrays(n: Any, g: Any, path: Collection[int] | None, waiting: dict[int, 
             d = sum_to(d, x.shape)
         if d.dtype is not x.dtype or d.shape != x.shape:
             d = fit(d, a, op)
-        waiting[k] = waiting[k] + d if k in waiting else d
+        waiting[k] = np.asarray(waiting[k] + d) if k in waiting else d
 
 
 def _of_values(n: Any, g: Any, path: Collection[int] | None, waiting: dict[int, Any]) -> None:

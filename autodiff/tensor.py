@@ -14,6 +14,7 @@ import numpy as np
 
 from . import node as switches
 from . import ops
+from .containers import map_leaves
 from .errors import BadOperand, Detached, NoRule, ReadOnly, ShapeMismatch
 from .node import Node, settle, tick
 from .ops import BY_NUMPY, Op
@@ -35,6 +36,20 @@ class ReadOnlyArray(np.ndarray[Any, Any]):
             return super().__setitem__(key, value)
         raise ReadOnly(_IN_PLACE)
 
+    def __array_function__(self, func: Any, types: Any, args: Any, kw: Any) -> Any:
+        def plain(x: Any) -> Any:
+            return x.view(np.ndarray) if isinstance(x, ReadOnlyArray) else x
+
+        return func(*map_leaves(plain, args), **map_leaves(plain, kw))
+
+    def copy(self, order: Any = "C") -> Any:
+        """An ordinary array with the same numbers."""
+        return np.array(self, order=order, subok=False)
+
+    def astype(self, *args: Any, **kw: Any) -> Any:
+        """An ordinary array of another dtype."""
+        return np.array(self, subok=False).astype(*args, **kw)
+
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
         return array[()] if return_scalar else np.asarray(array)
 
@@ -42,15 +57,15 @@ class ReadOnlyArray(np.ndarray[Any, Any]):
         return np.array(self).__reduce__()
 
 
-def _out_of_place(op: Callable[[Any, Any], Any]) -> Any:
+def _out_of_place(op: Callable[[Any, Any], Any], in_place: Callable[[Any, Any], Any]) -> Any:
     def method(self: Any, other: Any) -> Any:
-        return op(np.asarray(self), other)
+        return in_place(self, other) if self.flags.writeable else op(np.asarray(self), other)
 
     return method
 
 
 for _name in ("add", "sub", "mul", "truediv", "pow", "matmul"):
-    setattr(ReadOnlyArray, f"__i{_name}__", _out_of_place(getattr(operator, _name)))
+    setattr(ReadOnlyArray, f"__i{_name}__", _out_of_place(getattr(operator, _name), getattr(np.ndarray, f"__i{_name}__")))
 
 _IN_PLACE = (
     "recorded data cannot be changed in place: graphs computed from it would keep the old result beside the new number. "
@@ -175,7 +190,7 @@ class Tensor(Operand, Node):
 
     def transpose(self, *axes: Any) -> Tensor:
         """Like ndarray.transpose."""
-        return ops.transpose(self, (axes[0] if len(axes) == 1 else axes) or None)  # type: ignore[no-any-return]
+        return record(ops.transpose, (self,), {"axes": (axes[0] if len(axes) == 1 else axes) if axes else None})
 
     def astype(self, dtype: Any) -> Tensor:
         """Like ndarray.astype, to float64 or float32."""
@@ -218,7 +233,7 @@ class Tensor(Operand, Node):
                 f"float() or a function of math was called on {self.name or 'a node'} inside a transform, which would lose its "
                 "derivative: write np.exp for math.exp; or .item() if a plain number is meant"
             )
-        return float(self._data)
+        return float(self._data.item())
 
     def __int__(self) -> int:
         return int(float(self))
@@ -328,7 +343,7 @@ def constant_tensor(data: Any, name: str | None) -> Tensor:
     """A constant leaf that holds the array itself, not a copy."""
     array = np.asarray(data)
     _dtype(array.dtype)
-    out = _leaf(array if array.dtype.kind != "b" else array.astype(float), active=False)
+    out = _leaf(array if array.dtype.kind == "f" else array.astype(np.float64), active=False)  # uint8 would wrap around
     return out if name is None else out.named(name)
 
 
@@ -389,7 +404,7 @@ def _plain(x: Any) -> Any:
 def _index(index: Any) -> Any:
     """An index that nobody can change later."""
     if isinstance(index, tuple):
-        return tuple(map(_index, index))
+        return tuple(_index(list(part) if isinstance(part, tuple) else part) for part in index)
     if isinstance(index, Node):
         raise BadOperand("an index is plain integers or booleans; write t[i.data.astype(int)], or a comparison such as t[t > 0]")
     return np.array(index) if isinstance(index, list | np.ndarray) else index

@@ -17,10 +17,10 @@ import numpy as np
 from . import node as switches
 from .errors import BadOperand, Detached, NotConnected, ShapeMismatch
 from .node import Node, check_fresh, order, settle, tick
-from .ops import Op, dot_of, no_rule, sum_of
+from .ops import Op, dot_of, sum_of
 from .ops import dot as dot_op
 from .ops import sum as sum_op
-from .ops.operand import OPERATORS, NumpyProtocols, Operand, add_methods
+from .ops.operand import COMPARISONS, OPERATORS, NumpyProtocols, Operand, add_methods
 
 _next_pass = count(1).__next__
 _by_id = operator.attrgetter("id")
@@ -30,7 +30,8 @@ class ValueBase(NumpyProtocols, Node):
     """Everything of Value but its operators.
 
     Slots: `a` and `b` are the active operands and `da` and `db` the local derivatives towards them.
-    With one active operand `b` is None; with three or more, `a` and `da` are tuples and `b` is None.
+    With one active operand `b` is None; with three or more, `a` and `da` are tuples and `b` is None, and
+    so they are where a local derivative is zero by structure, which `da` then holds as None.
     `raw` (set where `b` is None) tells where the plain operands stand: None if there are none; a plain
     number that stands beside one active operand, whose place is then `db`; else all operands in order
     with None for the active ones.  `mark` is the number of the last backward pass that came by.
@@ -134,15 +135,17 @@ class ValueBase(NumpyProtocols, Node):
         actives = [i for i, a in enumerate(args) if isinstance(a, Node) and a.active]
         one = np.float64(1.0)
         partials = [op.vjp(i, one, z, *xs, **kw) for i in actives]
-        out = many(op, args, float(z), [args[i] for i in actives], [0.0 if d is None else float(d) for d in partials])
+        out = many(op, args, float(z), [args[i] for i in actives], [None if d is None else float(d) for d in partials])
         if kw and out.op is not None:
             out._write("kw", kw)
         return out
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kw: Any) -> Any:
-        python = OPERATORS.get(ufunc)
-        if python is not None and method == "__call__" and not kw and not any(isinstance(a, np.ndarray) for a in args):
-            return python(*(a.item() if isinstance(a, np.generic) else a for a in args))
+        if method == "__call__" and not kw:
+            if ufunc in COMPARISONS:
+                return ufunc(*map(_plain, args))
+            if ufunc in OPERATORS and not any(isinstance(a, np.ndarray) and a.ndim for a in args):
+                return OPERATORS[ufunc](*(a.item() if isinstance(a, np.generic | np.ndarray) else a for a in args))
         return super().__array_ufunc__(ufunc, method, *args, **kw)
 
     def _constant(self) -> Self:
@@ -180,20 +183,12 @@ class ValueBase(NumpyProtocols, Node):
         return operator.ge(self._data, _plain(other))
 
     def __eq__(self, other: Any) -> Any:
-        return self is other or operator.eq(self._data, _plain(other))
+        return operator.eq(self._data, _plain(other))
 
     def __ne__(self, other: Any) -> Any:
         return operator.ne(self._data, _plain(other))
 
     __hash__ = object.__hash__
-
-    def __floordiv__(self, other: Any) -> Any:
-        raise no_rule("//", "floor")
-
-    def __mod__(self, other: Any) -> Any:
-        raise no_rule("%", "mod")
-
-    __rfloordiv__, __rmod__ = __floordiv__, __mod__
 
     def __repr__(self) -> str:
         parts = [f"data={self._data!r}"]
@@ -223,10 +218,14 @@ class ValueBase(NumpyProtocols, Node):
         if self.op is None:
             self.grad = seed if self.grad is None else self.grad + seed
             return
-        results, leaves = self._reach()
-        newest = max((leaf.stamp for leaf in leaves), default=0)
-        if newest > results[-1].id:
+        results, leaves, certain = self._reach()
+        if not certain or max((leaf.stamp for leaf in leaves), default=0) > results[-1].id:
             check_fresh(order(self))
+        for leaf in leaves:
+            if leaf.grad is None:
+                leaf.grad = 0.0
+        for n in results:
+            n.grad = 0.0
         self.grad = seed
         for n in results:
             g = n.grad
@@ -236,15 +235,16 @@ class ValueBase(NumpyProtocols, Node):
                 b.grad += n.db * g
             elif n.a.__class__ is tuple:
                 for a, d in zip(n.a, n.da, strict=True):
-                    a.grad += d * g
+                    if d is not None:
+                        a.grad += d * g
             else:
                 n.a.grad += n.da * g
 
-    def _reach(self) -> tuple[list[Any], list[Any]]:
-        """The active results below this one, youngest first and their gradients 0, and the leaves."""
+    def _reach(self) -> tuple[list[Any], list[Any], bool]:
+        """The active results below this one, youngest first; the leaves; and whether these are all leaves."""
         me = _next_pass()
         self.mark = me
-        results, leaves, stack = [self], [], [self]
+        results, leaves, stack, certain = [self], [], [self], True
         found, push, pop = results.append, stack.append, stack.pop
         while stack:
             n: Any = pop()
@@ -255,36 +255,32 @@ class ValueBase(NumpyProtocols, Node):
                     if b.op is None:
                         leaves.append(b)
                     else:
-                        b.grad = 0.0
                         found(b)
                         push(b)
                 below = n.a
             elif n.a.__class__ is tuple:
+                certain = certain and n.raw is None  # a constant among the operands may be a leaf, too
                 for a in n.a:
                     if a.mark != me:
                         a.mark = me
                         if a.op is None:
                             leaves.append(a)
                         else:
-                            a.grad = 0.0
                             found(a)
                             push(a)
                 continue
             else:
                 below = n.a
+                certain = certain and n.raw.__class__ is not tuple
             if below.mark != me:
                 below.mark = me
                 if below.op is None:
                     leaves.append(below)
                 else:
-                    below.grad = 0.0
                     found(below)
                     push(below)
-        for leaf in leaves:
-            if leaf.grad is None:
-                leaf.grad = 0.0
         results.sort(key=_by_id, reverse=True)
-        return results, leaves
+        return results, leaves, certain
 
 
 class ConstantValue(Operand, ValueBase):
@@ -347,7 +343,7 @@ def _spread(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
     return out
 
 
-def many(op: Op, args: tuple[Any, ...], z: float, actives: list[Any], partials: list[float]) -> Any:
+def many(op: Op, args: tuple[Any, ...], z: float, actives: list[Any], partials: list[float | None]) -> Any:
     """Record a result with any number of operands, of which `actives` move."""
     if not actives:
         fixed = ConstantValue(z)
@@ -355,11 +351,12 @@ def many(op: Op, args: tuple[Any, ...], z: float, actives: list[Any], partials: 
         return settle(fixed) if switches.special else fixed
     out = Value.__new__(Value)
     out._data, out.op, out.grad, out.mark = z, op, None, 0
-    if len(actives) == 2 == len(args):
+    if len(actives) == 2 == len(args) and None not in partials:
         out.a, out.b = actives
         out.da, out.db = partials
     else:
-        out.a, out.da = (actives[0], partials[0]) if len(actives) == 1 else (tuple(actives), tuple(partials))
+        alone = len(actives) == 1 and None not in partials
+        out.a, out.da = (actives[0], partials[0]) if alone else (tuple(actives), tuple(partials))
         out.b = None
         out.raw = None if len(actives) == len(args) else tuple(None if isinstance(a, Node) and a.active else a for a in args)
     out.id = tick()
@@ -376,13 +373,14 @@ def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> ad.sum([ad.Value(1.0), ad.Value(2.0), 3.0])
     Value(data=6.0, op='sum_of')
     """
+    x = list(x) if hasattr(x, "__next__") else x
     if not (isinstance(x, list | tuple) and any(isinstance(v, ValueBase) for v in x)):
         return sum_op(x, axis=axis, keepdims=keepdims)
     if axis is not None or keepdims:
         raise ShapeMismatch("a list of Values has one axis, so ad.sum of it takes no axis= and no keepdims=")
     args = tuple(_lift(sum_of, v) for v in x)
     actives = [v for v in args if isinstance(v, Node) and v.active]
-    return many(sum_of, args, sum_of.forward(*map(_plain, args)), actives, [1.0] * len(actives))
+    return many(sum_of, args, float(sum_of.forward(*map(_plain, args))), actives, [1.0] * len(actives))
 
 
 def dot(ws: Any, xs: Any) -> Any:
@@ -402,7 +400,7 @@ def dot(ws: Any, xs: Any) -> Any:
     half = len(ws)
     partners = numbers[half:] + numbers[:half]
     moving = [i for i, v in enumerate(args) if isinstance(v, Node) and v.active]
-    return many(dot_of, args, dot_of.forward(*numbers), [args[i] for i in moving], [float(partners[i]) for i in moving])
+    return many(dot_of, args, float(dot_of.forward(*numbers)), [args[i] for i in moving], [float(partners[i]) for i in moving])
 
 
 from .value_ops import Value  # noqa: E402  (its base class stands above)

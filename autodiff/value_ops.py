@@ -325,7 +325,7 @@ class Value(ValueBase):
             y = other._data
             try:
                 z = power(x, y)
-                da = y * power(x, 1.0 if y == 0 else y - 1)
+                da = y * power(1.0 if y == 0 and x == 0 else x, y - 1)
                 db = z * log(1.0 if x == 0 and y >= 0 else x)
             except (ArithmeticError, ValueError):
                 return self.__apply__(
@@ -352,7 +352,7 @@ class Value(ValueBase):
             y = other
             try:
                 z = power(x, y)
-                da = y * power(x, 1.0 if y == 0 else y - 1)
+                da = y * power(1.0 if y == 0 and x == 0 else x, y - 1)
             except (ArithmeticError, ValueError):
                 return self.__apply__(
                     POW,
@@ -472,22 +472,7 @@ class Value(ValueBase):
         return settle(out) if switches.special else out
 
     def sign(self) -> Any:
-        x = self._data
-        try:
-            z = x if x != x else float((x > 0) - (x < 0))
-        except (ArithmeticError, ValueError):
-            return self.__apply__(SIGN, (self,), {})
-        out = new(Value)
-        out._data = z
-        out.grad = None
-        out.op = SIGN
-        out.a = self
-        out.b = None
-        out.da = 0.0
-        out.raw = None
-        out.mark = 0
-        out.id = tick()
-        return settle(out) if switches.special else out
+        return self.__apply__(SIGN, (self,), {})
 
     def __abs__(self) -> Any:
         x = self._data
@@ -724,7 +709,7 @@ class Value(ValueBase):
             return settle(out) if switches.special else out
         if other.__class__ is float or other.__class__ is int:
             x = self._data
-            y = other
+            y = float(other)
             try:
                 z = x if x > y or x != x else y
                 da = (x > y) + 0.5 * (x == y)
@@ -781,7 +766,7 @@ class Value(ValueBase):
             return settle(out) if switches.special else out
         if other.__class__ is float or other.__class__ is int:
             x = self._data
-            y = other
+            y = float(other)
             try:
                 z = x if x < y or x != x else y
                 da = (x < y) + 0.5 * (x == y)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..containers import leaves, map_leaves, moves, rebuild
 from ..errors import BadOperand, GradientMismatch
-from ..functional import jvp, vjp
+from ..functional import jvp, transform, vjp
 from ..node import Node
 from ..tensor import Tensor
 from .ulps import rounding
@@ -85,20 +85,28 @@ def _check(f: Function, xs: tuple[Any, ...], order: int, level: int, modes: tupl
     w = _direction(f(*xs), rng)
     with np.errstate(all="ignore"):
         truth, bar = differences(lambda h: _inner(w, f(*_moved(xs, u, h))), _noise(f, xs, w))
-    found = {}
+    if not np.isfinite(bar):
+        raise GradientMismatch(
+            f"order {level}: differences give no finite number here, so there is nothing to check against. "
+            "Choose a point inside the function's domain, where its values and derivatives are finite"
+        )
+    found, size = {}, 0.0
     if "fwd" in modes:
-        found["forward"] = _inner(w, jvp(f, xs, u, allow_unused=True)[1])
+        tangent = jvp(f, xs, u, allow_unused=True)[1]
+        found["forward"], size = _inner(w, tangent), size + _inner(w, tangent, np.abs)
     if "rev" in modes:
-        found["reverse"] = _inner(vjp(f, *xs, allow_unused=True)[1](w), u)
+        cotangent = vjp(f, *xs, allow_unused=True)[1](w)
+        found["reverse"], size = _inner(u, cotangent), size + _inner(u, cotangent, np.abs)
+    own = 1000 * np.finfo(float).eps * size  # the derivatives round as well, by far less than differences do
     if len(found) == 2:
         gap = abs(found["forward"] - found["reverse"])
-        if not gap <= bar and not all(map(np.isnan, found.values())):
+        if not gap <= bar + own and not all(map(np.isnan, found.values())):
             raise GradientMismatch(
                 f"order {level}: forward and reverse mode disagree. In a random direction the tangent gives {found['forward']!r}, "
                 f"the cotangent {found['reverse']!r}; they must be the same number, so one of the rules on the way is wrong"
             )
     for mode, value in found.items():
-        if not abs(value - truth) <= bar:
+        if not abs(value - truth) <= bar + own:
             raise GradientMismatch(
                 f"order {level}, {mode} mode: the derivative in a random direction is {value!r}, but differences of the function "
                 f"give {float(truth)!r} +- {float(bar):.0e}"
@@ -114,7 +122,8 @@ def _check(f: Function, xs: tuple[Any, ...], order: int, level: int, modes: tupl
 
 def _noise(f: Function, xs: tuple[Any, ...], w: Any) -> float:
     """The rounding in <w, f(xs)>, from a recording of it."""
-    recorded = f(*map_leaves(lambda x: Tensor(x) if moves(x) else x, xs))
+    with transform():
+        recorded = f(*map_leaves(lambda x: Tensor(x) if moves(x) else x, xs))
     pairs = zip(leaves(w), leaves(recorded), strict=True)
     return float(sum(np.sum(np.abs(a) * noise_of(y)) for (_, a), (_, y) in pairs if isinstance(y, Node)))
 
@@ -135,7 +144,7 @@ def _moved(xs: Any, u: Any, h: float) -> Any:
     return rebuild(xs, iter(moved))
 
 
-def _inner(w: Any, y: Any) -> float:
-    """The inner product of two trees, over the leaves that move."""
+def _inner(w: Any, y: Any, of_term: Function = np.positive) -> float:
+    """The inner product of two trees over the leaves that move, or the sum of a function of its terms."""
     pairs = zip(leaves(w), leaves(y), strict=True)
-    return float(sum(np.sum(a * np.asarray(b)) for (_, a), (_, b) in pairs if moves(a)))
+    return float(sum(np.sum(of_term(a * np.asarray(b))) for (_, a), (_, b) in pairs if moves(a)))

@@ -102,7 +102,8 @@ def _carried(n: Any, mags: list[Any], ulps: list[int]) -> tuple[Any, int]:
         return sum(m for m, p in zip(mags, op.partials, strict=True) if p is not None) + np.zeros(n.shape), max(ulps) + OP_ULPS
     if op.kind == "elementwise":
         # Of factors the magnitudes multiply and the ulps add; so |partial| * magnitude counts once each.
-        paths = [np.abs(p(z, *xs) if callable(p) else p) * m for p, m in zip(op.partials, mags, strict=True) if p is not None]
+        moving = [(p, m) for p, m, a in zip(op.partials, mags, n.args, strict=True) if p is not None and isinstance(a, Node)]
+        paths = [np.abs(p(z, *xs) if callable(p) else p) * m for p, m in moving]
         return np.maximum.reduce([np.broadcast_to(m, n.shape) for m in (np.abs(z), *paths)]), sum(ulps) + OP_ULPS
     length = max((s for x in xs for s in np.shape(x)), default=1)
     terms = max(1, math.ceil(sum(map(np.size, xs)) / max(1, np.size(z))), length if op.kind == "general" else 1)

@@ -34,7 +34,9 @@ from .products import dot, matmul
 from .reductions import max, mean, min, sum
 from .shapes import broadcast_to, cast, concatenate, getitem, reshape, scatter, stack, transpose
 from .softmaxes import log_softmax, logsumexp, softmax
-from .table import BY_NUMPY, TABLE, Op, bilinear, bind_numpy, elementwise, general, linear, no_rule, op_by_name
+from .table import BY_NUMPY, RESERVED, TABLE, Op, bilinear, bind_numpy, elementwise, general, linear, no_rule, op_by_name
+
+RESERVED.update(TABLE)
 
 __all__ = [
     "BY_NUMPY",

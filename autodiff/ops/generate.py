@@ -91,8 +91,13 @@ def _partial(op: Op, i: int) -> str:
 def _body(op: Op, operands: list[str], moving: list[int], raw: list[str]) -> str:
     """The lines that record `op` when the operands `moving` are Values and the others plain numbers."""
     names = ["x", "y"][: len(operands)]
-    loads = "; ".join(f"{n} = {o}._data" if i in moving else f"{n} = {o}" for i, (n, o) in enumerate(zip(names, operands, strict=True)))
-    steps = [f"z = {_tidy(op.scalar.format(*names))}"]  # type: ignore[union-attr]
+    template = op.scalar or ""
+    chosen = isinstance(ast.parse(template.format(*names), mode="eval").body, ast.IfExp)  # may be the number itself
+    number = "float({})" if chosen else "{}"
+    loads = "; ".join(
+        f"{n} = {o}._data" if i in moving else f"{n} = {number.format(o)}" for i, (n, o) in enumerate(zip(names, operands, strict=True))
+    )
+    steps = [f"z = {_tidy(template.format(*names))}"]
     partials = {i: _partial(op, i) for i in moving}
     slots = []
     for slot, i in zip(("da", "db"), moving, strict=False):
@@ -124,6 +129,8 @@ def _long_way(op: Op, operands: str) -> str:
 
 def _method(op: Op) -> str:
     name = f"__{_DUNDERS[op.name]}__" if op.name in _DUNDERS else op.name
+    if None in op.partials:
+        return f"    def {name}(self) -> Any:\n" + _long_way(op, "self,")
     if len(op.partials) == 1:
         return f"    def {name}(self) -> Any:\n{_indent(_body(op, ['self'], [0], ['out.raw = None']), 8)}\n"
     number = "other.__class__ is float or other.__class__ is int"

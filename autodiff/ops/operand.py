@@ -21,17 +21,9 @@ from .table import BY_NUMPY, TABLE, Op, bind_numpy, no_rule
 NO_KW: dict[str, Any] = {}
 
 # Comparisons answer about the numbers: they give plain booleans and cut no graph.
-COMPARISONS: dict[Any, Callable[..., Any]] = {
-    np.less: operator.lt,
-    np.less_equal: operator.le,
-    np.greater: operator.gt,
-    np.greater_equal: operator.ge,
-    np.equal: operator.eq,
-    np.not_equal: operator.ne,
-}
+COMPARISONS = {np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal}
 # NumPy's scalars turn Python's operators into these calls, also beside a Value.
 OPERATORS: dict[Any, Callable[..., Any]] = {
-    **COMPARISONS,
     np.add: operator.add,
     np.subtract: operator.sub,
     np.multiply: operator.mul,
@@ -60,6 +52,14 @@ class NumpyProtocols:
     __slots__ = ()
 
     __apply__: Callable[..., Any]
+
+    def __floordiv__(self, other: Any) -> Any:
+        raise no_rule("//", "floor_divide")
+
+    def __mod__(self, other: Any) -> Any:
+        raise no_rule("%", "remainder")
+
+    __rfloordiv__, __rmod__ = __floordiv__, __mod__
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kw: Any) -> Any:
         if ufunc in ABOUT and method == "__call__" and not kw:

@@ -52,10 +52,11 @@ reciprocal: Op = elementwise(
     scalar="1 / {0}",
 )
 # The two `where`s: the derivative of x**0 at 0 is 0, not 0 * 0**-1; that of 0**y in y is 0, not 0 * log(0).
+# Both replace x, never y: the next derivative, in y, must still see y.
 pow: Op = elementwise(
     "pow",
     _pow,
-    lambda z, x, y: y * x ** where(y == 0, 1.0, y - 1),
+    lambda z, x, y: y * where((y == 0) & (x == 0), 1.0, x) ** (y - 1),
     lambda z, x, y: z * log(where((x == 0) & (y >= 0), 1.0, x)),
     domain=(0.5, 2.0),
     numpy=(np.power, np.float_power),

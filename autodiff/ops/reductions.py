@@ -65,8 +65,8 @@ def _mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
 
 def _mean_transpose(i: int, g: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     shape = shape_of(x)
-    count = math.prod(shape) / math.prod(kept_shape(shape, axis))
-    return broadcast_to(restore(g / count, shape, axis), shape=shape)
+    count = math.prod(n for n, k in zip(shape, kept_shape(shape, axis), strict=True) if n != k)
+    return broadcast_to(restore(g / (count or 1), shape, axis), shape=shape)
 
 
 def _extreme(name: str, reduce: Callable[..., Any]) -> Op:

@@ -26,12 +26,16 @@ def _transpose(x: Any, axes: tuple[int, ...] | None = None) -> Any:
 def _transpose_back(i: int, g: Any, x: Any, axes: tuple[int, ...] | None = None) -> Any:
     if axes is None:
         return transpose(g)
+    axes = (axes,) if isinstance(axes, int) else axes
     n = len(axes)
     return transpose(g, tuple(sorted(range(n), key=lambda k: axes[k] % n)))
 
 
 def _broadcast_to(x: Any, shape: Shape) -> Any:
-    out = np.empty(shape, x.dtype if isinstance(x, np.ndarray) else np.asarray(x).dtype)
+    wanted = (shape,) if isinstance(shape, int) else tuple(shape)
+    if len(shape_of(x)) > len(wanted):  # the assignment below would drop leading axes of length 1
+        raise ValueError(f"shape {shape_of(x)} has more axes than {wanted}")
+    out = np.empty(wanted, x.dtype if isinstance(x, np.ndarray) else np.asarray(x).dtype)
     out[...] = x  # a third of the time of np.broadcast_to, and every later step runs on contiguous memory
     return out
 
@@ -47,7 +51,7 @@ def _getitem(x: Any, index: Any) -> Any:
 def _scatter(x: Any, index: Any, shape: tuple[int, ...]) -> Any:
     out = np.zeros(shape, np.asarray(x).dtype)
     parts = index if isinstance(index, tuple) else (index,)
-    if any(isinstance(p, np.ndarray) and p.dtype != bool for p in parts):
+    if any(isinstance(p, np.ndarray | list) and np.asarray(p).dtype != bool for p in parts):
         np.add.at(out, index, x)  # an entry that is read twice is added to twice
     else:
         out[index] = x

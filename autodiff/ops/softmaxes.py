@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeMismatch
-from .pointwise import exp
+from .pointwise import exp, where
 from .reductions import Axis, restore, sample_axes
+from .reductions import max as max_
 from .reductions import sum as sum_
 from .table import Case, general, shape_of
 
@@ -44,11 +45,12 @@ def _log_softmax(x: Any, axis: int | None = None) -> Any:
     return shifted - np.log(sum_(np.exp(shifted), axis=axis, keepdims=True))
 
 
+@np.errstate(divide="ignore")  # the logarithm of 0, where every entry is -inf, is the right -inf
 def _logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     top = np.max(x, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0.0).astype(top.dtype)  # inf - inf would be nan; exp(-inf) is 0
     z = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
-    return z if keepdims else np.reshape(z, np.sum(x, axis=axis).shape)
+    return z if keepdims else np.squeeze(z, axis=axis)
 
 
 def _along(axis: int | None) -> int:
@@ -68,12 +70,19 @@ def _log_softmax_jvp(ts: Sequence[Any], z: Any, x: Any, axis: int | None = None)
     return ts[0] - sum_(exp(z) * ts[0], axis=_along(axis), keepdims=True)
 
 
+def _weights(x: Any, axis: Axis) -> Any:
+    # Not exp(x - z): at 1e300 the logarithm that z adds to the maximum is lost to rounding.
+    top = max_(x, axis=axis, keepdims=True)
+    e = exp(x - where(np.isfinite(top), top, 0.0))
+    return e / sum_(e, axis=axis, keepdims=True)
+
+
 def _logsumexp_vjp(i: int, g: Any, z: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    return restore(g, shape_of(x), axis) * exp(x - restore(z, shape_of(x), axis))
+    return restore(g, shape_of(x), axis) * _weights(x, axis)
 
 
 def _logsumexp_jvp(ts: Sequence[Any], z: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    return sum_(ts[0] * exp(x - restore(z, shape_of(x), axis)), axis=axis, keepdims=keepdims)
+    return sum_(ts[0] * _weights(x, axis), axis=axis, keepdims=keepdims)
 
 
 def _sample(rng: np.random.Generator) -> list[Case]:

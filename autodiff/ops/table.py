@@ -27,12 +27,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import NoRule
+from ..errors import NameTaken, NoRule
 
 Case = tuple[tuple[Any, ...], dict[str, Any]]  # the operands and keyword arguments of one call
 Sampler = Callable[[np.random.Generator], list[Case]]
 
 TABLE: dict[str, Op] = {}
+RESERVED: set[str] = set()  # the built-in names, once all are declared; an op of the user may be declared anew
 BY_NUMPY: dict[Any, Op] = {}  # NumPy's functions, and the op that stands for each
 
 
@@ -73,6 +74,9 @@ class Op:
         self.statics = _statics(forward, arity)  # names of the keyword arguments
         self.known = frozenset(self.statics)  # the same, to look names up in
         self.__doc__ = _described(self)
+        taken = [name] if name in RESERVED else [f"np.{f.__name__}" for f in numpy if getattr(BY_NUMPY.get(f), "name", "") in RESERVED]
+        if taken:
+            raise NameTaken(f"{taken[0]} already means a built-in op of the table; declare {name!r} under another name")
         TABLE[name] = self
         BY_NUMPY.update(dict.fromkeys(numpy, self))
 
@@ -122,6 +126,8 @@ def _described(op: Op) -> str:
 
 
 def _statics(forward: Callable[..., Any], arity: int | None) -> tuple[str, ...]:
+    while hasattr(forward, "__wrapped__"):  # a decorator's wrapper takes *args and tells nothing
+        forward = forward.__wrapped__
     code = getattr(forward, "__code__", None)
     if code is None:  # a ufunc, or another builtin: operands only
         return ()
