@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ops import Op
+from ..ops import Op, where
 from ..ops.operand import Operand
 from .model import Edge, Graph, Vertex
 from .numbers import short
@@ -120,7 +120,9 @@ class Written(Operand):
         self.shape, self.ndim, self.size, self.dtype = data.shape, data.ndim, data.size, data.dtype
 
     @staticmethod
-    def __apply__(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Written:
+    def __apply__(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+        if op is where and isinstance(args[0], bool | np.bool_):  # decided already: rules take this for their `if`
+            return args[1] if args[0] else args[2]
         numbers = [a.data if isinstance(a, Written) else a for a in args]
         data = np.asarray(op.forward(*numbers, **kw))
         if op.kind == "linear" and isinstance(args[0], Written) and _same_numbers(args[0].data, data):
@@ -146,8 +148,12 @@ class Written(Operand):
     def __eq__(self, other: Any) -> Written:  # type: ignore[override]
         return self._compared("=", other, self.data == _data(other))
 
-    def __and__(self, other: Any) -> Written:
+    def __and__(self, other: Any) -> Any:
+        if isinstance(other, bool | np.bool_):
+            return self if other else False
         return self._compared("and", other, self.data & _data(other))
+
+    __rand__ = __and__
 
     __hash__ = None  # type: ignore[assignment]
 
