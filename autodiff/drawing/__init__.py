@@ -1,7 +1,7 @@
 """Pictures of computation graphs: SVG, a player in one HTML page, text, Graphviz, JSON.
 
-`model` is the graph as pictures see it, `fold` chooses the boxes, `layout` places them, `svg` draws
-them; `formula` and `steps` say what backward does; `page`, `text`, `dot` and `export` are the other
+`model` is the graph as pictures see it, `fold` chooses the boxes, `boxes` says what stands in them,
+`layout` places them, `svg` draws them; `formula` and `steps` say what backward does; `page`, `text`, `dot` and `export` are the other
 forms.  A drawing never changes a node, records nothing, and touches no `.grad`.
 """
 

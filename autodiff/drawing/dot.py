@@ -13,11 +13,12 @@ from typing import Any
 
 import graphviz
 
+from .boxes import clip, describe
 from .fold import Box, View
 from .model import Graph, Vertex
 from .numbers import short, summary
 from .palette import LIGHT
-from .svg import Picture, clip
+from .svg import Picture
 
 MOST_NODES = 2000  # that `dot` is ever given: its time grows with the square and more
 SECONDS = 30.0
@@ -48,7 +49,7 @@ def digraph(view: View, picture: Picture) -> Digraph:
         for k in range(1, len(box.scope) + 1):
             inside.setdefault(box.scope[:k], [])
         inside[box.scope].append(
-            (box, _label(view.graph, box, f"{shape.symbol} {shape.name}".strip(), shape.lines), picture.describe(shape))
+            (box, _label(view.graph, box, f"{shape.symbol} {shape.name}".strip(), shape.lines), describe(view.graph, shape))
         )
     clusters: dict[tuple[str, ...], Any] = {(): dot}
     for number, (scope, boxes) in enumerate(inside.items()):

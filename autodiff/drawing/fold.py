@@ -39,7 +39,6 @@ class Box:
     title: str = ""
     inlined: list[tuple[int, int]] = field(default_factory=list)
     terms: int = 0
-    opens: Scope | None = None  # the scope that this box is the collapsed form of
 
 
 @dataclass(slots=True)
@@ -296,7 +295,7 @@ class _Folding:
     def _box(self, key: Any, places: list[int]) -> Box:
         g = self.graph
         if isinstance(key, tuple):
-            return Box(f"s{places[0]}", key[:-1], "group", None, places, key[-1], opens=key)
+            return Box(f"s{places[0]}", key[:-1], "group", None, places, key[-1])
         if isinstance(key, str):
             first, *rest = self._run(key)
             names = rest[0][-1] if len(rest) == 1 else f"{rest[0][-1]} … {rest[-1][-1]}"

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..ops import Op, where
 from ..ops.operand import Operand
-from .model import Edge, Graph, Vertex
+from .model import Edge, Graph, Vertex, chosen
 from .numbers import short
 
 # How tightly the usual signs bind; others are always put in parentheses.
@@ -113,19 +113,22 @@ def _formula(result: Vertex, sources: list[Vertex], i: int) -> Formula:
 
 
 class Written(Operand):
-    """A number or array with the text of how it was made; `strength` is how tightly its text binds."""
+    """A number or array with the text of how it was made; `strength` is how tightly its text binds.
+
+    Under the name `_data` NumPy's questions about numbers, such as isfinite, find them.
+    """
 
     def __init__(self, text: str, data: Any, strength: int = _ATOM) -> None:
-        self.text, self.data, self.strength = text, data, strength
+        self.text, self._data, self.strength = text, data, strength
         self.shape, self.ndim, self.size, self.dtype = data.shape, data.ndim, data.size, data.dtype
 
     @staticmethod
     def __apply__(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
-        if op is where and isinstance(args[0], bool | np.bool_):  # decided already: rules take this for their `if`
-            return args[1] if args[0] else args[2]
-        numbers = [a.data if isinstance(a, Written) else a for a in args]
+        if op is where and not isinstance(args[0], Written) and np.all(args[0]) == np.any(args[0]):
+            return args[1] if np.all(args[0]) else args[2]  # decided already; rules take `where` for their `if`
+        numbers = [a._data if isinstance(a, Written) else a for a in args]
         data = np.asarray(op.forward(*numbers, **kw))
-        if op.kind == "linear" and isinstance(args[0], Written) and _same_numbers(args[0].data, data):
+        if op.kind == "linear" and isinstance(args[0], Written) and _same_numbers(args[0]._data, data):
             return Written(args[0].text, data, args[0].strength)  # only axes of length 1 came or went
         text, strength = _write(op, args, {} if kw and _same_without(op, numbers, data) else kw)
         return Written(text, data, strength)
@@ -134,24 +137,24 @@ class Written(Operand):
         return Written(f"{_operand(self, _COMPARISON + 1)} {sign} {_operand(other, _COMPARISON + 1)}", np.asarray(answer), _COMPARISON)
 
     def __lt__(self, other: Any) -> Written:
-        return self._compared("<", other, self.data < _data(other))
+        return self._compared("<", other, self._data < _data(other))
 
     def __le__(self, other: Any) -> Written:
-        return self._compared("≤", other, self.data <= _data(other))
+        return self._compared("≤", other, self._data <= _data(other))
 
     def __gt__(self, other: Any) -> Written:
-        return self._compared(">", other, self.data > _data(other))
+        return self._compared(">", other, self._data > _data(other))
 
     def __ge__(self, other: Any) -> Written:
-        return self._compared("≥", other, self.data >= _data(other))
+        return self._compared("≥", other, self._data >= _data(other))
 
     def __eq__(self, other: Any) -> Written:  # type: ignore[override]
-        return self._compared("=", other, self.data == _data(other))
+        return self._compared("=", other, self._data == _data(other))
 
     def __and__(self, other: Any) -> Any:
         if isinstance(other, bool | np.bool_):
             return self if other else False
-        return self._compared("and", other, self.data & _data(other))
+        return self._compared("and", other, self._data & _data(other))
 
     __rand__ = __and__
 
@@ -159,7 +162,7 @@ class Written(Operand):
 
 
 def _data(x: Any) -> Any:
-    return x.data if isinstance(x, Written) else x
+    return x._data if isinstance(x, Written) else x
 
 
 def _same_without(op: Op, numbers: list[Any], data: Any) -> bool:
@@ -187,7 +190,7 @@ def _write(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> tuple[str, int]
             return f"{_operand(args[0], _ATOM)}{sign}", _ATOM
         if sign.count("x") == 1 and sign != "x" and not any(c.isalpha() for c in sign.replace("x", "")):  # a pattern: x², |x|, 1/x
             return sign.replace("x", _operand(args[0], _ATOM)), _STRENGTH["÷"] if "/" in sign else _ATOM
-    words = [_text(a) for a in args] + [f"{k}={_static(v)}" for k, v in kw.items()]
+    words = [_text(a) for a in args] + [f"{k}={_static(v)}" for k, v in chosen(op, kw).items()]
     return f"{op.name}({', '.join(words)})", _ATOM
 
 

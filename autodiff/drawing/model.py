@@ -52,10 +52,7 @@ class Vertex:
     @property
     def statics(self) -> dict[str, Any]:
         """The op's static arguments, without those that have their default values."""
-        if not self.kw or self.op is None:
-            return {}
-        defaults = _defaults(self.op)
-        return {k: x for k, x in self.kw.items() if k not in defaults or repr(defaults[k]) != repr(x)}
+        return chosen(self.op, self.kw) if self.op is not None and self.kw else {}
 
 
 @dataclass(slots=True)
@@ -179,6 +176,12 @@ def _label(vertices: list[Vertex]) -> None:
             while f"v{count}" in taken:
                 count += 1
             v.label = f"v{count}"
+
+
+def chosen(op: Op, kw: dict[str, Any]) -> dict[str, Any]:
+    """The static arguments of a call that are not at their defaults."""
+    defaults = _defaults(op)
+    return {k: x for k, x in kw.items() if k not in defaults or repr(defaults[k]) != repr(x)}
 
 
 @cache

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 from xml.sax.saxutils import escape
@@ -18,43 +16,21 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from . import palette
+from .boxes import CELL, LONGEST_LINE, LONGEST_NAME, Shape, clip, describe, many, shape_of, text_width
 from .fold import Box, Link, View
 from .formula import Formulas
 from .layout import Arrow, Item, Layout, Point, layout
 from .notes import Note, Notes
-from .numbers import bar, cells, heat, is_single, magnitude, short, summary
+from .numbers import bar, is_single, magnitude, short
 from .palette import LIGHT
 from .steps import local_derivative
 
 FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,'DejaVu Sans',sans-serif"
 MONO = "ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace"
-CELL = 7  # of a heat map
-NUMBER_WIDTH = 90.0  # of a box that shows one number
-LONGEST_NAME = 28  # characters
 STRIP = 1500.0  # pixels: wider pictures of arrays flow down if they are flat
+LONGEST_LABEL = 36  # characters
 MOST_LABELS = 30  # edges with a label; more would be a thicket
 _GAP_BEFORE, _BOLD = 'dx="6"', 'font-weight="600"'
-_WORDS = {"op": "operation", "input": "input", "parameter": "parameter", "constant": "constant", "output": "output"}
-
-
-@dataclass(slots=True)
-class Shape:
-    """A box as it will be drawn: its two texts, its size, and its heat maps if it holds an array."""
-
-    box: Box
-    symbol: str
-    name: str
-    corner: str  # at the right of the head: the shape
-    lines: list[str]  # below the head, of a group
-    statics: str = ""  # the op's static arguments
-    width: float = 0.0
-    height: float = 0.0
-    value: str = ""  # the heat maps
-    grad: str = ""
-    columns: int = 0
-    rows: int = 0
-    note: Note | None = None
-    round: float = 7.0
 
 
 class Picture:
@@ -67,9 +43,9 @@ class Picture:
         self.view, self.notes, self.graph = view, notes, view.graph
         self.formulas = Formulas(view.graph)
         self.largest = max((magnitude(v.grad) for v in self.graph.vertices), default=0.0)
-        self.shapes = [self._shape(box) for box in view.boxes]
+        self.shapes = [shape_of(view.graph, box, notes) for box in view.boxes]
         self.labels = self._edge_labels(labels)
-        self.headings = {s: text_width(s[-1], 11, bold=True) + 20 for box in view.boxes for s in _prefixes(box.scope)}
+        self.headings = {s: text_width(clip(s[-1], LONGEST_NAME), 11, bold=True) + 20 for box in view.boxes for s in _prefixes(box.scope)}
         self.down = rankdir == "TB"
         self.layout = self._laid_out()
         if not rankdir and self._is_strip() and not any(self.labels):
@@ -88,75 +64,6 @@ class Picture:
 
     # ------------------------------------------------------------ what boxes and edges say
 
-    def _shape(self, box: Box) -> Shape:
-        if box.vertex is None:
-            return self._group(box)
-        v = self.graph.vertices[box.vertex]
-        symbol, statics = v.op.symbol if v.op is not None else "", ""
-        if box.terms:
-            symbol = f"Σ {box.terms} terms"
-        elif box.inlined:
-            symbol = self._with_constants(box, symbol)
-        elif v.op is not None and v.statics:
-            statics = clip(", ".join(f"{k}={x}" for k, x in v.statics.items()), 18)
-        name = clip(v.label if v.op is None else v.name, LONGEST_NAME)
-        many = bool(v.shape) and v.data.size > 1
-        shape = Shape(box, symbol, name, f"({', '.join(map(str, v.shape))})" if v.shape else "", [], statics)
-        shape.note = self.notes.on_values.get(v.place)
-        head = text_width(symbol, 12, bold=True) + text_width(name, 12) + 6 * bool(symbol and name)
-        head += text_width(statics, 10) + 6 * bool(statics)
-        head += text_width(shape.corner, 10) + 12 * bool(shape.corner) + (18 if shape.note and shape.note.mark else 0)
-        if many:
-            grid = cells(v.data)
-            shape.rows, shape.columns = grid.shape
-            shape.value = heat(v.data)
-            shape.grad = heat(v.grad) if v.grad is not None else ""
-            maps = 2 if v.active else 1
-            width = max(maps * shape.columns * CELL + (maps - 1) * 14, 40 * maps)
-            shape.width, shape.height = max(head, width, 64) + 20, 40.0 + shape.rows * CELL
-            shape.round = {"input": 16.0, "parameter": 2.0, "constant": 0.0}.get(v.kind, 7.0)
-        else:
-            shape.width, shape.height = max(head + 20, NUMBER_WIDTH), 52.0 if v.active else 38.0
-            shape.round = {"input": shape.height / 2, "parameter": 2.0, "constant": 0.0}.get(v.kind, 7.0)
-            if v.kind == "input":
-                shape.width = max(head + 36, NUMBER_WIDTH + 10)
-            elif v.kind == "constant":
-                shape.width, shape.height = max(head + 20, 36.0), 24.0
-        self._add_note_line(shape)
-        return shape
-
-    def _group(self, box: Box) -> Shape:
-        inside = [self.graph.vertices[p] for p in box.members]
-        ops = sum(v.op is not None for v in inside)
-        parts = [_many(ops, "operation")] if ops else []
-        for kind in ("parameter", "input", "constant"):
-            count = sum(v.kind == kind for v in inside)
-            parts += [_many(count, kind)] if count else []
-        lines = [" · ".join(parts)]
-        largest = max((magnitude(v.grad) for v in inside), default=0.0)
-        if any(v.grad is not None for v in inside):
-            lines.append(f"max |∂| {short(largest)}")
-        found = [self.notes.on_values[p] for p in box.members if p in self.notes.on_values]
-        shape = Shape(box, "", clip(box.title, 48), "", lines, round=7.0)
-        if found:
-            shape.note = Note(found[0].color, found[0].mark, _many(len(found), "note") + " inside")
-        widest = max([text_width(shape.name, 12, bold=True) + 14, *(text_width(t, 10) for t in lines)])
-        shape.width, shape.height = widest + 24, 24.0 + 14 * len(lines)
-        self._add_note_line(shape)
-        return shape
-
-    def _add_note_line(self, shape: Shape) -> None:
-        if shape.note and shape.note.text:
-            shape.width = max(shape.width, text_width(clip(shape.note.text, 48), 10) + 20)
-            shape.height += 15
-
-    def _with_constants(self, box: Box, symbol: str) -> str:
-        assert box.vertex is not None
-        constants = {k: short(self.graph.vertices[p].data) for k, p in box.inlined}
-        if len(self.graph.inputs[box.vertex]) == 2:
-            return f"{constants[0]} {symbol}" if 0 in constants else f"{symbol} {constants[1]}"
-        return f"{symbol} ({', '.join(constants[k] for k in sorted(constants))})"
-
     def _edge_labels(self, wanted: bool) -> list[str]:
         labels = []
         for link in self.view.links:
@@ -164,7 +71,7 @@ class Picture:
             words = [note.mark, note.text] if note else []
             if wanted and len(self.view.links) <= MOST_LABELS:
                 words.append(self.derivative(link))
-            labels.append(clip(" ".join(filter(None, words)), 36))
+            labels.append(clip(" ".join(filter(None, words)), LONGEST_LABEL))
         return labels
 
     def _link_note(self, link: Link) -> Note | None:
@@ -184,38 +91,15 @@ class Picture:
             return text
         return f"{text} = {short(number)}" if text and text != short(number) else short(number)
 
-    def describe(self, shape: Shape) -> str:
-        """A box in words: its tooltip, and what a screen reader says."""
-        box = shape.box
-        if box.vertex is None:
-            return f"{box.title}: {', '.join(shape.lines)}" + _note_words(shape.note)
-        v = self.graph.vertices[box.vertex]
-        words = f"{_WORDS[v.kind]} {shape.symbol} {v.name or v.label}".replace("  ", " ")
-        if v.shape:
-            words += f", shape {v.shape}"
-        words += f", value {summary(v.data)}, {self.gradient_words(v.place)}"
-        if v.line:
-            words += f", made at {v.line}"
-        if box.inlined or box.terms:
-            words += f", stands for {len(box.members)} values"
-        return words + _note_words(shape.note)
-
-    def gradient_words(self, place: int) -> str:
-        """The gradient of a value in words, also where there is none."""
-        v = self.graph.vertices[place]
-        if not v.active:
-            return "no gradient: a constant"
-        return "gradient: not computed yet" if v.grad is None else f"gradient {summary(v.grad)}"
-
     def caption(self) -> list[str]:
         """The lines below the picture."""
         counts = self.graph.counts()
-        lines = [" · ".join(_many(n, kind.removesuffix("s")) for kind, n in counts.items() if n)]
+        lines = [" · ".join(many(n, kind.removesuffix("s")) for kind, n in counts.items() if n)]
         if self.view.folded:
             shown = len(self.graph.vertices) - self.view.hidden
-            lines[0] += f"; {_many(len(self.view.boxes), 'box')} stand for {shown:,} values"
+            lines[0] += f"; {many(len(self.view.boxes), 'box')} stand for {shown:,} values"
         if self.view.hidden:
-            lines.append(f"{_many(self.view.hidden, 'value')} off the paths from the focus not shown")
+            lines.append(f"{many(self.view.hidden, 'value')} off the paths from the focus not shown")
         if self.graph.root.active and not self.graph.swept:
             lines.append(f"gradient: not computed yet; run {self.graph.root.label}.backward() and draw again")
         if not self.graph.root.active:
@@ -247,7 +131,7 @@ class Picture:
             f'width="{_n(width * scale)}" height="{_n(height * scale)}" viewBox="0 0 {_n(width)} {_n(height)}" '
             f'font-family="{FONT}" font-size="11" fill="{LIGHT["text"]}">',
             f'<title id="ag{mark}-t">{_xml(self.graph.title)}</title>',
-            f'<desc id="ag{mark}-d">{_xml(". ".join(caption))}. Result: {_xml(self.describe(self._root_shape()))}.</desc>',
+            f'<desc id="ag{mark}-d">{_xml(". ".join(caption))}. Result: {_xml(describe(self.graph, self._root_shape()))}.</desc>',
             *([f"<style>{dark_style()}</style>"] if style else []),
             f'<defs><marker id="ag{mark}-a" viewBox="0 0 8 8" refX="7" refY="4" markerUnits="userSpaceOnUse" markerWidth="8" '
             f'markerHeight="8" orient="auto"><path class="ag-tip" d="M0,.8L7.5,4L0,7.2z" fill="{LIGHT["edge"]}"/></marker></defs>',
@@ -323,7 +207,7 @@ class Picture:
         w, h = _n(shape.width), _n(shape.height)
         parts = [
             f'<g class="ag-node ag-{box.kind}" transform="translate({_n(corner[0])},{_n(corner[1])})" {self._data(box)}>'
-            f"<title>{_xml(self.describe(shape))}</title>"
+            f"<title>{_xml(describe(self.graph, shape))}</title>"
         ]
         if box.kind == "group":
             parts += [
@@ -463,12 +347,8 @@ def _note(shape: Shape) -> list[str]:
         parts.append(f'<circle class="ag-{role}" cx="{_n(w - 7)}" cy="7" r="9" fill="{LIGHT[role]}"/>')
         parts.append(_label(w - 7, 11, note.mark, "on-note", "middle", 11, bold=True))
     if note.text:
-        parts.append(_label(10, shape.height - 5, clip(note.text, 48), role, size=10))
+        parts.append(_label(10, shape.height - 5, clip(note.text, LONGEST_LINE), role, size=10))
     return parts
-
-
-def _note_words(note: Note | None) -> str:
-    return f"; note {note.mark} {note.text}".rstrip().replace("  ", " ") if note else ""
 
 
 def _label(x: float, y: float, text: str, role: str, anchor: str = "", size: float = 9, bold: bool = False) -> str:
@@ -506,27 +386,6 @@ def theme_style(theme: palette.Theme) -> str:
 # ---------------------------------------------------------------- text and numbers
 
 
-def text_width(text: str, size: float, bold: bool = False) -> float:
-    """How wide a text is at most, in pixels: no font of the list is wider."""
-    units = 0.0
-    for c in text:
-        if unicodedata.east_asian_width(c) in "WF" or ord(c) > 0x1F000:
-            units += 1.3
-        elif c in "ijl.,:;|!'()[] ":
-            units += 0.42
-        elif c in "mwMW@…" or c.isupper():
-            units += 0.82
-        else:
-            units += 0.64
-    return units * size * (1.08 if bold else 1.0)
-
-
-def clip(text: str, most: int) -> str:
-    """A text of at most so many characters, on one line, with an ellipsis in the place of the rest."""
-    text = " ".join(text.split())
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
 def _wrap(text: str, width: float) -> list[str]:
     lines, line = [], ""
     for word in text.split():
@@ -548,11 +407,6 @@ def _xml(x: Any) -> str:
 def _n(x: float) -> str:
     """A coordinate with at most one decimal."""
     return f"{x:.1f}".rstrip("0").rstrip(".").replace("-0", "0", 1) if abs(x) < 0.05 else f"{x:.1f}".removesuffix(".0")
-
-
-def _many(count: int, thing: str) -> str:
-    plural = thing + ("es" if thing.endswith("x") else "s")
-    return f"{count:,} {thing if count == 1 else plural}"
 
 
 def _prefixes(scope: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -76,7 +76,7 @@ def test_levels(scoped: bool) -> None:
 
 def test_collapse_and_expand(big: Any) -> None:
     collapsed = view_of(big, collapse=("layer1",))
-    assert [box.title for box in collapsed.boxes if box.opens == ("layer1",)] == ["layer1"]
+    assert any(box.title == "layer1" and box.kind == "group" for box in collapsed.boxes)
     opened = view_of(big, expand=("layer1/neuron3",))
     check(opened)
     assert any(box.scope == ("layer1", "neuron3") for box in opened.boxes)
