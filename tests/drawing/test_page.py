@@ -246,6 +246,8 @@ def test_views_and_search(opened: Any) -> None:
     page = opened(swept(mlp(4, [12, 12, 1])))
     page.page.get_by_label("View").select_option("By scope")
     assert page.page.locator(".ag-node[data-kind=group]").count() == 4
+    page.page.locator(".ag-node[data-kind=group]").first.hover()
+    assert page.row("holds").startswith("layer0: ") and "parameters" in page.row("holds")
     page.key("/")
     page.page.keyboard.type("w1_3_2")
     assert page.page.inner_text(".agv-hits") == "1 found"
@@ -318,7 +320,11 @@ def test_light_and_dark(opened: Any, scheme: str, ground: str) -> None:
 @pytest.mark.browser
 def test_reduced_motion(opened: Any) -> None:
     page = opened(swept(mlp(2, [1])), reduced_motion="reduce")
-    assert page.page.evaluate("getComputedStyle(document.querySelector('.ag-node')).transitionDuration") == "0s"
+    assert page.page.evaluate("document.getAnimations().length") == 0
+    page.go(0)
+    page.page.get_by_role("button", name="Play").click()
+    page.page.wait_for_timeout(900)
+    assert page.ask("+document.querySelector('.agv').dataset.step") == 0, "play goes slowly"
 
 
 @pytest.mark.browser
@@ -358,6 +364,9 @@ def test_two_viewers_on_one_page(browser: Any, tmp_path: Path) -> None:
     frames = [f for f in page.frames if f is not page.main_frame]
     for frame in frames:
         frame.wait_for_selector(".agv.js")
+    for frame in frames:
+        box = frame.locator(".ag-node").first.bounding_box()
+        assert box and box["width"] > 20, "the picture is there though the frame had no size at first"
     frames[0].evaluate("document.querySelector('.agv').player.go(1)")
     assert "Step 1 " in frames[0].inner_text(".agv-says") and "Step 1 " not in frames[1].inner_text(".agv-says")
     page.close()

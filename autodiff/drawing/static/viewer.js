@@ -54,8 +54,8 @@ const event = s => s < 1 || s > last ? null
   : s === seed ? {phase: 'seed', place: D.root}
   : {phase: 'back', place: D.steps[s - seed - 1][0], passed: D.steps[s - seed - 1][1]};
 
-let step = D.swept ? last : forward.length, chosen = null, hovered = null, playing = 0, view = 0;
-let svg, nodes, paths, frame, full;
+let step = D.swept ? last : forward.length, chosen = null, hovered = null, group = null, playing = 0, view = 0;
+let svg, nodes, paths, frame, full, sized;
 
 // ---------------------------------------------------------------- pictures
 const pictures = [stage.querySelector('svg')];
@@ -101,6 +101,7 @@ function fit() {
 }
 // Where fitting a small graph would make it unreadable, the picture starts at its first values; steps move along.
 function start() {
+  sized = stage.clientWidth + 'x' + stage.clientHeight;
   fit();
   if (stage.clientWidth / frame[2] >= .6 || nodes.length > 60) return;
   const w = stage.clientWidth / .85, h = stage.clientHeight / .85, down = svg.dataset.rankdir === 'TB';
@@ -225,7 +226,7 @@ function inspect() {
   const now = event(step), p = hovered ?? chosen ?? (now ? now.place : D.root);
   const body = inspector.querySelector('tbody');
   body.replaceChildren();
-  inspector.querySelector('caption').textContent = `${D.op[p]} ${D.label[p]}`.trim();
+  inspector.querySelector('caption').textContent = group ? 'Folded' : `${D.op[p]} ${D.label[p]}`.trim();
   const row = (head, text) => {
     const r = body.insertRow(), h = document.createElement('th');
     h.scope = 'row';
@@ -233,6 +234,7 @@ function inspect() {
     r.append(h);
     r.insertCell().textContent = text;
   };
+  if (group) return row('holds', group.getAttribute('aria-label'));
   row('kind', D.kind[p] === 'op' ? 'operation' : D.kind[p]);
   if (inputs[p].length) row('formula', D.computed[p]);
   if (D.shape[p]) row('shape', D.shape[p]);
@@ -358,10 +360,15 @@ range.max = last;
 range.addEventListener('input', () => go(+range.value));
 chooser.addEventListener('change', () => show(+chooser.value));
 search.addEventListener('input', () => find(search.value));
-stage.addEventListener('pointerover', e => { const g = e.target.closest('.ag-node'); hovered = g ? placeOf(g) : null; inspect(); });
-stage.addEventListener('pointerleave', () => { hovered = null; inspect(); });
-stage.addEventListener('focusin', e => { const g = e.target.closest('.ag-node'); hovered = g ? placeOf(g) : null; inspect(); });
-stage.addEventListener('focusout', () => { hovered = null; });
+function hover(g) {
+  hovered = g ? placeOf(g) : null;
+  group = g && hovered === null ? g : null;
+  inspect();
+}
+stage.addEventListener('pointerover', e => hover(e.target.closest('.ag-node')));
+stage.addEventListener('pointerleave', () => hover(null));
+stage.addEventListener('focusin', e => hover(e.target.closest('.ag-node')));
+stage.addEventListener('focusout', () => hover(null));
 let drag = null, moved = false;
 stage.addEventListener('pointerdown', e => { drag = [e.clientX, e.clientY, ...frame]; moved = false; });
 addEventListener('pointermove', e => {
@@ -385,7 +392,6 @@ stage.addEventListener('wheel', e => {
 chooser.closest('label').hidden = D.views.length < 2;
 root.classList.add('js');
 show(0);
-let size = '';
-new ResizeObserver(() => { const now = stage.clientWidth + 'x' + stage.clientHeight; if (size && now !== size) start(); size = now; }).observe(stage);
+new ResizeObserver(() => { if (sized !== stage.clientWidth + 'x' + stage.clientHeight) start(); }).observe(stage);
 root.player = {go, show, find, data: D, seed, last, gradAt: (p, s = step) => { const h = gradAt(p, s); return h ? num(h[1]) : null; }};
 })();
