@@ -35,14 +35,14 @@ import numpy as np
 
 from .formula import Formulas
 from .model import Edge, Graph, Vertex
-from .steps import local_derivative
+from .steps import LocalDerivatives
 
 MOST_ENTRIES = 64
 
 
 def to_json(graph: Graph) -> str:
     """The graph in the schema above, as text."""
-    formulas = Formulas(graph)
+    formulas, local = Formulas(graph), LocalDerivatives(graph)
     return json.dumps(
         {
             "format": "autodiff graph",
@@ -52,7 +52,7 @@ def to_json(graph: Graph) -> str:
             "root": graph.root.key,
             "counts": graph.counts(),
             "nodes": [_node(v) for v in graph.vertices],
-            "edges": [_edge(graph, formulas, e) for e in graph.edges],
+            "edges": [_edge(graph, formulas, local, e) for e in graph.edges],
         },
         ensure_ascii=True,
         allow_nan=False,
@@ -78,9 +78,9 @@ def _node(v: Vertex) -> dict[str, Any]:
     }
 
 
-def _edge(graph: Graph, formulas: Formulas, e: Edge) -> dict[str, Any]:
+def _edge(graph: Graph, formulas: Formulas, derivatives: LocalDerivatives, e: Edge) -> dict[str, Any]:
     active = graph.vertices[e.src].active
-    local, formula = local_derivative(graph, e), formulas.of(e) if active else None
+    local, formula = derivatives.of(e), formulas.of(e) if active else None
     return {
         "from": graph.vertices[e.src].key,
         "to": graph.vertices[e.dst].key,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -63,50 +64,67 @@ def fill(text: str, names: dict[str, str]) -> str:
 
 
 class Formulas:
-    """The formulas of a graph's edges, each worked out once."""
+    """The formulas of a graph's edges, each worked out once; edges of one result are best asked for in a row."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self._known: dict[Any, Formula | None] = {}
+        self._kinds: dict[Any, int] = {}  # results with the same op on the same shapes, constants and static arguments
+        self._known: dict[tuple[int, int], Formula | None] = {}
+        self._result: _Result | None = None
 
     def of(self, edge: Edge) -> Formula | None:
         """The formula of an edge; None if the op's rule cannot be run on symbols."""
-        result = self.graph.vertices[edge.dst]
-        sources = [self.graph.vertices[self.graph.edges[i].src] for i in self.graph.inputs[edge.dst]]
-        plain = tuple(s.data if _is_number(s) else s.shape for s in sources)
-        key = (result.op, edge.operand, repr(plain), repr(result.kw), result.shape)
+        result = self._at(edge.dst)
+        kind = self._kinds.setdefault(result.kind, len(self._kinds))
+        key = (kind, edge.operand)
         if key not in self._known:
             with np.errstate(all="ignore"):
                 try:
-                    self._known[key] = _formula(result, sources, edge.operand)
+                    self._known[key] = result.formula(edge.operand)
                 except Exception:  # a rule may do what only arrays can; the picture then shows numbers only
                     self._known[key] = None
         return self._known[key]
 
     def names(self, edge: Edge) -> dict[str, str]:
         """What stands for {z}, {g}, {0}, ... on an edge."""
-        vertices, root = self.graph.vertices, self.graph.root.label
-        result = vertices[edge.dst].label
-        names = {str(k): vertices[self.graph.edges[i].src].label for k, i in enumerate(self.graph.inputs[edge.dst])}
-        return names | {"z": result, "g": f"d{root}/d{result}"}
+        return self._at(edge.dst).names
+
+    def _at(self, place: int) -> _Result:
+        if self._result is None or self._result.vertex.place != place:
+            self._result = _Result(self.graph, place)
+        return self._result
+
+
+class _Result:
+    """One result with its operands, ready to run the rules of its op on."""
+
+    def __init__(self, graph: Graph, place: int) -> None:
+        self.vertex = v = graph.vertices[place]
+        self.sources = [graph.vertices[graph.edges[i].src] for i in graph.inputs[place]]
+        plain = tuple(s.data if _is_number(s) else s.shape for s in self.sources)
+        self.kind = (v.op, repr(plain), repr(v.kw), v.shape)
+        self.names = {str(k): s.label for k, s in enumerate(self.sources)} | {"z": v.label, "g": f"d{graph.root.label}/d{v.label}"}
+
+    @cached_property
+    def operands(self) -> list[Any]:
+        return [s.data if _is_number(s) else Written(f"{{{k}}}", np.asarray(s.data)) for k, s in enumerate(self.sources)]
+
+    def formula(self, i: int) -> Formula:
+        v, op = self.vertex, self.vertex.op
+        assert op is not None
+        z = Written("{z}", np.asarray(v.data))
+        if op.kind == "elementwise":
+            partial = op.partials[i]
+            text = _text(partial(z, *self.operands) if callable(partial) else partial or 0)
+            return Formula(text, broadcast=self.sources[i].shape != v.shape)
+        if not v.shape and not self.sources[i].shape:
+            return Formula(_text(op.vjp(i, 1.0, z, *self.operands, **v.kw)))
+        seed = Written("{g}", np.arange(1.0, v.data.size + 1).reshape(v.shape))
+        return Formula(_text(op.vjp(i, seed, z, *self.operands, **v.kw)), whole=True)
 
 
 def _is_number(v: Vertex) -> bool:
     return v.kind == "constant" and not v.shape
-
-
-def _formula(result: Vertex, sources: list[Vertex], i: int) -> Formula:
-    op = result.op
-    assert op is not None
-    z = Written("{z}", np.asarray(result.data))
-    xs: list[Any] = [s.data if _is_number(s) else Written(f"{{{k}}}", np.asarray(s.data)) for k, s in enumerate(sources)]
-    if op.kind == "elementwise":
-        partial = op.partials[i]
-        return Formula(_text(partial(z, *xs) if callable(partial) else partial or 0), broadcast=sources[i].shape != result.shape)
-    if not result.shape and not sources[i].shape:
-        return Formula(_text(op.vjp(i, 1.0, z, *xs, **result.kw)))
-    seed = Written("{g}", np.arange(1.0, result.data.size + 1).reshape(result.shape))
-    return Formula(_text(op.vjp(i, seed, z, *xs, **result.kw)), whole=True)
 
 
 # ---------------------------------------------------------------- operands that write

@@ -23,11 +23,12 @@ from .layout import Arrow, Item, Layout, Point, layout
 from .notes import Note, Notes
 from .numbers import bar, is_single, magnitude, short
 from .palette import LIGHT
-from .steps import local_derivative
+from .steps import LocalDerivatives
 
 FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,'DejaVu Sans',sans-serif"
 MONO = "ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace"
-STRIP = 1500.0  # pixels: wider pictures of arrays flow down if they are flat
+STRIP = 1500.0  # pixels: wider pictures of arrays flow down if they are flat,
+LONG_STRIP = 4000.0  # and so do those of single numbers
 LONGEST_LABEL = 36  # characters
 MOST_LABELS = 30  # edges with a label; more would be a thicket
 _GAP_BEFORE, _BOLD = 'dx="6"', 'font-weight="600"'
@@ -36,12 +37,12 @@ _GAP_BEFORE, _BOLD = 'dx="6"', 'font-weight="600"'
 class Picture:
     """A view, laid out.  `labels` writes formula and number of the local derivative on the edges.
 
-    `rankdir` is "LR", "TB" (down), or "" for what suits: down for long chains of arrays.
+    `rankdir` is "LR", "TB" (down), or "" for what suits: down for long chains.
     """
 
     def __init__(self, view: View, notes: Notes, labels: bool = False, rankdir: str = "") -> None:
         self.view, self.notes, self.graph = view, notes, view.graph
-        self.formulas = Formulas(view.graph)
+        self.formulas, self.local = Formulas(view.graph), LocalDerivatives(view.graph)
         self.largest = max((magnitude(v.grad) for v in self.graph.vertices), default=0.0)
         self.shapes = [shape_of(view.graph, box, notes) for box in view.boxes]
         self.labels = self._edge_labels(labels)
@@ -53,8 +54,9 @@ class Picture:
             self.layout = self._laid_out()
 
     def _is_strip(self) -> bool:
-        """Is the picture far wider than high, and of arrays?"""
-        return self.layout.width > max(STRIP, 3 * self.layout.height) and any(s.value for s in self.shapes)
+        """Is the picture far wider than high, and wider than one looks at?"""
+        widest = STRIP if any(s.value for s in self.shapes) else LONG_STRIP
+        return self.layout.width > max(widest, 3 * self.layout.height)
 
     def _laid_out(self) -> Layout:
         items = [Item(s.box.scope, s.width, s.height) for s in self.shapes]
@@ -84,7 +86,7 @@ class Picture:
         edge = self.graph.edges[link.edges[0]]
         if not self.graph.vertices[edge.src].active:
             return ""
-        formula, number = self.formulas.of(edge), local_derivative(self.graph, edge)
+        formula, number = self.formulas.of(edge), self.local.of(edge)
         names = self.formulas.names(edge)
         text = formula.local(names) if formula else ""
         if number is None or not is_single(number):
@@ -164,7 +166,7 @@ class Picture:
             count = len(link.edges)
             many = f' data-mult="{count}" stroke-width="{_n(1 + min(4.0, np.log2(count) / 3))}"' if count > 1 else ""
             color = f' class="ag-note-{note.color}" stroke="{LIGHT[f"note-{note.color}"]}" stroke-width="2"' if note else ""
-            number = local_derivative(self.graph, edge) if count == 1 else None
+            number = self.local.of(edge) if count == 1 else None
             local = f' data-local="{float(number)!r}"' if number is not None and is_single(number) else ""
             operand = f' data-operand="{edge.operand}"' if count == 1 else ""
             says = self._edge_words(link)

@@ -11,7 +11,7 @@ import pytest
 import autodiff as ad
 from autodiff.drawing.formula import Formula, Formulas
 from autodiff.drawing.model import Graph, build
-from autodiff.drawing.steps import backward_steps, local_derivative
+from autodiff.drawing.steps import LocalDerivatives, backward_steps
 from autodiff.ops import TABLE, Op
 from tests.drawing.graphs import exact_scalar, mlp, two_layer
 
@@ -73,7 +73,7 @@ def test_every_op_has_steps_and_formulas(name: str) -> None:
             assert formula is not None and formula.text
             if op.kind == "elementwise":
                 np.testing.assert_allclose(
-                    evaluated(formula, graph, edge.dst), np.broadcast_to(local_derivative(graph, edge), z.shape), rtol=1e-3, atol=1e-12
+                    evaluated(formula, graph, edge.dst), np.broadcast_to(LocalDerivatives(graph).of(edge), z.shape), rtol=1e-3, atol=1e-12
                 )
 
 
