@@ -21,7 +21,7 @@ _PACKAGE = os.path.dirname(__file__) + os.sep
 def user_frame() -> FrameType | None:
     """The innermost frame outside this package."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and (frame.f_code.co_filename.startswith(_PACKAGE) or frame.f_globals.get("__name__") == "copy"):
         frame = frame.f_back
     return frame
 
@@ -30,6 +30,10 @@ def user_line() -> str:
     """The file and line that the user's code is at, as "script.py:12"."""
     frame = user_frame()
     return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}" if frame is not None else ""
+
+
+def _is_said(name: str) -> bool:
+    return name.isidentifier() and not name.startswith("_")  # frames hold helpers of the interpreter's, too
 
 
 def variables(frame: FrameType | None) -> dict[int, str]:
@@ -43,7 +47,7 @@ def names_in(scopes: list[dict[str, Any]]) -> dict[int, str]:
     """Names by `id()` of the nodes and arrays among variables, then, one level down, among the attributes
     of the objects there.  The first name without a leading underscore wins."""
     names: dict[int, str] = {}
-    found = [(name, thing) for scope in scopes for name, thing in list(scope.items()) if not name.startswith("_")]
+    found = [(name, thing) for scope in scopes for name, thing in list(scope.items()) if _is_said(name)]
     for name, thing in found:
         if isinstance(thing, Node | np.ndarray):
             names.setdefault(id(thing), name)
@@ -53,7 +57,7 @@ def names_in(scopes: list[dict[str, Any]]) -> dict[int, str]:
         held = getattr(thing, "__dict__", None)
         if type(held) is dict and not isinstance(thing, type(sys)):
             for name, inner in list(held.items()):
-                if isinstance(inner, Node | np.ndarray) and not name.startswith("_"):
+                if isinstance(inner, Node | np.ndarray) and _is_said(name):
                     names.setdefault(id(inner), name)
     return names
 

@@ -30,7 +30,6 @@ def backward(root: Tensor, seed: Any) -> None:
         if g is None:
             g = zero_like(n)
         if n.op is not None:
-            g.setflags(write=False)  # the operands may share it
             n.grad = g
         elif n.grad is not None:
             n.grad = np.asarray(n.grad + g)  # the sum of two 0-d arrays is no array
@@ -142,6 +141,7 @@ def sweep(seeds: dict[int, Any], nodes: list[Any], path: Collection[int] | None,
 def _of_arrays(n: Any, g: Any, path: Collection[int] | None, waiting: dict[int, Any]) -> None:
     """Add what a result's derivative contributes to its operands'; this runs most often of all."""
     op, args, z, kw = n.op, n.args, n._data, n.kw
+    g.setflags(write=False)  # operands may come to share it, and a rule that wrote into it would do so silently
     xs = [a._data if a.__class__ is Tensor else _plain(a) for a in args]
     carry = op.carry
     for i, a in enumerate(args):

@@ -297,6 +297,7 @@ def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
     """Compute an op on Tensors and plain operands, and remember how: the one way a Tensor comes about."""
     xs, active = [], False
     for i, a in enumerate(args):
+        kept = a
         if a.__class__ is not Tensor:
             kept = _lift(op, a)
             if kept is not a:
@@ -304,8 +305,9 @@ def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
             if not isinstance(kept, Tensor):
                 xs.append(kept)
                 continue
-        xs.append(a._data)
-        active = active or a.active
+        if kept.active:
+            active = True
+        xs.append(kept._data if kept.active or kept._data.ndim else kept._data.item())
     try:
         z = op.forward(*xs, **kw)
     except ShapeMismatch:
@@ -382,9 +384,12 @@ def _lift(op: Op, x: Any) -> Any:
         return x
     if isinstance(x, Tensor):
         return x
+    if isinstance(x, Node) and x.op is None and not x.active:
+        return constant_tensor(x._data, x.name)
     if isinstance(x, Node):
         raise BadOperand(
-            f"{op.name} cannot combine a Value and a Tensor. Make the number a Tensor too, ad.Tensor(v), or open the Tensor up into Values"
+            f"{op.name} cannot combine a Value and a Tensor. Make the number a Tensor from the start, ad.Tensor(2.0) for ad.Value(2.0); "
+            "or, where it is a constant, write v.item()"
         )
     if isinstance(x, str | bytes) or x is None:
         raise BadOperand(f"{op.name} cannot take {x!r} as an operand: it is not a number or an array")

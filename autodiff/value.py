@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 
 from . import node as switches
-from .errors import BadOperand, Detached, NotConnected, ShapeMismatch
+from .errors import BadOperand, Detached, NoRule, NotConnected, ShapeMismatch
 from .node import Node, check_fresh, order, settle, tick
 from .ops import Op, dot_of, sum_of
 from .ops import dot as dot_op
@@ -314,9 +314,12 @@ def _lift(op: Op, x: Any) -> Any:
     """An operand as it is kept: Values as they are, numbers as plain Python numbers, arrays as arrays."""
     if isinstance(x, ValueBase) or x.__class__ is float or x.__class__ is int or x.__class__ is bool:
         return x
+    if isinstance(x, Node) and x.op is None and not x.active and x.shape == ():
+        return ConstantValue(x.item(), x.name)
     if isinstance(x, Node):
         raise BadOperand(
-            f"{op.name} cannot combine a Value and a Tensor. Make the number a Tensor too, ad.Tensor(v), or open the Tensor up into Values"
+            f"{op.name} cannot combine a Value and a Tensor. Make the number a Tensor from the start, ad.Tensor(2.0) for ad.Value(2.0); "
+            "or, where it is a constant, write v.item()"
         )
     if isinstance(x, np.ndarray) and x.ndim:
         return x
@@ -330,6 +333,8 @@ def _plain(x: Any) -> Any:
 
 
 def _spread(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+    if op.kind != "elementwise":
+        raise NoRule(f"{op.name} of a Value and an array has no rule; for arrays use ad.Tensor, for lists of Values ad.sum and ad.dot")
     # A Value beside an array: one Value per entry, in an array of objects.  vectorize would ask for a
     # result of the first entry twice, and so record it twice.
     boxed = []

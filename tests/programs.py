@@ -1,0 +1,72 @@
+"""Random programs over the table, for the tests that compare two ways to differentiate the same thing.
+
+A program is a list of steps; each applies one op to numbers made before.  Domains are respected by
+construction (the logarithm is of 1 + x**2), so every program is smooth and finite.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+import autodiff as ad
+
+Step = tuple[str, int, int]
+
+SMOOTH: dict[str, Any] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: ad.tanh(a) * b,
+    "div": lambda a, b: a / (1 + b * b),
+    "pow": lambda a, b: (1 + a * a) ** ad.sin(b),
+    "neg": lambda a, b: -a,
+    "radd": lambda a, b: 2 + a,
+    "rsub": lambda a, b: 1.5 - a,
+    "rmul": lambda a, b: 0.5 * a,
+    "rdiv": lambda a, b: 2 / (2 + ad.cos(a)),
+    "rpow": lambda a, b: 2 ** ad.tanh(a),
+    "square": lambda a, b: ad.square(ad.tanh(a)),
+    "cube": lambda a, b: ad.sin(a) ** 3,
+    "sqrt": lambda a, b: ad.sqrt(1 + b * b),
+    "exp": lambda a, b: ad.exp(ad.tanh(a)),
+    "expm1": lambda a, b: ad.expm1(ad.sin(a)),
+    "log": lambda a, b: ad.log(1 + a * a),
+    "log1p": lambda a, b: ad.log1p(b * b),
+    "sin": lambda a, b: ad.sin(a),
+    "cos": lambda a, b: ad.cos(b),
+    "tanh": lambda a, b: ad.tanh(a),
+    "sigmoid": lambda a, b: ad.sigmoid(a),
+    "softplus": lambda a, b: ad.softplus(a),
+}
+# What differences would not confirm: kinks, jumps, and derivatives that are stopped.
+ROUGH: dict[str, Any] = {
+    "stop_gradient": lambda a, b: a * ad.stop_gradient(ad.tanh(b)),
+    "relu": lambda a, b: ad.relu(a),
+    "abs": lambda a, b: abs(a),
+    "maximum": lambda a, b: ad.maximum(a, b),
+    "minimum": lambda a, b: ad.minimum(a, 0.25),
+    "sign": lambda a, b: ad.sign(a) * b,
+    "where": lambda a, b: ad.where(a > 0, b, a),
+}
+ALL = {**SMOOTH, **ROUGH}
+
+
+def programs(names: Any = ALL, inputs: int = 3, most: int = 25) -> st.SearchStrategy[list[Step]]:
+    place = st.integers(0, inputs + most)
+    return st.lists(st.tuples(st.sampled_from(sorted(names)), place, place), min_size=1, max_size=most)
+
+
+def run(program: list[Step], inputs: Any) -> Any:
+    """The sum of the last three things made, so that results fan out as well as in."""
+    made = list(inputs)
+    for name, i, j in program:
+        made.append(ALL[name](made[i % len(made)], made[j % len(made)]))
+    return made[-1] + made[-2] * 0.5 + made[-1 - len(made) // 2] * 0.25
+
+
+def total(program: list[Step], inputs: Any) -> Any:
+    """The program on arrays, as a single number."""
+    z = run(program, inputs)
+    return np.sum(z * np.linspace(0.5, 1.5, int(np.size(z))).reshape(np.shape(z)))

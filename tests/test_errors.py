@@ -1,0 +1,227 @@
+"""Every mistake has its class and its words: a table of snippets, what they raise, and what the message must hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autodiff as ad
+
+BUILT_IN = {
+    ad.NoRule: TypeError,
+    ad.BadOperand: TypeError,
+    ad.ShapeMismatch: ValueError,
+    ad.NotScalar: ValueError,
+    ad.NotConnected: ValueError,
+    ad.StaleGraph: RuntimeError,
+    ad.ReadOnly: ValueError,
+    ad.Detached: TypeError,
+    ad.BadFile: ValueError,
+    ad.GradientMismatch: AssertionError,
+}
+
+
+@pytest.mark.parametrize("kind", BUILT_IN, ids=lambda k: k.__name__)
+def test_every_class_is_what_a_numpy_user_would_catch(kind: Any) -> None:
+    assert issubclass(kind, ad.AutodiffError)
+    assert issubclass(kind, BUILT_IN[kind])
+
+
+def shapes_do_not_fit() -> None:
+    W1, x = ad.Tensor(np.zeros((3, 4))), np.zeros((5, 2))
+    W1 @ x
+
+
+def broadcasting_does_not_fit() -> None:
+    y2, t = ad.Tensor(np.zeros((3, 2))) * 1.0, ad.constant(np.zeros((2, 3)))
+    y2 - t
+
+
+def names_given_win() -> None:
+    local = ad.Tensor(np.zeros(3), name="weights")
+    local @ ad.Tensor(np.zeros(4), name="inputs")
+
+
+def names_of_attributes() -> None:
+    class Net:
+        def __init__(self) -> None:
+            self.W2 = ad.Tensor(np.zeros((3, 4)))
+
+    net = Net()
+    net.W2 @ np.zeros(7)
+
+
+def not_scalar() -> None:
+    z2 = ad.Tensor(np.zeros((3, 5))) + 1
+    z2.backward()
+
+
+def stale_by_name() -> None:
+    W2 = ad.Tensor(np.ones(2))
+    loss = (W2 * W2).sum()
+    W2.data -= 0.1
+    loss.backward()
+
+
+def stale_value() -> None:
+    slope = ad.Value(2.0)
+    error = slope * slope
+    slope.data = 1.0
+    error.backward()
+
+
+def not_connected() -> None:
+    W, b2 = ad.Tensor(1.0), ad.Tensor(1.0)
+    ad.gradient(W * 2, b2)
+
+
+def constant_target() -> None:
+    w, t = ad.Tensor(1.0), ad.constant(np.ones(()))
+    ad.gradient(w * t, t)
+
+
+def backward_of_a_constant() -> None:
+    total = ad.constant(np.ones(2)).sum()
+    total.backward()
+
+
+def backward_of_a_constant_value() -> None:
+    (ad.constant(1.0) * 2).backward()
+
+
+def complex_data() -> None:
+    ad.Tensor([1j])
+
+
+def complex_operand() -> None:
+    ad.Tensor([1.0]) * np.array([1j])
+
+
+def value_with_tensor() -> None:
+    ad.Value(1.0) + ad.Tensor([1.0])
+
+
+def text_operand() -> None:
+    ad.Tensor([1.0]) + "a"
+
+
+def unknown_function() -> None:
+    np.log10(ad.Tensor([1.0]))
+
+
+def unknown_keyword() -> None:
+    np.sum(ad.Tensor([1.0]), dtype=np.float32)
+
+
+def unknown_keyword_of_ours() -> None:
+    ad.softmax(ad.Tensor([1.0, 2.0]), dim=0)
+
+
+def write_into_data() -> None:
+    ad.Tensor([1.0, 2.0]).data[0] = 1.0
+
+
+def write_into_a_tensor() -> None:
+    ad.Tensor([1.0, 2.0])[0] = 1.0
+
+
+def asarray() -> None:
+    np.asarray(ad.Tensor([1.0, 2.0], name="y1"))
+
+
+def softmax_of_one() -> None:
+    ad.softmax(ad.Tensor(np.zeros((1, 4))), axis=0)
+
+
+def softmax_without_axis() -> None:
+    ad.softmax(ad.Tensor(np.zeros((3, 4))))
+
+
+def wrong_seed() -> None:
+    y1 = ad.Tensor(np.zeros(3)) * 2
+    y1.backward(seed=np.ones(4))
+
+
+def wrong_data() -> None:
+    ad.Tensor(np.zeros(3), name="b").data = np.zeros(4)
+
+
+def assigned_result() -> None:
+    (ad.Tensor([1.0]) * 2).data = np.ones(1)
+
+
+def unused_argument() -> None:
+    ad.grad(lambda p: p["W"] * 2)({"W": 1.0, "b": 2.0})
+
+
+def integer_argument() -> None:
+    ad.grad(lambda x: x)(3)
+
+
+def several_results() -> None:
+    ad.grad(lambda x: (x, x))(1.0)
+
+
+def math_function() -> None:
+    import math
+
+    ad.grad(math.sin)(1.0)
+
+
+def fractions_of_two_lists() -> None:
+    ad.dot([ad.Value(1.0)], [1.0, 2.0])
+
+
+TABLE: list[tuple[Callable[[], None], Any, list[str]]] = [
+    (shapes_do_not_fit, ad.ShapeMismatch, ["matmul", "W1", "(3, 4)", "x", "(5, 2)"]),
+    (broadcasting_does_not_fit, ad.ShapeMismatch, ["sub", "y2", "(3, 2)", "t", "(2, 3)"]),
+    (names_given_win, ad.ShapeMismatch, ["weights", "(3,)", "inputs", "(4,)"]),
+    (names_of_attributes, ad.ShapeMismatch, ["W2", "(3, 4)", "(7,)"]),
+    (not_scalar, ad.NotScalar, ["z2", "(3, 5)", "15", "z2.sum().backward()", "seed=", "loss"]),
+    (stale_by_name, ad.StaleGraph, ["W2", "assigned", "forward"]),
+    (stale_value, ad.StaleGraph, ["slope", "error", "assigned"]),
+    (not_connected, ad.NotConnected, ["b2", "does not reach"]),
+    (constant_target, ad.NotConnected, ["t ", "constant"]),
+    (backward_of_a_constant, ad.NotConnected, ["total", "constant", "ad.Tensor"]),
+    (backward_of_a_constant_value, ad.NotConnected, ["constant", "variable"]),
+    (complex_data, ad.BadOperand, ["complex", ".real"]),
+    (complex_operand, ad.BadOperand, ["mul", "complex", ".real"]),
+    (value_with_tensor, ad.BadOperand, ["Value", "Tensor", "add"]),
+    (text_operand, ad.BadOperand, ["add", "'a'"]),
+    (unknown_function, ad.NoRule, ["np.log10", "ad.log", ".data", "ad.elementwise"]),
+    (unknown_keyword, ad.NoRule, ["np.sum", "dtype=", "axis="]),
+    (unknown_keyword_of_ours, ad.NoRule, ["softmax", "dim=", "axis="]),
+    (write_into_data, ad.ReadOnly, ["in place", "p.data = new"]),
+    (write_into_a_tensor, ad.NoRule, ["ad.where", "ad.concatenate"]),
+    (asarray, ad.Detached, ["y1", "(2,)", ".data", "ad.stack"]),
+    (softmax_of_one, ad.ShapeMismatch, ["softmax", "length 1", "(1, 4)"]),
+    (softmax_without_axis, ad.ShapeMismatch, ["which axis", "(3, 4)", "axis=0", "axis=-1"]),
+    (wrong_seed, ad.ShapeMismatch, ["seed", "(4,)", "y1", "(3,)"]),
+    (wrong_data, ad.ShapeMismatch, ["b ", "(3,)", "(4,)"]),
+    (assigned_result, AttributeError, ["mul", "leaves"]),
+    (unused_argument, ad.NotConnected, ["argument 0['b']", "allow_unused=True"]),
+    (integer_argument, ad.BadOperand, ["argument 0", "int 3", "3.0"]),
+    (several_results, ad.NotScalar, ["tuple", "ad.jacobian", "ad.vjp"]),
+    (math_function, ad.Detached, ["np.exp", "math.exp"]),
+    (fractions_of_two_lists, ad.ShapeMismatch, ["1 and 2", "length"]),
+]
+
+
+@pytest.mark.parametrize(("snippet", "kind", "words"), [pytest.param(*row, id=row[0].__name__) for row in TABLE])
+def test_a_mistake_is_told_in_the_user_s_names(snippet: Any, kind: Any, words: list[str]) -> None:
+    with pytest.raises(kind) as caught:
+        snippet()
+    message = str(caught.value)
+    assert [w for w in words if w not in message] == []
+    assert " at 0x" not in message
+
+
+def test_following_the_advice_for_a_value_beside_a_tensor_works() -> None:
+    v, t = ad.Value(2.0), ad.Tensor([1.0])
+    with pytest.raises(ad.BadOperand) as caught:
+        v * t
+    if "ad.Tensor(v)" in str(caught.value):
+        assert (ad.Tensor(v) * t).data.tolist() == [2.0]

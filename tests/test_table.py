@@ -1,0 +1,341 @@
+"""Every op of the table, on every call its sampler makes: values, both modes, recorded, both faces, both dtypes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autodiff as ad
+from autodiff import ops
+from autodiff.ops import Op
+from tests.cases import BUILT_IN, caller, close, declared, every_case, every_op, moving, operands, packed, tensors, ulps_apart, weighted
+
+Kw = dict[str, Any]
+Args = tuple[Any, ...]
+
+
+# ---------------------------------------------------------------- derivatives
+
+
+@every_case
+def test_both_modes_agree_with_differences_to_order_2(op: Op, args: Args, kw: Kw) -> None:
+    ad.check_grads(caller(op, kw), *args, order=2)
+
+
+@pytest.mark.slow
+@every_case
+def test_both_modes_agree_with_differences_to_order_3(op: Op, args: Args, kw: Kw) -> None:
+    ad.check_grads(caller(op, kw), *args, order=3)
+
+
+@every_case
+def test_vjp_and_jvp_are_dual(op: Op, args: Args, kw: Kw) -> None:
+    xs, rng = operands(op, args), np.random.default_rng(1)
+    z = np.asarray(op.forward(*xs, **kw))
+    g = rng.normal(size=z.shape)
+    for subset in [[i] for i in moving(xs)] + [moving(xs)]:
+        ts = [rng.normal(size=np.shape(x)) if i in subset else None for i, x in enumerate(xs)]
+        tangent = op.jvp(ts, z, *xs, **kw)
+        left = 0.0 if tangent is None else np.sum(g * tangent)
+        terms = [op.vjp(i, g, z, *xs, **kw) * ts[i] for i in subset if op.vjp(i, g, z, *xs, **kw) is not None]
+        right = sum(np.sum(t) for t in terms)
+        size = sum(np.sum(np.abs(t)) for t in terms)
+        assert abs(left - right) <= 1e-12 * size
+
+
+@every_case
+def test_jvp_agrees_with_the_complex_step(op: Op, args: Args, kw: Kw) -> None:
+    if not op.analytic:
+        pytest.skip(f"{op.name} cannot run on complex numbers")
+    xs, rng, h = operands(op, args), np.random.default_rng(2), 1e-30
+    ts = [rng.normal(size=np.shape(x)) for x in xs]
+    z = np.asarray(op.forward(*xs, **kw))
+    step = np.imag(op.forward(*(x + 1j * h * t for x, t in zip(xs, ts, strict=True)), **kw)) / h
+    close(op.jvp(ts, z, *xs, **kw), step)
+
+
+@every_case
+def test_recorded_gradient_equals_the_plain_one(op: Op, args: Args, kw: Kw) -> None:
+    xs = tensors(op, args)
+    leaves = [x for x in xs if isinstance(x, ad.Tensor)]
+    E = weighted(op(*packed(op, xs), **kw))
+    for plain, recorded in zip(ad.gradient(E, leaves), ad.gradient(E, leaves, record=True), strict=True):
+        assert isinstance(recorded, ad.Tensor)
+        close(recorded.data, plain, 1e-14)
+
+
+@every_case
+def test_backward_transforms_and_gradient_are_the_same_numbers(op: Op, args: Args, kw: Kw) -> None:
+    xs = tensors(op, args)
+    leaves = [x for x in xs if isinstance(x, ad.Tensor)]
+    E = weighted(op(*packed(op, xs), **kw))
+    E.backward()
+    argnums = tuple(range(len(args))) if op.arity is None else tuple(moving(args))
+    by_transform = ad.grad(lambda *args: weighted(op(*args, **kw)), argnums)(*args)
+    flat = by_transform[0] if op.arity is None else by_transform
+    for leaf, got, transformed in zip(leaves, ad.gradient(E, leaves), flat, strict=True):
+        assert leaf.grad.shape == leaf.shape
+        assert np.array_equal(leaf.grad, got)
+        assert np.array_equal(leaf.grad, transformed)
+
+
+# ---------------------------------------------------------------- values
+
+
+@every_case
+def test_a_node_has_the_forward_s_value(op: Op, args: Args, kw: Kw) -> None:
+    z = op(*packed(op, tensors(op, args)), **kw)
+    assert z.op is op
+    assert np.array_equal(z.data, op.forward(*operands(op, args), **kw))
+
+
+SCALAR = [op for op in BUILT_IN if op.scalar is not None and op.kind == "elementwise"]
+
+
+@pytest.mark.parametrize("op", SCALAR, ids=lambda op: op.name)
+def test_value_equals_tensor_equals_numpy(op: Op) -> None:
+    rng = np.random.default_rng(5)
+    for args, _ in op.sample(rng):
+        for xs in np.broadcast(*args) if len(args) > 1 else ((x,) for x in args[0].flat):
+            numbers = [float(x) for x in xs]
+            vs, ts = [ad.Value(x) for x in numbers], [ad.Tensor(x) for x in numbers]
+            method = getattr(ad.Value, op.name, None)
+            v = method(*vs) if method is not None else op(*vs)
+            t = op(*ts)
+            assert type(v) is ad.Value
+            assert type(v.data) is float
+            assert ulps_apart(v.data, float(op.forward(*map(np.float64, numbers)))) <= 4
+            assert ulps_apart(v.data, t.item()) <= 4
+            v.backward()
+            t.backward()
+            for a, b in zip(vs, ts, strict=True):
+                assert type(a.grad) is float
+                assert a.grad == pytest.approx(b.grad.item(), rel=4e-15, abs=4e-16)
+
+
+@every_case
+def test_float32_stays_float32(op: Op, args: Args, kw: Kw) -> None:
+    small, big = tensors(op, args, np.float32), tensors(op, args)
+    z, wide = op(*packed(op, small), **kw), op(*packed(op, big), **kw)
+    if "dtype" not in kw:
+        assert z.dtype == np.float32
+    close(z.data, wide.data, 2e-6)
+    weighted(z).backward()
+    weighted(wide).backward()
+    for a, b in zip(small, big, strict=True):
+        if isinstance(a, ad.Tensor):
+            assert a.grad.dtype == np.float32
+            close(a.grad, b.grad, 2e-5)
+    seeds = [np.ones(x.shape, np.float32) for x in small if isinstance(x, ad.Tensor)]
+    leaves = [np.asarray(x.data) for x in small if isinstance(x, ad.Tensor)]
+    rest = [x for x in small if not isinstance(x, ad.Tensor)]
+    tangent = ad.jvp(lambda *ms: op(*packed(op, [*rest, *ms]), **kw), leaves, seeds)[1]
+    assert np.asarray(tangent).dtype == z.dtype or np.shape(tangent) == ()
+
+
+def _scattered(x: Any) -> Any:
+    """The same array with its axes in reverse order in memory and gaps between the entries."""
+    x = np.asarray(x)
+    wide = np.zeros((*x.shape[::-1], 2), x.dtype)
+    view = wide[..., 0].T
+    view[...] = x
+    return view
+
+
+@every_case
+def test_where_operands_lie_in_memory_does_not_matter(op: Op, args: Args, kw: Kw) -> None:
+    xs, rng = operands(op, args), np.random.default_rng(4)
+    z = np.asarray(op.forward(*xs, **kw))
+    g, ts = rng.normal(size=z.shape), [rng.normal(size=np.shape(x)) for x in xs]
+    far = [_scattered(x) for x in xs]
+    close(op.forward(*far, **kw), z, 1e-14)
+    for i in moving(xs):
+        want = op.vjp(i, g, z, *xs, **kw)
+        if want is not None:
+            close(op.vjp(i, _scattered(g), _scattered(z), *far, **kw), want, 1e-14)
+    tangents = [t if i in moving(xs) else None for i, t in enumerate(ts)]
+    want = op.jvp(tangents, z, *xs, **kw)
+    if want is not None:
+        close(op.jvp([t if t is None else _scattered(t) for t in tangents], _scattered(z), *far, **kw), want, 1e-14)
+
+
+@every_case
+def test_numpy_s_own_functions_record_the_op(op: Op, args: Args, kw: Kw) -> None:
+    plain = op(*packed(op, tensors(op, args)), **kw)
+    for function in op.numpy:
+        xs = tensors(op, args)
+        z = function(*packed(op, xs), **kw)
+        assert z.op is op
+        assert np.array_equal(z.data, plain.data)
+        leaves = [x for x in xs if isinstance(x, ad.Tensor)]
+        again = tensors(op, args)
+        want = ad.gradient(weighted(op(*packed(op, again), **kw)), [x for x in again if isinstance(x, ad.Tensor)])
+        for got, expected in zip(ad.gradient(weighted(z), leaves), want, strict=True):
+            assert np.array_equal(got, expected)
+
+
+@every_case
+def test_rules_write_into_nothing_they_are_given(op: Op, args: Args, kw: Kw) -> None:
+    def frozen(x: Any) -> Any:
+        x = np.array(x)
+        x.flags.writeable = False
+        return x
+
+    xs = [frozen(x) for x in operands(op, args)]
+    z = frozen(op.forward(*xs, **kw))
+    g, ts = frozen(np.ones(z.shape)), [frozen(np.ones(x.shape)) for x in xs]
+    before = [x.copy() for x in (*xs, z, g, *ts)]
+    for i in moving(tuple(xs)):
+        op.vjp(i, g, z, *xs, **kw)
+    op.jvp([t if i in moving(tuple(xs)) else None for i, t in enumerate(ts)], z, *xs, **kw)
+    assert all(np.array_equal(a, b) for a, b in zip(before, (*xs, z, g, *ts), strict=True))
+
+
+# ---------------------------------------------------------------- the records
+
+
+@every_op
+def test_every_field_holds_something(op: Op) -> None:
+    assert ops.TABLE[op.name] is op
+    assert op.kind in ("elementwise", "linear", "bilinear", "general")
+    assert op.symbol.strip()
+    assert op.sample(np.random.default_rng(0))
+    assert (op.partials != ()) == (op.kind == "elementwise")
+    assert (op.form is not None) == (op.kind == "bilinear")
+    assert op.kind != "elementwise" or len(op.partials) == op.arity
+    assert all(set(kw) <= set(op.statics) for _, kw in op.sample(np.random.default_rng(0)))
+    assert all(ops.BY_NUMPY[f] is op for f in op.numpy)
+    assert repr(op) == f"<op {op.name}>"
+
+
+def test_no_two_ops_claim_one_name_or_one_numpy_function() -> None:
+    assert len({op.name for op in BUILT_IN}) == len(BUILT_IN)
+    claimed = [f for op in BUILT_IN for f in op.numpy]
+    assert len(set(claimed)) == len(claimed)
+
+
+@pytest.mark.parametrize("name", ["sum", "exp", "reshape"])
+def test_a_built_in_op_is_not_replaced_by_declaring_another_of_its_name(name: str) -> None:
+    with declared(), pytest.raises((ad.AutodiffError, ValueError), match=name):
+        ad.elementwise(name, np.positive, 7.0)
+
+
+@pytest.mark.parametrize("op", [op for op in BUILT_IN if op.monotone], ids=lambda op: op.name)
+def test_a_monotone_op_has_no_negative_derivative(op: Op) -> None:
+    for args, kw in op.sample(np.random.default_rng(11)):
+        xs = operands(op, args)
+        z = np.asarray(op.forward(*xs, **kw))
+        for i in moving(xs):
+            for k in range(z.size):
+                g = np.zeros(z.shape)
+                g.flat[k] = 1.0
+                d = op.vjp(i, g, z, *xs, **kw)
+                assert d is None or np.all(np.asarray(d) >= 0)
+
+
+# ---------------------------------------------------------------- ranks and empty arrays
+
+RANKS = [
+    ((3,), (3,)),
+    ((2, 3), (3,)),
+    ((3,), (3, 4)),
+    ((5, 2, 3), (3,)),
+    ((3,), (5, 3, 4)),
+    ((1, 2, 3), (5, 3, 4)),
+    ((5, 2, 3), (1, 3, 4)),
+    ((6, 5, 2, 3), (3, 4)),
+    ((2, 3), (6, 5, 3, 4)),
+    ((6, 1, 2, 3), (5, 3, 4)),
+    ((6, 5, 2, 3), (3,)),
+    ((2, 0), (0, 3)),
+    ((0, 2), (2, 3)),
+]
+
+
+@pytest.mark.parametrize(("a", "b"), RANKS)
+def test_matmul_of_all_ranks(a: tuple[int, ...], b: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=a), rng.normal(size=b)
+    close(ad.matmul(ad.Tensor(x), ad.Tensor(y)).data, x @ y)
+    ad.check_grads(np.matmul, x, y)
+
+
+@pytest.mark.parametrize("a", [(), (3,), (2, 3), (4, 2, 3)])
+@pytest.mark.parametrize("b", [(), (3,), (3, 2), (2, 3, 2)])
+def test_dot_of_all_ranks(a: tuple[int, ...], b: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=a), rng.normal(size=b)
+    close(np.dot(ad.Tensor(x), ad.Tensor(y)).data, np.dot(x, y))
+    ad.check_grads(lambda x, y: np.dot(x, y), x, y)
+
+
+EMPTY = {
+    "sum": (lambda x: x.sum(axis=0), (0, 3)),
+    "mean over the full axis": (lambda x: x.mean(axis=1), (0, 3)),
+    "max over the full axis": (lambda x: x.max(axis=1), (0, 3)),
+    "softmax": (lambda x: ad.softmax(x, axis=1), (0, 3)),
+    "log_softmax": (lambda x: ad.log_softmax(x, axis=1), (0, 3)),
+    "logsumexp": (lambda x: ad.logsumexp(x, axis=1), (0, 3)),
+    "reshape": (lambda x: x.reshape(3, 0), (0, 3)),
+    "transpose": (lambda x: x.T, (0, 3)),
+    "index": (lambda x: x[2:1], (4,)),
+    "no indices": (lambda x: x[np.array([], int)], (4,)),
+    "concatenate": (lambda x: ad.concatenate([x, np.ones((2, 3))]), (0, 3)),
+    "stack": (lambda x: ad.stack([x, x]), (0, 3)),
+    "matmul": (lambda x: x @ np.ones((3, 2)), (0, 3)),
+    "inner axis": (lambda x: x.T @ np.ones((0, 2)), (0, 3)),
+    "broadcast": (lambda x: x + np.ones((4, 0, 3)), (0, 3)),
+    "where": (lambda x: np.where(x > 0, x, 0.0), (0, 3)),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_empty_arrays_pass(name: str) -> None:
+    f, shape = EMPTY[name]
+    x = ad.Tensor(np.ones(shape))
+    np.sum(f(x)).backward()
+    assert x.grad.shape == shape
+    assert ad.jvp(f, (np.ones(shape),), (np.ones(shape),), allow_unused=True)[1].shape == f(x).shape
+
+
+INDICES = {
+    "int": 1,
+    "negative": -1,
+    "np.int64": np.int64(2),
+    "slice": slice(0, 3, 2),
+    "backwards": slice(None, None, -1),
+    "list with repeats": [0, 0, 2],
+    "array with repeats": np.array([2, 2]),
+    "0-d array": np.array(1),
+    "two arrays": (np.array([0, 0]), np.array([1, 1])),
+    "lists in a tuple": ([0, 0], [1, 1]),
+    "tuple in a tuple": ((0, 0), slice(None)),
+    "tuple in a tuple, last": (slice(None), (1, 1)),
+    "mixed": (slice(None), [1, 1, 0]),
+    "newaxis": (None, Ellipsis, 0),
+    "mask": np.eye(3, 4, dtype=bool),
+    "mask of rows": np.array([True, False, True]),
+    "list mask": [True, False, True],
+    "True": True,
+    "2-d array": np.array([[0, 1], [1, 1]]),
+    "range": range(2),
+    "empty tuple": (),
+}
+
+
+@pytest.mark.parametrize("name", INDICES)
+def test_every_kind_of_index_has_its_gradient(name: str) -> None:
+    index = INDICES[name]
+    x = np.arange(12.0).reshape(3, 4)
+    t = ad.Tensor(x)
+    assert np.array_equal(t[index].data, x[index])
+    ad.check_grads(lambda t: t[index] ** 2, x + 1.0)
+    want = np.zeros((3, 4))
+    np.add.at(want, index, 1.0)
+    assert np.array_equal(ad.grad(lambda t: t[index].sum())(x), want)
+
+
+def test_getitem_as_a_function_counts_a_list_s_repeats_too() -> None:
+    assert ad.grad(lambda t: ops.getitem(t, [0, 0]).sum())(np.ones(3)).tolist() == [2.0, 0.0, 0.0]
