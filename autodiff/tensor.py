@@ -101,7 +101,7 @@ class Tensor(Operand, Node):
         if name is not None:
             self.named(name)
         if switches.special:
-            self.scope = switches.current_scope()
+            switches.mark(self)
 
     # ------------------------------------------------------------ what readers see
 
@@ -357,7 +357,7 @@ def _leaf(data: Array, active: bool) -> Tensor:
     out._data, out.op, out.args, out.kw, out.active, out.grad = data, None, (), NO_KW, active, None
     out.id = out.stamp = tick()
     if switches.special:
-        out.scope = switches.current_scope()
+        switches.mark(out)
     return out
 
 

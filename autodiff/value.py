@@ -56,7 +56,7 @@ class ValueBase(NumpyProtocols, Node):
         if name is not None:
             self.named(name)
         if switches.special:
-            self.scope = switches.current_scope()
+            switches.mark(self)
 
     # ------------------------------------------------------------ what readers see
 

@@ -39,7 +39,6 @@ class Box:
     title: str = ""
     inlined: list[tuple[int, int]] = field(default_factory=list)
     terms: int = 0
-    opens: Scope | None = None  # the scope that this box is the collapsed form of
 
 
 @dataclass(slots=True)
@@ -296,7 +295,7 @@ class _Folding:
     def _box(self, key: Any, places: list[int]) -> Box:
         g = self.graph
         if isinstance(key, tuple):
-            return Box(f"s{places[0]}", key[:-1], "group", None, places, key[-1], opens=key)
+            return Box(f"s{places[0]}", key[:-1], "group", None, places, key[-1])
         if isinstance(key, str):
             first, *rest = self._run(key)
             names = rest[0][-1] if len(rest) == 1 else f"{rest[0][-1]} … {rest[-1][-1]}"
@@ -345,7 +344,8 @@ def _is_sum(v: Vertex) -> bool:
 
 
 def _focused(graph: Graph, focus: frozenset[int]) -> list[bool]:
-    """Which values are shown: without a focus all, else those on a path from it and their operands."""
+    """Which values are shown: without a focus all, else those on a path from it, and the operands on
+    which a local derivative along the path depends."""
     if not focus:
         return [True] * len(graph.vertices)
     on = [False] * len(graph.vertices)
@@ -355,10 +355,18 @@ def _focused(graph: Graph, focus: frozenset[int]) -> list[bool]:
         on[v.place] = v.place in focus or any(on[s] for s in sources)
         if on[v.place]:
             shown[v.place] = True
-            if v.place not in focus:
+            if v.place not in focus and _needs_operands(v, [on[s] for s in sources]):
                 for s in sources:
                     shown[s] = True
     return shown
+
+
+def _needs_operands(v: Vertex, on: list[bool]) -> bool:
+    """Does the local derivative towards some operand on the path depend on the operands?"""
+    assert v.op is not None
+    if v.op.kind == "elementwise":
+        return any(callable(p) for p, here in zip(v.op.partials, on, strict=True) if here)
+    return v.op.kind != "linear"
 
 
 def _topological(boxes: list[Box], links: list[Link]) -> list[int]:
