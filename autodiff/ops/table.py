@@ -30,7 +30,7 @@ import numpy as np
 from ..errors import BadOperand, NameTaken, NoRule
 
 Case = tuple[tuple[Any, ...], dict[str, Any]]  # the operands and keyword arguments of one call
-Sampler = Callable[[np.random.Generator], list[Case]]
+Sampler = Callable[["np.random.Generator"], list[Case]]  # as text: NumPy loads its random numbers when first asked
 
 TABLE: dict[str, Op] = {}
 RESERVED: set[str] = set()  # the built-in names, once all are declared; an op of the user may be declared anew
