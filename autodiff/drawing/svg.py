@@ -47,9 +47,9 @@ class Picture:
         self.formulas, self.local = Formulas(view.graph), LocalDerivatives(view.graph)
         self.largest = max((magnitude(v.grad) for v in self.graph.vertices), default=0.0)
         self.shapes = [shape_of(view.graph, box, notes) for box in view.boxes]
+        self.down = rankdir == "TB"
         self.labels = self._edge_labels(labels)
         self.headings = {s: text_width(clip(s[-1], LONGEST_NAME), 11, bold=True) + 20 for box in view.boxes for s in _prefixes(box.scope)}
-        self.down = rankdir == "TB"
         self.layout = self._laid_out()
         if not rankdir and self._is_strip() and not any(self.labels):
             self.down = True
@@ -72,9 +72,10 @@ class Picture:
         labels = []
         for link in self.view.links:
             note = self._link_note(link)
-            words = [note.mark, note.text] if note else []
-            if wanted and len(self.view.links) <= MOST_LABELS:
-                words.append(self.derivative(link))
+            words = [note.mark] if note else []
+            if not self.down:  # beside edges that run down there is no room for words
+                words += [note.text] if note else []
+                words += [self.derivative(link)] if wanted and len(self.view.links) <= MOST_LABELS else []
             labels.append(clip(" ".join(filter(None, words)), LONGEST_LABEL))
         return labels
 
