@@ -13,7 +13,7 @@ from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from .errors import StaleGraph
+from .errors import NoRule, StaleGraph
 
 tick = count(1).__next__  # ids and stamps come from one counter, so that they can be compared
 
@@ -50,6 +50,8 @@ class Node:
         @property
         def data(self) -> Any: ...
         def item(self) -> float: ...
+        @staticmethod
+        def __apply__(op: Any, args: tuple[Any, ...], kw: dict[str, Any]) -> Any: ...
 
     def _note(self, key: str, default: Any) -> Any:
         try:
@@ -202,6 +204,19 @@ def settle(node: Any) -> Any:
     if not recording.get():
         return node._constant()
     mark(node)
+    return node
+
+
+def rebound(node: Any) -> Any:
+    """The left side of `node -= x`, which binds the name anew; refused where a leaf's update was surely meant."""
+    if node.op is None and node.active and not recording.get():
+        from .naming import label
+
+        name = label(node) if node.name else "p"
+        raise NoRule(
+            f"`{name} -= ...` under ad.no_record() would bind the name to a new constant and leave the variable as it was. "
+            f"To update the variable write `{name}.data -= ...`"
+        )
     return node
 
 
