@@ -37,7 +37,7 @@ def draw(
     `level` is how many levels of scopes are open; `focus` a node, a name or several, of which only the
     paths to the result are shown; `collapse` and `expand` are paths of scopes such as "layer1/neuron0",
     and `expand=True` shows everything, however large.  `derivatives` writes formula and number of the
-    local derivatives on the edges of a picture with at most 30.  `notes` are annotations: a
+    local derivatives on the edges of a picture with at most 30 that runs left to right.  `notes` are annotations: a
     `drawing.Note` for each node, or for each edge given as (result, number of the operand).
     `rankdir` is "LR", left to right, or "TB", top to bottom; left out, it is what suits.
     `engine="dot"` renders `.svg` through an installed Graphviz.  A graph that is stale is drawn and says so.

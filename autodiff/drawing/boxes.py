@@ -58,7 +58,7 @@ def _single(graph: Graph, box: Box, notes: Notes, v: Vertex) -> Shape:
         statics = clip(", ".join(f"{k}={x}" for k, x in v.statics.items()), 18)
     name = clip(v.label if v.op is None else v.name, LONGEST_NAME)
     shape = Shape(box, symbol, name, f"({', '.join(map(str, v.shape))})" if v.shape else "", [], statics)
-    shape.note = notes.on_values.get(v.place)
+    shape.note = next((notes.on_values[p] for p in (v.place, *box.members) if p in notes.on_values), None)
     if v.shape and v.data.size > 1:
         _size_of_array(shape, v)
     else:
@@ -111,6 +111,8 @@ def _group(graph: Graph, box: Box, notes: Notes) -> Shape:
         lines.append(f"max |∂| {short(max(magnitude(v.grad) for v in inside))}")
     shape = Shape(box, "", clip(box.title, LONGEST_LINE), "", lines)
     found = [notes.on_values[p] for p in box.members if p in notes.on_values]
+    held = set(box.members)
+    found += [note for i, note in notes.on_edges.items() if graph.edges[i].src in held and graph.edges[i].dst in held]
     if found:
         shape.note = Note(found[0].color, found[0].mark, many(len(found), "note") + " inside")
     widest = max([text_width(shape.name, 12, bold=True) + 14, *(text_width(t, 10) for t in lines)])

@@ -10,6 +10,7 @@ last the values furthest from the root become one box.  Every step keeps the box
 from __future__ import annotations
 
 import heapq
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -120,7 +121,10 @@ class _Folding:
     # ------------------------------------------------------------ what the person asked for
 
     def _steer(self) -> None:
-        known = {"/".join(s): s for s in self.scopes.all}
+        known: dict[str, list[Scope]] = defaultdict(list)
+        for s in self.scopes.all:
+            for path in {"/".join(s), "/".join(re.sub(r" \(\d+\)$", "", name) for name in s)}:
+                known[path].append(s)
         level = self.wish.level
         if level is not None:
             self.closed |= {s for s in self.scopes.all if len(s) > level}
@@ -132,9 +136,11 @@ class _Folding:
                     self.forced.add(s[:k])
         self.closed -= self.forced
 
-    def _named(self, path: str, known: dict[str, Scope]) -> list[Scope]:
+    @staticmethod
+    def _named(path: str, known: dict[str, list[Scope]]) -> list[Scope]:
+        """The scopes that a path means; without a number it means every time that the scope was entered."""
         if path in known:
-            return [known[path]]
+            return known[path]
         some = f"there are {', '.join(sorted(known)[:6])}" if known else "it was recorded without ad.scope"
         raise ValueError(f"there is no scope {path!r} in this graph; {some}")
 

@@ -366,6 +366,9 @@ class _Ranks:
         left, right, leads = self._columns(pad, before if framed else 0.0)
         top = min(y - h / 2 for y, h in zip(self.y, self.heights, strict=True)) - pad - (above if framed else 0.0)
         bottom = max(y + h / 2 for y, h in zip(self.y, self.heights, strict=True)) + pad
+        if down and framed and "in" in self.kinds:  # what enters passes by the name
+            entries = min(y for y, kind in zip(self.y, self.kinds, strict=False) if kind == "in")
+            top = min(top, entries - heading)
         has_exit = "out" in self.kinds
         width = right[-1] + (0.0 if has_exit else pad)
         least = max(heading, LEAST_SCOPE) if framed else 0.0
@@ -392,9 +395,9 @@ class _Ranks:
         left, right = [], []
         for r, layer in enumerate(self.layers):
             if r:
-                x += CHANNEL + min(40.0, 2.0 * max(0, len(bends[r]) - 4)) + leads[r] + (before if has_entry and r == 1 else 0.0)
+                x += CHANNEL + min(40.0, 2.0 * max(0, len(bends[r]) - 4)) + leads[r]
             left.append(x)
-            x += max(self.widths[i] for i in layer)
+            x += before if has_entry and not r else max(self.widths[i] for i in layer)
             right.append(x)
         return left, right, leads
 

@@ -7,6 +7,7 @@ style sheet makes the picture dark where the reader's system is.  The same view 
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from collections.abc import Iterable
 from itertools import pairwise
@@ -31,6 +32,7 @@ STRIP = 1500.0  # pixels: wider pictures of arrays flow down if they are flat,
 LONG_STRIP = 4000.0  # and so do those of single numbers
 LONGEST_LABEL = 36  # characters
 MOST_LABELS = 30  # edges with a label; more would be a thicket
+_ID = "\x00"  # stands for the picture's own mark until all is written; no name can hold it
 _GAP_BEFORE, _BOLD = 'dx="6"', 'font-weight="600"'
 
 
@@ -45,9 +47,9 @@ class Picture:
         self.formulas, self.local = Formulas(view.graph), LocalDerivatives(view.graph)
         self.largest = max((magnitude(v.grad) for v in self.graph.vertices), default=0.0)
         self.shapes = [shape_of(view.graph, box, notes) for box in view.boxes]
+        self.down = rankdir == "TB"
         self.labels = self._edge_labels(labels)
         self.headings = {s: text_width(clip(s[-1], LONGEST_NAME), 11, bold=True) + 20 for box in view.boxes for s in _prefixes(box.scope)}
-        self.down = rankdir == "TB"
         self.layout = self._laid_out()
         if not rankdir and self._is_strip() and not any(self.labels):
             self.down = True
@@ -70,9 +72,10 @@ class Picture:
         labels = []
         for link in self.view.links:
             note = self._link_note(link)
-            words = [note.mark, note.text] if note else []
-            if wanted and len(self.view.links) <= MOST_LABELS:
-                words.append(self.derivative(link))
+            words = [note.mark] if note else []
+            if not self.down:  # beside edges that run down there is no room for words
+                words += [note.text] if note else []
+                words += [self.derivative(link)] if wanted and len(self.view.links) <= MOST_LABELS else []
             labels.append(clip(" ".join(filter(None, words)), LONGEST_LABEL))
         return labels
 
@@ -80,15 +83,17 @@ class Picture:
         return next((self.notes.on_edges[i] for i in link.edges if i in self.notes.on_edges), None)
 
     def derivative(self, link: Link) -> str:
-        """The local derivative along a link that is one edge: its formula and its number, as far as there are any."""
-        if len(link.edges) != 1:
-            return ""
+        """The local derivative along a link that is one edge: its formula and its number, as far as there are any.
+
+        Where there is no derivative entry by entry, as in a matrix product, what is added to the operand's gradient.
+        """
         edge = self.graph.edges[link.edges[0]]
-        if not self.graph.vertices[edge.src].active:
+        if len(link.edges) != 1 or not self.graph.vertices[edge.src].active:
             return ""
         formula, number = self.formulas.of(edge), self.local.of(edge)
-        names = self.formulas.names(edge)
-        text = formula.local(names) if formula else ""
+        text = formula.local(self.formulas.names(edge)) if formula else ""
+        if formula and formula.whole:
+            return f"+= {text}"
         if number is None or not is_single(number):
             return text
         return f"{text} = {short(number)}" if text and text != short(number) else short(number)
@@ -126,20 +131,19 @@ class Picture:
             *self._caption(wrapped, len(_wrap(self.graph.stale, self.layout.width - 16)) if self.graph.stale else 0),
         ]
         scale = 1.0 if widest is None else max(0.6, min(1.0, widest / width))
-        mark = hashlib.sha256("\n".join(body).encode()).hexdigest()[:8]
+        mark = hashlib.sha256("\n".join(body).encode()).hexdigest()[:8]  # so that pictures on one page share no id
         head = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="ag" role="img" aria-labelledby="ag{mark}-t ag{mark}-d" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="ag" role="img" aria-labelledby="{_ID}-t {_ID}-d" '
             f'data-rankdir="{"TB" if self.down else "LR"}" '
             f'width="{_n(width * scale)}" height="{_n(height * scale)}" viewBox="0 0 {_n(width)} {_n(height)}" '
             f'font-family="{FONT}" font-size="11" fill="{LIGHT["text"]}">',
-            f'<title id="ag{mark}-t">{_xml(self.graph.title)}</title>',
-            f'<desc id="ag{mark}-d">{_xml(". ".join(caption))}. Result: {_xml(describe(self.graph, self._root_shape()))}.</desc>',
+            f'<title id="{_ID}-t">{_xml(self.graph.title)}</title>',
+            f'<desc id="{_ID}-d">{_xml(". ".join(caption))}. Result: {_xml(describe(self.graph, self._root_shape()))}.</desc>',
             *([f"<style>{dark_style()}</style>"] if style else []),
-            f'<defs><marker id="ag{mark}-a" viewBox="0 0 8 8" refX="7" refY="4" markerUnits="userSpaceOnUse" markerWidth="8" '
+            f'<defs><marker id="{_ID}-a" viewBox="0 0 8 8" refX="7" refY="4" markerUnits="userSpaceOnUse" markerWidth="8" '
             f'markerHeight="8" orient="auto"><path class="ag-tip" d="M0,.8L7.5,4L0,7.2z" fill="{LIGHT["edge"]}"/></marker></defs>',
         ]
-        text = "\n".join([*head, *body, "</svg>", ""])
-        return text.replace("ag@", f"ag{mark}-")
+        return "\n".join([*head, *body, "</svg>", ""]).replace(_ID, f"ag{mark}")
 
     def _root_shape(self) -> Shape:
         return self.shapes[self.view.owner[self.graph.root.place]]
@@ -157,33 +161,39 @@ class Picture:
 
     def _edges(self) -> Iterable[str]:
         yield f'<g class="ag-edges" fill="none" stroke="{LIGHT["edge"]}">'
-        written: list[str] = []
-        counted: set[Point] = set()
+        for link, route in zip(self.view.links, self.layout.routes, strict=True):
+            yield self._edge(link, route)
+        yield "</g>"
+        yield from self._edge_texts()
+
+    def _edge(self, link: Link, route: list[Point]) -> str:
+        edge, count, note = self.graph.edges[link.edges[0]], len(link.edges), self._link_note(link)
+        look = f' data-from="{self.view.boxes[link.src].key}" data-to="{self.view.boxes[link.dst].key}"'
+        if count > 1:
+            look += f' data-mult="{count}"'
+        else:
+            number = self.local.of(edge)
+            look += f' data-operand="{edge.operand}"'
+            look += f' data-local="{float(number)!r}"' if number is not None and is_single(number) else ""
+        width = max(1 + min(4.0, math.log2(count) / 3), 2.0 if note else 0.0)
+        look += f' stroke-width="{_n(width)}"' if width > 1 else ""
+        look += f' class="ag-note-{note.color}" stroke="{LIGHT[f"note-{note.color}"]}"' if note else ""
+        says = self._edge_words(link)
+        title = f"<title>{_xml(says)}</title></path>" if says else "</path>"
+        return f'<path d="{curve(route, self.down)}"{look} marker-end="url(#{_ID}-a)">{title}'
+
+    def _edge_texts(self) -> Iterable[str]:
+        """The numbers of bundles, once where several share a line, and the labels of derivatives and notes."""
+        taken: set[Point] = set()
         for link, route, label in zip(self.view.links, self.layout.routes, self.labels, strict=True):
-            note = self._link_note(link)
-            boxes = self.view.boxes
-            edge = self.graph.edges[link.edges[0]]
-            count = len(link.edges)
-            many = f' data-mult="{count}" stroke-width="{_n(1 + min(4.0, np.log2(count) / 3))}"' if count > 1 else ""
-            color = f' class="ag-note-{note.color}" stroke="{LIGHT[f"note-{note.color}"]}" stroke-width="2"' if note else ""
-            number = self.local.of(edge) if count == 1 else None
-            local = f' data-local="{float(number)!r}"' if number is not None and is_single(number) else ""
-            operand = f' data-operand="{edge.operand}"' if count == 1 else ""
-            says = self._edge_words(link)
-            title = f"<title>{_xml(says)}</title></path>" if says else "</path>"
-            yield (
-                f'<path d="{curve(route, self.down)}" data-from="{boxes[link.src].key}" data-to="{boxes[link.dst].key}"'
-                f'{operand}{local}{many}{color} marker-end="url(#ag@a)">{title}'
-            )
-            if count > 1 and (spot := self._count_spot(route, f"{count:,}")) and spot not in counted:
-                counted.add(spot)
+            count, note = f"{len(link.edges):,}", self._link_note(link)
+            if len(link.edges) > 1 and (spot := self._count_spot(route, count)) and spot not in taken:
+                taken.add(spot)
                 x, y = (spot[0] + 6, spot[1] + 3) if self.down else (spot[0], spot[1] - 5)
-                written.append(_label(x, y, f"{count:,}", "muted", "" if self.down else "middle"))
+                yield _label(x, y, count, "muted", "" if self.down else "middle")
             if label:
                 x, y = (route[-1][0] + 5, route[-1][1] - 11) if self.down else (route[-1][0] - 11, route[-1][1] - 4)
-                written.append(_label(x, y, label, f"note-{note.color}" if note else "muted", "" if self.down else "end", 9.5))
-        yield "</g>"
-        yield from written
+                yield _label(x, y, label, f"note-{note.color}" if note else "muted", "" if self.down else "end", 9.5)
 
     def _count_spot(self, route: list[Point], count: str) -> Point | None:
         """Where the number of a bundle stands: on its last straight stretch that has room, where fewest share the line."""
@@ -199,8 +209,9 @@ class Picture:
             return f"{len(link.edges):,} edges"
         edge, note = self.graph.edges[link.edges[0]], self._link_note(link)
         words = [note.text] if note and note.text else []
-        if text := self.derivative(link):
-            words.append(f"d{self.graph.vertices[edge.dst].label}/d{self.graph.vertices[edge.src].label} = {text}".replace("{g}", "g"))
+        src, dst, text = self.graph.vertices[edge.src].label, self.graph.vertices[edge.dst].label, self.derivative(link)
+        if text:
+            words.append(f"d{self.graph.root.label}/d{src} {text}" if text.startswith("+= ") else f"d{dst}/d{src} = {text}")
         return "; ".join(words)
 
     def _node(self, shape: Shape, corner: Point) -> str:

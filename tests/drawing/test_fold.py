@@ -108,6 +108,8 @@ def test_a_scope_that_is_entered_again_is_another_one() -> None:
     assert [s for s in dict.fromkeys(v.scope for v in graph.vertices) if s] == [("cell",), ("cell (2)",), ("cell (3)",)]
     assert next(v for v in graph.vertices if v.name == "w").scope == ()
     check(fold(graph, Wish(budget=5)))
+    assert sum(box.kind == "group" for box in fold(graph, Wish(collapse=("cell",))).boxes) == 3
+    assert sum(box.kind == "group" for box in fold(graph, Wish(collapse=("cell (2)",))).boxes) == 1
 
 
 def test_parameters_stand_beside_their_users() -> None:

@@ -17,6 +17,7 @@ from tests.drawing.graphs import exact_scalar, exact_tensor, mlp, two_layer
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = [
+    "ag@",
     "</script><script>alert(1)</script>",
     "<!--",
     "\"'&<>]]>",
@@ -196,6 +197,7 @@ def test_notes_inside_a_folded_box_show_on_it() -> None:
     E = exact_scalar()
     square = next(v.source for v in ad.draw(E)._graph.vertices if v.scope == ("inner",))
     assert "1 note inside" in texts(ad.draw(E, collapse="inner", notes={square: Note("red", "✗", "wrong")}).svg)
+    assert "✗ wrong" in texts(ad.draw(E, collapse="inner", notes={(square, 1): Note("red", "✗", "wrong")}).svg)
 
 
 def test_the_look_survives_without_the_style_sheet() -> None:
