@@ -146,7 +146,8 @@ class Written(Operand):
             return args[1] if np.all(args[0]) else args[2]  # decided already; rules take `where` for their `if`
         numbers = [a._data if isinstance(a, Written) else a for a in args]
         data = np.asarray(op.forward(*numbers, **kw))
-        if op.kind == "linear" and isinstance(args[0], Written) and _same_numbers(args[0]._data, data):
+        moved = op.kind == "linear" and isinstance(args[0], Written) and _same_numbers(args[0]._data, data)
+        if moved and unicodedata.category(op.symbol[0]) != "Lm":  # a transpose is written also where it moves nothing
             return Written(args[0].text, data, args[0].strength)  # only axes of length 1 came or went
         text, strength = _write(op, args, {} if kw and _same_without(op, numbers, data) else kw)
         return Written(text, data, strength)
