@@ -312,19 +312,20 @@ _new = object.__new__
 
 def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
     """Compute an op on Tensors and plain operands, and remember how: the one way a Tensor comes about."""
-    xs, active = [], False
-    for i, a in enumerate(args):
-        kept = a
-        if a.__class__ is not Tensor:
-            kept = _lift(op, a)
-            if kept is not a:
-                args = (*args[:i], kept, *args[i + 1 :])
-            if not isinstance(kept, Tensor):
-                xs.append(kept)
-                continue
-        if kept.active:
-            active = True
-        xs.append(kept._data if kept.active or kept._data.ndim else kept._data.item())
+    xs: list[Any] = []
+    active = False
+    for a in args:
+        kind = a.__class__
+        if kind is Tensor:
+            xs.append(a._data if a.active else _numbers(a))
+            active = active or a.active
+        elif kind is float or kind is int or (kind is ndarray and a.dtype.char in "df" and a.ndim):
+            xs.append(a)
+        else:
+            args = tuple(_lift(op, a) for a in args)
+            xs = [_numbers(a) for a in args]
+            active = any(isinstance(a, Tensor) and a.active for a in args)
+            break
     try:
         z = op.forward(*xs, **kw)
     except ShapeMismatch:
@@ -343,6 +344,13 @@ def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
 
 
 Tensor.__apply__ = staticmethod(record)
+
+
+def _numbers(a: Any) -> Any:
+    """What an operand computes with: a constant single number takes its partner's dtype, as a plain one does."""
+    if not isinstance(a, Tensor):
+        return a
+    return a._data if a.active or a._data.ndim else a._data.item()
 
 
 def _misfit(op: Op, args: tuple[Any, ...], kw: dict[str, Any], error: ValueError) -> ShapeMismatch:
