@@ -23,7 +23,7 @@ from .errors import (
     StaleGraph,
 )
 from .functional import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-from .node import no_record, scope
+from .node import no_record, scope, trace_lines
 from .ops import (
     TABLE,
     Op,
@@ -155,6 +155,7 @@ __all__ = [
     "tanh",
     "trace",
     "Tensor",
+    "trace_lines",
     "transpose",
     "Value",
     "value_and_grad",

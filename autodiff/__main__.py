@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import AutodiffError
-from .node import Node
+from .node import Node, trace_lines
 
 
 class Stop(Exception):
@@ -47,7 +47,7 @@ def variable_of(target: str) -> tuple[Any, dict[str, Any]]:
     kept = sys.argv, sys.path
     sys.argv, sys.path = [path], [str(Path(path).resolve().parent), *sys.path]
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # what the script prints is not the picture
+        with trace_lines(), contextlib.redirect_stdout(sys.stderr):  # what the script prints is not the picture
             found = runpy.run_path(path, run_name="__main__")
     except SystemExit as end:
         raise Stop(f"{path} ended itself, with exit code {end.code}, before its variables could be read") from None
@@ -77,6 +77,7 @@ def _add_draw(commands: Any) -> None:
     draw.add_argument("--collapse", action="append", default=[], metavar="SCOPE", help="draw this scope as one box, such as layer1/neuron0")
     draw.add_argument("--expand", action="append", default=[], metavar="SCOPE", help="keep this scope open")
     draw.add_argument("--derivatives", action="store_true", help="write the local derivatives on the edges")
+    draw.add_argument("--rankdir", choices=["LR", "TB"], default="", help="left to right, or top to bottom")
     draw.add_argument("--engine", choices=["built-in", "dot"], default="built-in", help="what lays out and draws an SVG")
     draw.set_defaults(run=_draw)
 
@@ -95,6 +96,7 @@ def _draw(given: argparse.Namespace) -> None:
             collapse=given.collapse,
             expand=given.expand,
             derivatives=given.derivatives,
+            rankdir=given.rankdir,
             engine=given.engine,
         )
         if given.output:

@@ -36,6 +36,8 @@ class _Run:
     """A function run on fresh nodes in place of some of its arguments; with `each`, all of those must move."""
 
     def __init__(self, f: Function, args: Sequence[Any], kw: dict[str, Any], argnums: Sequence[int], each: bool = True) -> None:
+        if not callable(f):
+            raise function_wanted(f)
         self.args = args
         self.argnums = argnums
         moved = list(args)
@@ -115,6 +117,10 @@ def transform() -> Iterator[None]:
         switches.transforming.reset(token)
 
 
+def function_wanted(f: Any) -> TypeError:
+    return TypeError(f"a transform takes a function, not {_shorten(f)}; for the gradient of a recorded number write ad.gradient(E, wrt)")
+
+
 def not_a_number(out: Any) -> NotScalar:
     return NotScalar(
         f"the function returned {_shorten(out)}; a gradient needs a single number. For several outputs use ad.jacobian or ad.vjp"
@@ -158,6 +164,9 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, *, allow_unuse
     >>> ad.value_and_grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
     (5.0, array([2., 4.]))
     """
+
+    if not callable(f):
+        raise function_wanted(f)
 
     @functools.wraps(f)
     def wrapped(*args: Any, **kw: Any) -> Any:
@@ -337,5 +346,7 @@ def hvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     >>> ad.hvp(lambda x: np.sum(x**3), (np.array([1.0, 2.0]),), (np.array([1.0, 1.0]),))
     array([ 6., 12.])
     """
+    if not isinstance(primals, tuple | list) or not isinstance(tangents, tuple | list):
+        raise TypeError("hvp takes its primals and its tangents as tuples: ad.hvp(f, (x,), (v,))")
     argnums: Any = 0 if len(primals) == 1 else tuple(range(len(primals)))
     return jvp(grad(f, argnums), primals, tangents)[1]

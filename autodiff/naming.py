@@ -26,6 +26,12 @@ def user_frame() -> FrameType | None:
     return frame
 
 
+def user_line() -> str:
+    """The file and line that the user's code is at, as "script.py:12"."""
+    frame = user_frame()
+    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}" if frame is not None else ""
+
+
 def _is_said(name: str) -> bool:
     return name.isidentifier() and not name.startswith("_")  # frames hold helpers of the interpreter's, too
 

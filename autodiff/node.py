@@ -13,7 +13,7 @@ from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from .errors import StaleGraph
+from .errors import NoRule, StaleGraph
 
 tick = count(1).__next__  # ids and stamps come from one counter, so that they can be compared
 
@@ -50,6 +50,8 @@ class Node:
         @property
         def data(self) -> Any: ...
         def item(self) -> float: ...
+        @staticmethod
+        def __apply__(op: Any, args: tuple[Any, ...], kw: dict[str, Any]) -> Any: ...
 
     def _note(self, key: str, default: Any) -> Any:
         try:
@@ -84,6 +86,11 @@ class Node:
     def scope(self, scope: tuple[str, ...]) -> None:
         if scope or self.scope:
             self._write("scope", scope)
+
+    @property
+    def line(self) -> str | None:
+        """Where the node was made, "script.py:12", if that was inside `ad.trace_lines`."""
+        return self._note("line", None)  # type: ignore[no-any-return]
 
     __hash__ = object.__hash__
 
@@ -179,19 +186,37 @@ special = 0
 _lock = threading.Lock()
 recording: ContextVar[bool] = ContextVar("recording", default=True)
 _scope: ContextVar[tuple[str, ...]] = ContextVar("scope", default=())
+_tracing: ContextVar[bool] = ContextVar("tracing", default=False)
 transforming: ContextVar[bool] = ContextVar("transforming", default=False)
 
 
-def current_scope() -> tuple[str, ...]:
-    """The names of the `ad.scope` blocks open in this thread, outermost first."""
-    return _scope.get()
+def mark(node: Any) -> None:
+    """Write on a node the scope in which, and inside `trace_lines` the source line at which, it was made."""
+    node.scope = _scope.get()
+    if _tracing.get():
+        from .naming import user_line
+
+        node._write("line", user_line())
 
 
 def settle(node: Any) -> Any:
     """The last step of recording while some block is open: mark the scope, or drop the history."""
     if not recording.get():
         return node._constant()
-    node.scope = _scope.get()
+    mark(node)
+    return node
+
+
+def rebound(node: Any) -> Any:
+    """The left side of `node -= x`, which binds the name anew; refused where a leaf's update was surely meant."""
+    if node.op is None and node.active and not recording.get():
+        from .naming import label
+
+        name = label(node) if node.name else "p"
+        raise NoRule(
+            f"`{name} -= ...` under ad.no_record() would bind the name to a new constant and leave the variable as it was. "
+            f"To update the variable write `{name}.data -= ...`"
+        )
     return node
 
 
@@ -235,6 +260,22 @@ class scope(Block):
 
     def _entered(self) -> tuple[str, ...]:
         return (*_scope.get(), self._value)
+
+
+class trace_lines(Block):
+    """Remember at which source line each node is made, in this thread, for pictures to show.
+
+    It takes a look at the stack per node, so recording is a few times slower inside.
+
+    >>> import autodiff as ad
+    >>> with ad.trace_lines():
+    ...     y = ad.Value(2.0) * 3
+    >>> y.line is not None, (y + 1).line
+    (True, None)
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_tracing, True)
 
 
 class no_record(Block):

@@ -197,6 +197,8 @@ def save(path: str | os.PathLike[str], tree: Any) -> None:
     }
     text = np.frombuffer(json.dumps(document).encode(), np.uint8)
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path} cannot be written: there is no folder {path.parent}")
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with open(temporary, "xb") as file:
@@ -226,7 +228,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     except Exception as error:  # whatever a damaged file makes go wrong, it is the file that is to blame
         if isinstance(error, BadFile | NoRule | OSError):
             raise
-        raise BadFile(f"{os.fspath(path)} is not a file that ad.save wrote ({type(error).__name__}: {error})") from error
+        raise BadFile(f"{os.fspath(path)} is not a whole file that ad.save wrote") from error
 
 
 def _encode(x: Any, arrays: list[Any], place: dict[int, int]) -> Any:

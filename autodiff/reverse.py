@@ -32,6 +32,8 @@ def backward(root: Tensor, seed: Any) -> None:
         if n.op is not None:
             n.grad = g
         elif n.grad is not None:
+            if np.shape(n.grad) not in ((), n.shape):
+                raise ShapeMismatch(f"{label(n)} has shape {n.shape}, but its .grad was set to something of shape {np.shape(n.grad)}")
             n.grad = np.asarray(n.grad + g)  # the sum of two 0-d arrays is no array
         else:
             # A leaf's gradient is an array of its own: people scale and clip it in place.
@@ -209,7 +211,7 @@ def _seed(root: Any, seed: Any, record: bool) -> Any:
     if not root.active:
         raise NotConnected(
             f"{label(root)} is a constant: nothing it depends on is a variable, so there is nothing to differentiate. "
-            "Variables are made by ad.Value(...) and ad.Tensor(...), outside of ad.no_record()"
+            "Variables are made by ad.Value(...) and ad.Tensor(...); results under ad.no_record() are constants"
         )
     if isinstance(root, ValueBase):
         return 1.0 if seed is None else seed if isinstance(seed, Node) else float(seed)

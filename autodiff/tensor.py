@@ -16,7 +16,7 @@ from . import node as switches
 from . import ops
 from .containers import map_leaves
 from .errors import BadOperand, Detached, NoRule, ReadOnly, ShapeMismatch
-from .node import Node, settle, tick
+from .node import Node, rebound, settle, tick
 from .ops import BY_NUMPY, Op
 from .ops.operand import COMPARISONS, NO_KW, Operand, add_methods
 
@@ -49,6 +49,9 @@ class ReadOnlyArray(np.ndarray[Any, Any]):
     def astype(self, *args: Any, **kw: Any) -> Any:
         """An ordinary array of another dtype."""
         return np.array(self, subok=False).astype(*args, **kw)
+
+    def __repr__(self) -> str:
+        return repr(np.asarray(self))
 
     def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
         return array[()] if return_scalar else np.asarray(array)
@@ -98,7 +101,7 @@ class Tensor(Operand, Node):
         if name is not None:
             self.named(name)
         if switches.special:
-            self.scope = switches.current_scope()
+            switches.mark(self)
 
     # ------------------------------------------------------------ what readers see
 
@@ -112,7 +115,7 @@ class Tensor(Operand, Node):
     @data.setter
     def data(self, data: Any) -> None:
         if self.op is not None:
-            raise AttributeError(
+            raise ReadOnly(
                 f"the data of a result ({self.op.name}) follows from its operands and cannot be assigned; "
                 "assign the leaves and compute again"
             )
@@ -157,8 +160,8 @@ class Tensor(Operand, Node):
     def __array__(self, *args: Any, **kw: Any) -> Any:
         raise Detached(
             f"{self.name or 'a Tensor'} of shape {self.shape} was about to become a plain array (by np.asarray, np.array([...]), "
-            "array.dot or a library), which would drop its graph silently. Write .data for the plain numbers; to keep the graph "
-            "write ad.stack for np.array([...]) and `a @ t` for a.dot(t)"
+            "array.dot or a library), which would drop its graph silently. For the plain numbers write .item() or .data; to keep "
+            "the graph write ad.stack for np.array([...]) and `a @ t` for a.dot(t)"
         )
 
     def _constant(self) -> Self:
@@ -194,6 +197,8 @@ class Tensor(Operand, Node):
 
     def astype(self, dtype: Any) -> Tensor:
         """Like ndarray.astype, to float64 or float32."""
+        if np.dtype(dtype).kind != "f":
+            raise BadOperand(f"a Tensor is float64 or float32, not {np.dtype(dtype)}; write t.data.astype({dtype!r}) for plain numbers")
         return ops.cast(self, dtype=_dtype(np.dtype(dtype)))  # type: ignore[no-any-return]
 
     def argmax(self, axis: Any = None) -> Any:
@@ -216,6 +221,18 @@ class Tensor(Operand, Node):
             "an entry of a Tensor cannot be assigned: what was recorded stays. Write ad.where(mask, new, t) to choose entries, "
             "ad.concatenate or ad.stack to build a Tensor from parts"
         )
+
+    def __isub__(self, other: Any) -> Any:  # type: ignore[misc]
+        return record(ops.sub, (rebound(self), other), NO_KW)
+
+    def __iadd__(self, other: Any) -> Any:  # type: ignore[misc]
+        return record(ops.add, (rebound(self), other), NO_KW)
+
+    def __imul__(self, other: Any) -> Any:  # type: ignore[misc]
+        return record(ops.mul, (rebound(self), other), NO_KW)
+
+    def __itruediv__(self, other: Any) -> Any:  # type: ignore[misc]
+        return record(ops.div, (rebound(self), other), NO_KW)
 
     def __len__(self) -> int:
         return len(self._data)
@@ -295,19 +312,20 @@ _new = object.__new__
 
 def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
     """Compute an op on Tensors and plain operands, and remember how: the one way a Tensor comes about."""
-    xs, active = [], False
-    for i, a in enumerate(args):
-        kept = a
-        if a.__class__ is not Tensor:
-            kept = _lift(op, a)
-            if kept is not a:
-                args = (*args[:i], kept, *args[i + 1 :])
-            if not isinstance(kept, Tensor):
-                xs.append(kept)
-                continue
-        if kept.active:
-            active = True
-        xs.append(kept._data if kept.active or kept._data.ndim else kept._data.item())
+    xs: list[Any] = []
+    active = False
+    for a in args:
+        kind = a.__class__
+        if kind is Tensor:
+            xs.append(a._data if a.active else _numbers(a))
+            active = active or a.active
+        elif kind is float or kind is int or (kind is ndarray and a.dtype.char in "df" and a.ndim):
+            xs.append(a)
+        else:
+            args = tuple(_lift(op, a) for a in args)
+            xs = [_numbers(a) for a in args]
+            active = any(isinstance(a, Tensor) and a.active for a in args)
+            break
     try:
         z = op.forward(*xs, **kw)
     except ShapeMismatch:
@@ -316,6 +334,9 @@ def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
         raise _misfit(op, args, kw, error) from None
     if z.__class__ is not ndarray:
         z = np.asarray(z)
+    if z is xs[0] and not isinstance(args[0], Tensor):
+        z = z.view()  # a plain operand that comes out as it went in stays the caller's to write
+    z.setflags(write=False)
     out = _new(Tensor)
     out._data, out.op, out.args, out.kw, out.active, out.grad = z, op, args, kw, active, None
     out.id = tick()
@@ -323,6 +344,13 @@ def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
 
 
 Tensor.__apply__ = staticmethod(record)
+
+
+def _numbers(a: Any) -> Any:
+    """What an operand computes with: a constant single number takes its partner's dtype, as a plain one does."""
+    if not isinstance(a, Tensor):
+        return a
+    return a._data if a.active or a._data.ndim else a._data.item()
 
 
 def _misfit(op: Op, args: tuple[Any, ...], kw: dict[str, Any], error: ValueError) -> ShapeMismatch:
@@ -337,7 +365,7 @@ def _leaf(data: Array, active: bool) -> Tensor:
     out._data, out.op, out.args, out.kw, out.active, out.grad = data, None, (), NO_KW, active, None
     out.id = out.stamp = tick()
     if switches.special:
-        out.scope = switches.current_scope()
+        switches.mark(out)
     return out
 
 
@@ -393,6 +421,10 @@ def _lift(op: Op, x: Any) -> Any:
         )
     if isinstance(x, str | bytes) or x is None:
         raise BadOperand(f"{op.name} cannot take {x!r} as an operand: it is not a number or an array")
+    if type(x).__name__ in ("MaskedArray", "matrix"):
+        raise BadOperand(
+            f"{op.name} cannot take a {type(x).__name__}, whose own rules would be lost; write np.asarray(x), or ad.where(mask, ...)"
+        )
     array = np.asarray(x)
     if array.dtype.kind not in "fiub":
         raise BadOperand(

@@ -15,8 +15,8 @@ from typing import Any, Self
 import numpy as np
 
 from . import node as switches
-from .errors import BadOperand, Detached, NoRule, NotConnected, ShapeMismatch
-from .node import Node, check_fresh, order, settle, tick
+from .errors import BadOperand, Detached, NoRule, NotConnected, ReadOnly, ShapeMismatch
+from .node import Node, check_fresh, order, rebound, settle, tick
 from .ops import Op, dot_of, sum_of
 from .ops import dot as dot_op
 from .ops import sum as sum_op
@@ -56,7 +56,7 @@ class ValueBase(NumpyProtocols, Node):
         if name is not None:
             self.named(name)
         if switches.special:
-            self.scope = switches.current_scope()
+            switches.mark(self)
 
     # ------------------------------------------------------------ what readers see
 
@@ -68,7 +68,7 @@ class ValueBase(NumpyProtocols, Node):
     @data.setter
     def data(self, data: Any) -> None:
         if self.op is not None:
-            raise AttributeError(
+            raise ReadOnly(
                 f"the data of a result ({self.op.name}) follows from its operands and cannot be assigned; "
                 "assign the leaves and compute again"
             )
@@ -125,6 +125,9 @@ class ValueBase(NumpyProtocols, Node):
     @staticmethod
     def __apply__(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
         """Record `op` by the table's own rules; the generated operators are short cuts of this."""
+        tensors = [a for a in args if isinstance(a, Node) and not isinstance(a, ValueBase)]
+        if tensors and not any(isinstance(a, ValueBase) and a.active for a in args):
+            return tensors[0].__apply__(op, args, kw)  # a constant number may stand beside Tensors, too
         args = tuple(_lift(op, a) for a in args)
         if any(isinstance(a, np.ndarray) for a in args):
             return _spread(op, args, kw)
@@ -152,6 +155,9 @@ class ValueBase(NumpyProtocols, Node):
         return ConstantValue(self._data, self.name)  # type: ignore[return-value]
 
     # ------------------------------------------------------------ numbers' manners
+
+    def __isub__(self, other: Any) -> Any:
+        return rebound(self) - other
 
     def __float__(self) -> float:
         if switches.transforming.get() and self.active:

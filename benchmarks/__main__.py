@@ -7,9 +7,9 @@ import json
 import sys
 from pathlib import Path
 
-from . import chain, harness, imports, scalars, tensors
+from . import chain, drawing, harness, imports, scalars, tensors
 
-WORKLOADS = {"S1": scalars.run, "T1": tensors.run, "D1": chain.run, "C1": imports.run}
+WORKLOADS = {"S1": scalars.run, "T1": tensors.run, "D1": chain.run, "P1": drawing.run, "C1": imports.run}
 
 
 def _keys(text: str) -> list[str]:

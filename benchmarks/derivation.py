@@ -1,6 +1,6 @@
 """How long deriving takes: the exercise's network, least squares, and nets of growing depth.
 
-    PYTHONPATH=. python benchmarks/derivation.py
+PYTHONPATH=. python benchmarks/derivation.py
 """
 
 from __future__ import annotations

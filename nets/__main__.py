@@ -83,11 +83,11 @@ def hardest(net: TwoLayer, examples: Examples, count: int) -> tuple[Any, Any]:
 
 
 def draw(net: TwoLayer, x: Any, t: Any, folder: Path) -> None:
-    """Write the graph of these examples, with its gradients, as graph.svg and graph.dot."""
+    """Write the graph of these examples, with its gradients, as graph.svg, graph.dot and the player backprop.html."""
     E = net(x, t).E
     E.backward()
     picture = ad.draw(E)
-    for name in ("graph.svg", "graph.dot"):
+    for name in ("graph.svg", "graph.dot", "backprop.html"):
         picture.save(folder / name)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import chain, harness, scalars, tensors
+from benchmarks import chain, drawing, harness, scalars, tensors
 from benchmarks.harness import Case, Peer, Result
 
 ROOT = Path(__file__).parent.parent
@@ -121,4 +121,10 @@ def test_an_unknown_workload_gets_a_sentence() -> None:
     command = [sys.executable, "-m", "benchmarks", "--only", "S9"]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert run.returncode == 2
-    assert "'S9' is no workload; there are S1, T1, D1, C1" in run.stderr
+    assert "'S9' is no workload; there are S1, T1, D1, P1, C1" in run.stderr
+
+
+def test_our_pictures_show_the_right_number() -> None:
+    for kind in (drawing.Picture, drawing.Page, drawing.Layout):
+        for size in (drawing.NETWORKS["64 nodes"], None):
+            harness.prepare(kind, Case("small", size, rounds=1, seconds=0))

@@ -201,7 +201,7 @@ TABLE: list[tuple[Callable[[], None], Any, list[str]]] = [
     (softmax_without_axis, ad.ShapeMismatch, ["which axis", "(3, 4)", "axis=0", "axis=-1"]),
     (wrong_seed, ad.ShapeMismatch, ["seed", "(4,)", "y1", "(3,)"]),
     (wrong_data, ad.ShapeMismatch, ["b ", "(3,)", "(4,)"]),
-    (assigned_result, AttributeError, ["mul", "leaves"]),
+    (assigned_result, ad.ReadOnly, ["mul", "leaves"]),
     (unused_argument, ad.NotConnected, ["argument 0['b']", "allow_unused=True"]),
     (integer_argument, ad.BadOperand, ["argument 0", "int 3", "3.0"]),
     (several_results, ad.NotScalar, ["tuple", "ad.jacobian", "ad.vjp"]),

@@ -126,7 +126,7 @@ def test_assigned_data_is_copied_and_keeps_shape_and_dtype() -> None:
     assert p.dtype == np.float32
     with pytest.raises(ad.ShapeMismatch, match=r"\(2,\)"):
         p.data = np.ones(3)
-    with pytest.raises(AttributeError, match="add"):
+    with pytest.raises(ad.ReadOnly, match="add"):
         (p + 1).data = new
 
 
@@ -303,7 +303,7 @@ def test_what_has_no_rule_says_so(name: str) -> None:
 def test_no_rule_names_the_nearest() -> None:
     with pytest.raises(ad.NoRule, match=r"ad\.log"):
         np.log2(ad.Tensor([1.0]))
-    with pytest.raises(ad.NoRule, match=r"ad\.tanh"):
+    with pytest.raises(ad.NoRule, match=r"np\.tanh"):
         np.tan(ad.Tensor([1.0]))
 
 
@@ -314,7 +314,6 @@ DETACHES = {
     "array.dot": lambda t: np.ones((2, 2)).dot(t),
     "assignment into an array": lambda t: operator.setitem(np.zeros(2), slice(None), t),
     "np.sum of a list": lambda t: np.sum([t, t]),
-    "ad.sum of a list": lambda t: ad.sum([t, t]),
     "Tensor of a list": lambda t: ad.Tensor([t, t]),
     "astype of a list": lambda t: np.float64(t),
 }

@@ -365,7 +365,7 @@ def _root_of(c: Number, k: Number) -> Poly:
     if c == 1:
         return ONE
     exact = Fraction(float(c) ** float(k)).limit_denominator(1000)
-    if exact ** k.denominator == Fraction(c) ** k.numerator:
+    if exact**k.denominator == Fraction(c) ** k.numerator:
         return constant(number(exact))
     return Poly({((_make(("num", float(c)), "num", repr(c) if c.__class__ is int else repr(float(c)), ()), (), k),): 1})
 

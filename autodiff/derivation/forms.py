@@ -362,4 +362,3 @@ def _tangent(op: Op, z: Symbol, x: Symbol, t: Symbol) -> Symbol:
         return op.jvp([t], z, x)  # type: ignore[no-any-return]
     partial = op.partials[0]
     return t * (partial(z, x) if callable(partial) else partial or 0)  # type: ignore[no-any-return]
-

@@ -21,9 +21,7 @@ from .forms import NoForm, Space, Symbol, product
 class Graph:
     """The nodes below `root`, in order, with names, axes and symbols."""
 
-    def __init__(
-        self, root: Any, frame: Any, opaque: Collection[Any], dims: Mapping[str, Sequence[str]], targets: Sequence[Any]
-    ) -> None:
+    def __init__(self, root: Any, frame: Any, opaque: Collection[Any], dims: Mapping[str, Sequence[str]], targets: Sequence[Any]) -> None:
         self.root = root
         self.nodes: list[Any] = order(root)
         self.cut = {n.id for n in opaque}
@@ -96,10 +94,7 @@ class Graph:
             axes[n.id] = own
             if n.op is None:
                 continue
-            args = [
-                space.opaque(f"#{a.id}", a.shape, axes[a.id]) if isinstance(a, Node) else raw.get(id(a), a)
-                for a in n.args
-            ]
+            args = [space.opaque(f"#{a.id}", a.shape, axes[a.id]) if isinstance(a, Node) else raw.get(id(a), a) for a in n.args]
             try:
                 z = space.lift(call(n.op, args, n.kw))
             except NoForm:

@@ -255,5 +255,3 @@ def _power(text: str, exponent: str) -> str:
 def _number_text(name: str) -> str:
     found = re.fullmatch(r"([\d.]+)e([+-]?\d+)", name)
     return rf"{found[1]} \cdot 10^{{{int(found[2])}}}" if found else name
-
-

@@ -428,5 +428,3 @@ def with_ones(x: M, own: Sequence[tuple[int, str]]) -> M:
     if len(own) == 1:
         return scaled(x.args[0], ones[0]) if x.op == "num" else M("scale", (x, ones[0]), ls)
     return mm([x, transpose(ones[0])] if missing[0][0] == ls[1] else [ones[0], transpose(x)], ls)
-
-

@@ -450,7 +450,6 @@ class Simplifier:
             p = q
         return p
 
-
     def _named(self, p: Poly) -> Poly:
         """p with names in place of what they stand for, where that is shorter."""
         present = set(expr.atoms_in(p))
@@ -464,5 +463,3 @@ class Simplifier:
 
 def _cheaper(p: Poly, q: Poly) -> Poly:
     return q if cost(q) < cost(p) else p
-
-

@@ -1,7 +1,7 @@
 """Pictures of computation graphs: SVG, a player in one HTML page, text, Graphviz, JSON.
 
-`model` is the graph as pictures see it, `fold` chooses the boxes, `layout` places them, `svg` draws
-them; `formula` and `steps` say what backward does; `page`, `text`, `dot` and `export` are the other
+`model` is the graph as pictures see it, `fold` chooses the boxes, `boxes` says what stands in them,
+`layout` places them, `svg` draws them; `formula` and `steps` say what backward does; `page`, `text`, `dot` and `export` are the other
 forms.  A drawing never changes a node, records nothing, and touches no `.grad`.
 """
 
@@ -29,6 +29,7 @@ def draw(
     expand: str | Iterable[str] | bool = (),
     derivatives: bool = False,
     notes: Mapping[Any, Note] | None = None,
+    rankdir: str = "",
     engine: str = "built-in",
 ) -> Drawing:
     """Draw the graph that a node was computed by; a big one folds itself to 150 boxes.
@@ -36,8 +37,9 @@ def draw(
     `level` is how many levels of scopes are open; `focus` a node, a name or several, of which only the
     paths to the result are shown; `collapse` and `expand` are paths of scopes such as "layer1/neuron0",
     and `expand=True` shows everything, however large.  `derivatives` writes formula and number of the
-    local derivatives on the edges of a picture with at most 30.  `notes` are annotations: a
+    local derivatives on the edges of a picture with at most 30 that runs left to right.  `notes` are annotations: a
     `drawing.Note` for each node, or for each edge given as (result, number of the operand).
+    `rankdir` is "LR", left to right, or "TB", top to bottom; left out, it is what suits.
     `engine="dot"` renders `.svg` through an installed Graphviz.  A graph that is stale is drawn and says so.
     Raises BadOperand if E is no node, ValueError for a scope or name that the graph does not have.
 
@@ -57,6 +59,7 @@ def draw(
         expand=expand,
         derivatives=derivatives,
         notes=notes,
+        rankdir=rankdir,
         engine=engine,
     )
 
@@ -71,11 +74,12 @@ def drawing_of(
     expand: str | Iterable[str] | bool = (),
     derivatives: bool = False,
     notes: Mapping[Any, Note] | None = None,
+    rankdir: str = "",
     engine: str = "built-in",
 ) -> Drawing:
     """What `draw` does, for callers that know the names of nodes and arrays, by `id()`, themselves."""
     graph = build(E, names)
-    return Drawing(graph, _wish(graph, level, focus, collapse, expand), notes or {}, derivatives, engine)
+    return Drawing(graph, _wish(graph, level, focus, collapse, expand), notes or {}, derivatives, rankdir, engine)
 
 
 def draw_dot(root: Any, format: str = "svg", rankdir: str = "LR") -> Digraph:
@@ -89,7 +93,7 @@ def draw_dot(root: Any, format: str = "svg", rankdir: str = "LR") -> Digraph:
     2
     """
     graph = build(root, variables(user_frame()))
-    return micrograd(graph, lambda: Drawing(graph, Wish(), {}, False, "built-in").svg, format, rankdir)
+    return micrograd(graph, lambda: Drawing(graph, Wish(), {}, False, rankdir, "built-in").svg, format, rankdir)
 
 
 def _wish(graph: Graph, level: int | None, focus: Any, collapse: str | Iterable[str], expand: str | Iterable[str] | bool) -> Wish:

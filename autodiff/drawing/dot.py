@@ -13,11 +13,12 @@ from typing import Any
 
 import graphviz
 
+from .boxes import clip, describe
 from .fold import Box, View
 from .model import Graph, Vertex
 from .numbers import short, summary
 from .palette import LIGHT
-from .svg import Picture, clip
+from .svg import Picture
 
 MOST_NODES = 2000  # that `dot` is ever given: its time grows with the square and more
 SECONDS = 30.0
@@ -26,7 +27,7 @@ _SHAPES = {"input": "box", "parameter": "box", "constant": "box", "op": "box", "
 _STYLES = {"input": "rounded,filled", "op": "rounded,filled", "output": "rounded,filled,bold"}
 
 
-class Digraph(graphviz.Digraph):
+class Digraph(graphviz.Digraph):  # type: ignore[misc]
     """A graphviz.Digraph that shows itself as the built-in picture where no `dot` is installed."""
 
     built_in: Callable[[], str]
@@ -38,8 +39,9 @@ class Digraph(graphviz.Digraph):
             return {"image/svg+xml": self.built_in()}
 
 
-def digraph(view: View, picture: Picture, rankdir: str = "LR") -> Digraph:
+def digraph(view: View, picture: Picture) -> Digraph:
     """What the picture shows, with a cluster for each scope."""
+    rankdir = "TB" if picture.down else "LR"
     dot = Digraph("graph", graph_attr={"rankdir": rankdir, "bgcolor": "white"}, node_attr={"fontname": "Helvetica", "fontsize": "11"})
     dot.attr("edge", color=LIGHT["edge"], arrowsize="0.7")
     inside: dict[tuple[str, ...], list[tuple[Box, str, str]]] = {(): []}
@@ -47,7 +49,7 @@ def digraph(view: View, picture: Picture, rankdir: str = "LR") -> Digraph:
         for k in range(1, len(box.scope) + 1):
             inside.setdefault(box.scope[:k], [])
         inside[box.scope].append(
-            (box, _label(view.graph, box, f"{shape.symbol} {shape.name}".strip(), shape.lines), picture.describe(shape))
+            (box, _label(view.graph, box, f"{shape.symbol} {shape.name}".strip(), shape.lines), describe(view.graph, shape))
         )
     clusters: dict[tuple[str, ...], Any] = {(): dot}
     for number, (scope, boxes) in enumerate(inside.items()):
@@ -114,7 +116,7 @@ def _field(text: str) -> str:
 
 def rendered(dot: graphviz.Digraph, nodes: int) -> str | None:
     """The SVG that an installed `dot` makes; None, after a warning that says why, if there is none."""
-    executable = shutil.which("dot")
+    executable: str | None = shutil.which("dot")
     if nodes > MOST_NODES:
         why = f"the picture has {nodes:,} nodes and dot is never given more than {MOST_NODES:,}: it would take minutes. Fold it, level=1"
     elif executable is None:
@@ -122,7 +124,7 @@ def rendered(dot: graphviz.Digraph, nodes: int) -> str | None:
     else:
         try:
             run = subprocess.run([executable, "-Tsvg"], input=dot.source.encode(), capture_output=True, timeout=SECONDS, check=True)
-            return run.stdout.decode()
+            return str(run.stdout, "utf-8")
         except subprocess.TimeoutExpired:
             why = f"dot was stopped after {SECONDS:.0f} seconds. Fold the graph, level=1 or focus=W"
         except (subprocess.CalledProcessError, OSError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from .notes import Note, placed
 from .svg import Picture
 
 WIDEST = 960.0  # pixels, in a notebook: wider pictures are scaled, though not below 60 %
+RANKDIRS = ("", "LR", "TB")
 ENGINES = ("built-in", "dot")
 
 
@@ -24,16 +25,18 @@ class Drawing:
     shows itself in a notebook as SVG and prints as the tree.
     """
 
-    def __init__(self, graph: Graph, wish: Wish, notes: Mapping[Any, Note], derivatives: bool, engine: str) -> None:
+    def __init__(self, graph: Graph, wish: Wish, notes: Mapping[Any, Note], derivatives: bool, rankdir: str, engine: str) -> None:
+        if rankdir not in RANKDIRS:
+            raise ValueError(f"rankdir is 'LR', left to right, 'TB', top to bottom, or '' for what suits, not {rankdir!r}")
         if engine not in ENGINES:
             raise ValueError(f"engine is {' or '.join(map(repr, ENGINES))}, not {engine!r}")
-        self._graph, self._wish, self._derivatives, self._engine = graph, wish, derivatives, engine
+        self._graph, self._wish, self._derivatives, self._rankdir, self._engine = graph, wish, derivatives, rankdir, engine
         self._notes = placed(graph, notes)
         self._view: View = fold(graph, wish)
 
     @cached_property
     def _picture(self) -> Picture:
-        return Picture(self._view, self._notes, self._derivatives)
+        return Picture(self._view, self._notes, self._derivatives, self._rankdir)
 
     @cached_property
     def svg(self) -> str:
@@ -49,7 +52,7 @@ class Drawing:
         """One page without any network that plays forward and backward step by step."""
         from .page import page
 
-        return page(self._graph, self._wish, self._notes, self._picture)
+        return page(self._graph, self._wish, self._notes, self._picture, self._rankdir)
 
     @property
     def text(self) -> str:
@@ -66,20 +69,20 @@ class Drawing:
         """The whole graph for other programs; the schema stands in autodiff/drawing/export.py."""
         return export.to_json(self._graph)
 
-    def graphviz(self, style: str = "boxes", rankdir: str = "LR") -> dot.Digraph:
+    def graphviz(self, style: str = "boxes") -> dot.Digraph:
         """The picture as a `graphviz.Digraph`; with style="micrograd" the whole graph as micrograd draws it.
 
-        Raises ValueError for another style or rankdir.
+        Raises ValueError for another style.
 
         >>> import autodiff as ad
         >>> print(ad.draw(ad.Value(1.0, name="x") * 2).graphviz(style="micrograd").source.count("->"))
         3
         """
         if style == "micrograd":
-            return dot.micrograd(self._graph, self._picture.svg, rankdir=rankdir)
+            return dot.micrograd(self._graph, self._picture.svg, rankdir=self._rankdir or "LR")
         if style != "boxes":
             raise ValueError(f"style is 'boxes' or 'micrograd', not {style!r}")
-        return dot.digraph(self._view, self._picture, rankdir)
+        return dot.digraph(self._view, self._picture)
 
     def viewer(self) -> Viewer:
         """The player inside a notebook; where scripts are not allowed, the still picture."""
@@ -97,7 +100,7 @@ class Drawing:
         ValueError: a drawing cannot be saved as 'graph.pdf': there are .svg, .html, .dot, .txt and .json
         """
         path = Path(path)
-        forms = {
+        forms: dict[str, Callable[[], str]] = {
             ".svg": lambda: self.svg,
             ".html": lambda: self.html,
             ".dot": lambda: self.graphviz().source,

@@ -14,6 +14,7 @@ Schema, version 1.  One object:
     - "shape": a list; "dtype": text
     - "value": see below; "gradient": the same, or null if none was computed
     - "active": whether derivatives are taken
+    - "line": where it was made, as "script.py:12", if `ad.trace_lines` was on, or null
 - "edges": by result and operand, objects with
     - "from", "to": ids; "operand": its number, from 0 on
     - "local": the local derivative (see below), or null where there is none entry by entry
@@ -34,14 +35,14 @@ import numpy as np
 
 from .formula import Formulas
 from .model import Edge, Graph, Vertex
-from .steps import local_derivative
+from .steps import LocalDerivatives
 
 MOST_ENTRIES = 64
 
 
 def to_json(graph: Graph) -> str:
     """The graph in the schema above, as text."""
-    formulas = Formulas(graph)
+    formulas, local = Formulas(graph), LocalDerivatives(graph)
     return json.dumps(
         {
             "format": "autodiff graph",
@@ -51,7 +52,7 @@ def to_json(graph: Graph) -> str:
             "root": graph.root.key,
             "counts": graph.counts(),
             "nodes": [_node(v) for v in graph.vertices],
-            "edges": [_edge(graph, formulas, e) for e in graph.edges],
+            "edges": [_edge(graph, formulas, local, e) for e in graph.edges],
         },
         ensure_ascii=True,
         allow_nan=False,
@@ -73,12 +74,13 @@ def _node(v: Vertex) -> dict[str, Any]:
         "value": entries(v.data),
         "gradient": None if v.grad is None else entries(v.grad),
         "active": v.active,
+        "line": v.line or None,
     }
 
 
-def _edge(graph: Graph, formulas: Formulas, e: Edge) -> dict[str, Any]:
+def _edge(graph: Graph, formulas: Formulas, derivatives: LocalDerivatives, e: Edge) -> dict[str, Any]:
     active = graph.vertices[e.src].active
-    local, formula = local_derivative(graph, e), formulas.of(e) if active else None
+    local, formula = derivatives.of(e), formulas.of(e) if active else None
     return {
         "from": graph.vertices[e.src].key,
         "to": graph.vertices[e.dst].key,

@@ -10,6 +10,7 @@ last the values furthest from the root become one box.  Every step keeps the box
 from __future__ import annotations
 
 import heapq
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -39,7 +40,6 @@ class Box:
     title: str = ""
     inlined: list[tuple[int, int]] = field(default_factory=list)
     terms: int = 0
-    opens: Scope | None = None  # the scope that this box is the collapsed form of
 
 
 @dataclass(slots=True)
@@ -121,7 +121,10 @@ class _Folding:
     # ------------------------------------------------------------ what the person asked for
 
     def _steer(self) -> None:
-        known = {"/".join(s): s for s in self.scopes.all}
+        known: dict[str, list[Scope]] = defaultdict(list)
+        for s in self.scopes.all:
+            for path in {"/".join(s), "/".join(re.sub(r" \(\d+\)$", "", name) for name in s)}:
+                known[path].append(s)
         level = self.wish.level
         if level is not None:
             self.closed |= {s for s in self.scopes.all if len(s) > level}
@@ -133,9 +136,11 @@ class _Folding:
                     self.forced.add(s[:k])
         self.closed -= self.forced
 
-    def _named(self, path: str, known: dict[str, Scope]) -> list[Scope]:
+    @staticmethod
+    def _named(path: str, known: dict[str, list[Scope]]) -> list[Scope]:
+        """The scopes that a path means; without a number it means every time that the scope was entered."""
         if path in known:
-            return [known[path]]
+            return known[path]
         some = f"there are {', '.join(sorted(known)[:6])}" if known else "it was recorded without ad.scope"
         raise ValueError(f"there is no scope {path!r} in this graph; {some}")
 
@@ -296,7 +301,7 @@ class _Folding:
     def _box(self, key: Any, places: list[int]) -> Box:
         g = self.graph
         if isinstance(key, tuple):
-            return Box(f"s{places[0]}", key[:-1], "group", None, places, key[-1], opens=key)
+            return Box(f"s{places[0]}", key[:-1], "group", None, places, key[-1])
         if isinstance(key, str):
             first, *rest = self._run(key)
             names = rest[0][-1] if len(rest) == 1 else f"{rest[0][-1]} … {rest[-1][-1]}"
@@ -345,7 +350,8 @@ def _is_sum(v: Vertex) -> bool:
 
 
 def _focused(graph: Graph, focus: frozenset[int]) -> list[bool]:
-    """Which values are shown: without a focus all, else those on a path from it and their operands."""
+    """Which values are shown: without a focus all, else those on a path from it, and the operands on
+    which a local derivative along the path depends."""
     if not focus:
         return [True] * len(graph.vertices)
     on = [False] * len(graph.vertices)
@@ -355,10 +361,18 @@ def _focused(graph: Graph, focus: frozenset[int]) -> list[bool]:
         on[v.place] = v.place in focus or any(on[s] for s in sources)
         if on[v.place]:
             shown[v.place] = True
-            if v.place not in focus:
+            if v.place not in focus and _needs_operands(v, [on[s] for s in sources]):
                 for s in sources:
                     shown[s] = True
     return shown
+
+
+def _needs_operands(v: Vertex, on: list[bool]) -> bool:
+    """Does the local derivative towards some operand on the path depend on the operands?"""
+    assert v.op is not None
+    if v.op.kind == "elementwise":
+        return any(callable(p) for p, here in zip(v.op.partials, on, strict=True) if here)
+    return v.op.kind != "linear"
 
 
 def _topological(boxes: list[Box], links: list[Link]) -> list[int]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ..ops import Op
+from ..ops import Op, where
 from ..ops.operand import Operand
-from .model import Edge, Graph, Vertex
+from .model import Edge, Graph, Vertex, chosen
 from .numbers import short
 
 # How tightly the usual signs bind; others are always put in parentheses.
@@ -63,67 +64,90 @@ def fill(text: str, names: dict[str, str]) -> str:
 
 
 class Formulas:
-    """The formulas of a graph's edges, each worked out once."""
+    """The formulas of a graph's edges, each worked out once; edges of one result are best asked for in a row."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self._known: dict[Any, Formula | None] = {}
+        self._kinds: dict[Any, int] = {}  # results with the same op on the same shapes, constants and static arguments
+        self._known: dict[tuple[int, int], Formula | None] = {}
+        self._result: _Result | None = None
 
     def of(self, edge: Edge) -> Formula | None:
         """The formula of an edge; None if the op's rule cannot be run on symbols."""
-        result = self.graph.vertices[edge.dst]
-        sources = [self.graph.vertices[self.graph.edges[i].src] for i in self.graph.inputs[edge.dst]]
-        plain = tuple(s.data if _is_number(s) else s.shape for s in sources)
-        key = (result.op, edge.operand, repr(plain), repr(result.kw), result.shape)
+        result = self._at(edge.dst)
+        kind = self._kinds.setdefault(result.kind, len(self._kinds))
+        key = (kind, edge.operand)
         if key not in self._known:
             with np.errstate(all="ignore"):
                 try:
-                    self._known[key] = _formula(result, sources, edge.operand)
+                    self._known[key] = result.formula(edge.operand)
                 except Exception:  # a rule may do what only arrays can; the picture then shows numbers only
                     self._known[key] = None
         return self._known[key]
 
     def names(self, edge: Edge) -> dict[str, str]:
         """What stands for {z}, {g}, {0}, ... on an edge."""
-        vertices, root = self.graph.vertices, self.graph.root.label
-        result = vertices[edge.dst].label
-        names = {str(k): vertices[self.graph.edges[i].src].label for k, i in enumerate(self.graph.inputs[edge.dst])}
-        return names | {"z": result, "g": f"d{root}/d{result}"}
+        return self._at(edge.dst).names
+
+    def _at(self, place: int) -> _Result:
+        if self._result is None or self._result.vertex.place != place:
+            self._result = _Result(self.graph, place)
+        return self._result
+
+
+class _Result:
+    """One result with its operands, ready to run the rules of its op on."""
+
+    def __init__(self, graph: Graph, place: int) -> None:
+        self.vertex = v = graph.vertices[place]
+        self.sources = [graph.vertices[graph.edges[i].src] for i in graph.inputs[place]]
+        plain = tuple(s.data if _is_number(s) else s.shape for s in self.sources)
+        self.kind = (v.op, repr(plain), repr(v.kw), v.shape)
+        self.names = {str(k): s.label for k, s in enumerate(self.sources)} | {"z": v.label, "g": f"d{graph.root.label}/d{v.label}"}
+
+    @cached_property
+    def operands(self) -> list[Any]:
+        return [s.data if _is_number(s) else Written(f"{{{k}}}", np.asarray(s.data)) for k, s in enumerate(self.sources)]
+
+    def formula(self, i: int) -> Formula:
+        v, op = self.vertex, self.vertex.op
+        assert op is not None
+        z = Written("{z}", np.asarray(v.data))
+        if op.kind == "elementwise":
+            partial = op.partials[i]
+            text = _text(partial(z, *self.operands) if callable(partial) else partial or 0)
+            return Formula(text, broadcast=self.sources[i].shape != v.shape)
+        if not v.shape and not self.sources[i].shape:
+            return Formula(_text(op.vjp(i, 1.0, z, *self.operands, **v.kw)))
+        seed = Written("{g}", np.arange(1.0, v.data.size + 1).reshape(v.shape))
+        return Formula(_text(op.vjp(i, seed, z, *self.operands, **v.kw)), whole=True)
 
 
 def _is_number(v: Vertex) -> bool:
     return v.kind == "constant" and not v.shape
 
 
-def _formula(result: Vertex, sources: list[Vertex], i: int) -> Formula:
-    op = result.op
-    assert op is not None
-    z = Written("{z}", np.asarray(result.data))
-    xs: list[Any] = [s.data if _is_number(s) else Written(f"{{{k}}}", np.asarray(s.data)) for k, s in enumerate(sources)]
-    if op.kind == "elementwise":
-        partial = op.partials[i]
-        return Formula(_text(partial(z, *xs) if callable(partial) else partial or 0), broadcast=sources[i].shape != result.shape)
-    if not result.shape and not sources[i].shape:
-        return Formula(_text(op.vjp(i, 1.0, z, *xs, **result.kw)))
-    seed = Written("{g}", np.arange(1.0, result.data.size + 1).reshape(result.shape))
-    return Formula(_text(op.vjp(i, seed, z, *xs, **result.kw)), whole=True)
-
-
 # ---------------------------------------------------------------- operands that write
 
 
 class Written(Operand):
-    """A number or array with the text of how it was made; `strength` is how tightly its text binds."""
+    """A number or array with the text of how it was made; `strength` is how tightly its text binds.
+
+    Under the name `_data` NumPy's questions about numbers, such as isfinite, find them.
+    """
 
     def __init__(self, text: str, data: Any, strength: int = _ATOM) -> None:
-        self.text, self.data, self.strength = text, data, strength
+        self.text, self._data, self.strength = text, data, strength
         self.shape, self.ndim, self.size, self.dtype = data.shape, data.ndim, data.size, data.dtype
 
     @staticmethod
-    def __apply__(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Written:
-        numbers = [a.data if isinstance(a, Written) else a for a in args]
+    def __apply__(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Any:
+        if op is where and not isinstance(args[0], Written) and np.all(args[0]) == np.any(args[0]):
+            return args[1] if np.all(args[0]) else args[2]  # decided already; rules take `where` for their `if`
+        numbers = [a._data if isinstance(a, Written) else a for a in args]
         data = np.asarray(op.forward(*numbers, **kw))
-        if op.kind == "linear" and isinstance(args[0], Written) and _same_numbers(args[0].data, data):
+        moved = op.kind == "linear" and isinstance(args[0], Written) and _same_numbers(args[0]._data, data)
+        if moved and unicodedata.category(op.symbol[0]) != "Lm":  # a transpose is written also where it moves nothing
             return Written(args[0].text, data, args[0].strength)  # only axes of length 1 came or went
         text, strength = _write(op, args, {} if kw and _same_without(op, numbers, data) else kw)
         return Written(text, data, strength)
@@ -132,28 +156,32 @@ class Written(Operand):
         return Written(f"{_operand(self, _COMPARISON + 1)} {sign} {_operand(other, _COMPARISON + 1)}", np.asarray(answer), _COMPARISON)
 
     def __lt__(self, other: Any) -> Written:
-        return self._compared("<", other, self.data < _data(other))
+        return self._compared("<", other, self._data < _data(other))
 
     def __le__(self, other: Any) -> Written:
-        return self._compared("≤", other, self.data <= _data(other))
+        return self._compared("≤", other, self._data <= _data(other))
 
     def __gt__(self, other: Any) -> Written:
-        return self._compared(">", other, self.data > _data(other))
+        return self._compared(">", other, self._data > _data(other))
 
     def __ge__(self, other: Any) -> Written:
-        return self._compared("≥", other, self.data >= _data(other))
+        return self._compared("≥", other, self._data >= _data(other))
 
     def __eq__(self, other: Any) -> Written:  # type: ignore[override]
-        return self._compared("=", other, self.data == _data(other))
+        return self._compared("=", other, self._data == _data(other))
 
-    def __and__(self, other: Any) -> Written:
-        return self._compared("and", other, self.data & _data(other))
+    def __and__(self, other: Any) -> Any:
+        if isinstance(other, bool | np.bool_):
+            return self if other else False
+        return self._compared("and", other, self._data & _data(other))
+
+    __rand__ = __and__
 
     __hash__ = None  # type: ignore[assignment]
 
 
 def _data(x: Any) -> Any:
-    return x.data if isinstance(x, Written) else x
+    return x._data if isinstance(x, Written) else x
 
 
 def _same_without(op: Op, numbers: list[Any], data: Any) -> bool:
@@ -179,9 +207,9 @@ def _write(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> tuple[str, int]
             return f"−{_operand(args[0], _NEGATIVE + 1)}", _NEGATIVE
         if unicodedata.category(sign[0]) == "Lm":  # a raised letter, as for the transpose
             return f"{_operand(args[0], _ATOM)}{sign}", _ATOM
-        if "x" in sign and not sign.isalpha() and not sign.isascii():  # a pattern, such as x²
-            return sign.replace("x", _operand(args[0], _ATOM)), _ATOM
-    words = [_text(a) for a in args] + [f"{k}={_static(v)}" for k, v in kw.items()]
+        if sign.count("x") == 1 and sign != "x" and not any(c.isalpha() for c in sign.replace("x", "")):  # a pattern: x², |x|, 1/x
+            return sign.replace("x", _operand(args[0], _ATOM)), _STRENGTH["÷"] if "/" in sign else _ATOM
+    words = [_text(a) for a in args] + [f"{k}={_static(v)}" for k, v in chosen(op, kw).items()]
     return f"{op.name}({', '.join(words)})", _ATOM
 
 

@@ -1,7 +1,8 @@
 """Where boxes and edges go: a layered layout that keeps scopes together, without recursion.
 
-Values flow from left to right.  Every scope is laid out on its own, inner ones first, and is then one
-box with ports on its border for the one around it; scopes of the same structure share one layout.
+Values flow from left to right; where they flow down, all of this is turned.  Every scope is laid out on
+its own, inner ones first, and is then one box with ports on its border for the one around it; scopes of
+the same structure share one layout.
 Within a scope boxes stand in ranks, as late as possible; what passes a rank gets a place of its own in
 it; and every bend lies in the channel between two ranks, where no box is: so boxes never overlap and
 no edge crosses a box that it does not belong to.
@@ -61,12 +62,21 @@ class Layout:
     routes: list[list[Point]]
 
 
-def layout(items: Sequence[Item], arrows: Sequence[Arrow], headings: dict[Scope, float] | None = None) -> Layout:
+def layout(items: Sequence[Item], arrows: Sequence[Arrow], headings: dict[Scope, float] | None = None, down: bool = False) -> Layout:
     """Place the boxes and route the arrows; arrows into a box enter in the order in which they are given.
 
-    `headings` are the widths that the names of scopes take.
+    `headings` are the widths that the names of scopes take.  With `down`, values flow from top to bottom.
     """
-    return _Composition(items, arrows, headings or {}).solve()
+    if not down:
+        return _Composition(items, arrows, headings or {}, down).solve()
+    turned = _Composition([Item(i.scope, i.height, i.width) for i in items], arrows, headings or {}, down).solve()
+    return Layout(
+        turned.height,
+        turned.width,
+        [(y, x) for x, y in turned.corners],
+        {scope: (y, x, h, w) for scope, (x, y, w, h) in turned.scopes.items()},
+        [[(y, x) for x, y in route] for route in turned.routes],
+    )
 
 
 def ports(count: int, height: float) -> list[float]:
@@ -108,8 +118,8 @@ class _Placed:
 
 
 class _Composition:
-    def __init__(self, items: Sequence[Item], arrows: Sequence[Arrow], headings: dict[Scope, float]) -> None:
-        self.items, self.arrows, self.headings = items, arrows, headings
+    def __init__(self, items: Sequence[Item], arrows: Sequence[Arrow], headings: dict[Scope, float], down: bool) -> None:
+        self.items, self.arrows, self.headings, self.down = items, arrows, headings, down
         self.levels: dict[Scope, _Level] = {(): _Level()}
         self.pieces: list[list[tuple[Scope, int]]] = []  # of each arrow: the lines it consists of
         self.placed: dict[Scope, _Placed] = {}
@@ -161,7 +171,7 @@ class _Composition:
         heading = self.headings.get(scope, 0.0)
         signature = (scope != (), heading, tuple(kinds), tuple(sizes), tuple(lines))
         if signature not in alike:
-            alike[signature] = _Ranks(kinds, sizes, lines).placed(scope != (), heading)
+            alike[signature] = _Ranks(kinds, sizes, lines).placed(scope != (), heading, self.down)
         self.placed[scope] = alike[signature]
 
     def _size(self, key: Any, kind: str) -> Point:
@@ -349,21 +359,30 @@ class _Ranks:
                 for i, place in zip(layer, _separated(wish, [weight[i] for i in layer], gaps[r]), strict=True):
                     y[i] = place
 
-    def placed(self, framed: bool, heading: float) -> _Placed:
-        """The result: coordinates from the left upper corner of the scope."""
-        left, right, leads = self._columns(framed)
+    def placed(self, framed: bool, heading: float, down: bool) -> _Placed:
+        """The result: coordinates from the left upper corner of the scope, of one that is turned if values flow down."""
         pad = PAD if framed else MARGIN
-        top = min(y - h / 2 for y, h in zip(self.y, self.heights, strict=True)) - pad - (HEADING if framed else 0.0)
+        above, before = (0.0, HEADING) if down else (HEADING, 0.0)
+        left, right, leads = self._columns(pad, before if framed else 0.0)
+        top = min(y - h / 2 for y, h in zip(self.y, self.heights, strict=True)) - pad - (above if framed else 0.0)
         bottom = max(y + h / 2 for y, h in zip(self.y, self.heights, strict=True)) + pad
+        if down and framed and "in" in self.kinds:  # what enters passes by the name
+            entries = min(y for y, kind in zip(self.y, self.kinds, strict=False) if kind == "in")
+            top = min(top, entries - heading)
         has_exit = "out" in self.kinds
-        width = max(right[-1] + (0.0 if has_exit else pad), heading, LEAST_SCOPE if framed else 0.0)
+        width = right[-1] + (0.0 if has_exit else pad)
+        least = max(heading, LEAST_SCOPE) if framed else 0.0
+        if down:
+            bottom = max(bottom, top + least)
+        else:
+            width = max(width, least)
         if has_exit:
             left[-1] = right[-1] = width
         centers = [(left[self.rank[i]] + self.widths[i] / 2, self.y[i] - top) for i in range(self.items)]
         routes = [self._route(line, path, left, right, leads, top) for line, path in zip(self.lines, self.paths, strict=True)]
         return _Placed(width, bottom - top, centers, routes)
 
-    def _columns(self, framed: bool) -> tuple[list[float], list[float], list[float]]:
+    def _columns(self, pad: float, before: float) -> tuple[list[float], list[float], list[float]]:
         """Left and right ends of the ranks, and the room for labels left of each; more bends get a wider channel."""
         bends: list[set[tuple[int, float]]] = [set() for _ in self.layers]
         leads = [0.0] * len(self.layers)
@@ -372,13 +391,13 @@ class _Ranks:
                 bends[self.rank[j]].add((i, line.leaves))
             leads[self.rank[line.dst]] = max(leads[self.rank[line.dst]], line.lead)
         has_entry = "in" in self.kinds
-        x = 0.0 if has_entry else PAD if framed else MARGIN
+        x = 0.0 if has_entry else pad + before
         left, right = [], []
         for r, layer in enumerate(self.layers):
             if r:
                 x += CHANNEL + min(40.0, 2.0 * max(0, len(bends[r]) - 4)) + leads[r]
             left.append(x)
-            x += max(self.widths[i] for i in layer)
+            x += before if has_entry and not r else max(self.widths[i] for i in layer)
             right.append(x)
         return left, right, leads
 

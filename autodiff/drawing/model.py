@@ -42,6 +42,7 @@ class Vertex:
     active: bool
     source: Any  # the node itself, or the plain operand
     shape: tuple[int, ...]
+    line: str = ""  # where it was made, if that was traced
 
     @property
     def key(self) -> str:
@@ -51,10 +52,7 @@ class Vertex:
     @property
     def statics(self) -> dict[str, Any]:
         """The op's static arguments, without those that have their default values."""
-        if not self.kw or self.op is None:
-            return {}
-        defaults = _defaults(self.op)
-        return {k: x for k, x in self.kw.items() if k not in defaults or repr(defaults[k]) != repr(x)}
+        return chosen(self.op, self.kw) if self.op is not None and self.kw else {}
 
 
 @dataclass(slots=True)
@@ -118,15 +116,15 @@ def build(root: Any, names: dict[int, str]) -> Graph:
     for node in nodes:
         operands = []
         for a in node.args:
-            plain = not isinstance(a, Node)
-            if plain and (np.ndim(a) == 0 or id(a) not in places):
-                operands.append(len(vertices))
-                if np.ndim(a):
-                    places[id(a)] = len(vertices)
-                vertices.append(_plain(a, len(vertices), names))
-                inputs.append([])
-            else:
+            is_array = isinstance(a, np.ndarray)
+            if isinstance(a, Node) or (is_array and id(a) in places):
                 operands.append(places[id(a)])
+                continue
+            operands.append(len(vertices))
+            if is_array:
+                places[id(a)] = len(vertices)
+            vertices.append(_plain(a, len(vertices), names))
+            inputs.append([])
         place = len(vertices)
         places[id(node)] = place
         vertices.append(_recorded(node, place, names))
@@ -145,9 +143,10 @@ def build(root: Any, names: dict[int, str]) -> Graph:
 
 
 def _plain(x: Any, place: int, names: dict[int, str]) -> Vertex:
-    name = names.get(id(x), "") if np.ndim(x) else ""
-    kind = "input" if np.ndim(x) else "constant"
-    return Vertex(place, kind, None, {}, name, "", (), x, None, False, x, np.shape(x))
+    shape = x.shape if isinstance(x, np.ndarray) else ()
+    name = names.get(id(x), "") if shape else ""
+    kind = "input" if shape else "constant"
+    return Vertex(place, kind, None, {}, name, "", (), x, None, False, x, shape)
 
 
 def _recorded(node: Any, place: int, names: dict[int, str]) -> Vertex:
@@ -159,7 +158,8 @@ def _recorded(node: Any, place: int, names: dict[int, str]) -> Vertex:
         kind = "parameter"
     else:
         kind = "input" if name or node.shape else "constant"
-    return Vertex(place, kind, op, node.kw or {}, name, "", node.scope, node._data, node.grad, node.active, node, node.shape)
+    about = node.scope, node._data, node.grad, node.active, node, node.shape, node.line or ""
+    return Vertex(place, kind, op, node.kw or {}, name, "", *about)
 
 
 def _label(vertices: list[Vertex]) -> None:
@@ -176,6 +176,12 @@ def _label(vertices: list[Vertex]) -> None:
             while f"v{count}" in taken:
                 count += 1
             v.label = f"v{count}"
+
+
+def chosen(op: Op, kw: dict[str, Any]) -> dict[str, Any]:
+    """The static arguments of a call that are not at their defaults."""
+    defaults = _defaults(op)
+    return {k: x for k, x in kw.items() if k not in defaults or repr(defaults[k]) != repr(x)}
 
 
 @cache

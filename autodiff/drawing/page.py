@@ -32,9 +32,9 @@ MOST_ROWS = 500  # of the table
 _PLACEHOLDERS = {"g": "{g}", "z": "{z}"}
 
 
-def page(graph: Graph, wish: Wish, notes: Notes, picture: Picture) -> str:
+def page(graph: Graph, wish: Wish, notes: Notes, picture: Picture, rankdir: str) -> str:
     """The whole page."""
-    views = _views(graph, wish, notes, picture)
+    views = _views(graph, wish, notes, picture, rankdir)
     data = _data(graph, views)
     first, *others = (p.svg(style=False) for _, p in views)
     hidden = "".join(f'<template data-view="{i + 1}">{svg}</template>' for i, svg in enumerate(others))
@@ -97,7 +97,7 @@ def _variables() -> str:
     def block(theme: palette.Theme) -> str:
         return "".join(f"--{role}:{color};" for role, color in theme.items() if role in _USED)
 
-    return f".agv{{{block(palette.LIGHT)}}}@media(prefers-color-scheme:dark){{.agv{{{block(palette.DARK)}}}}}"
+    return f":root{{{block(palette.LIGHT)}}}@media(prefers-color-scheme:dark){{:root{{{block(palette.DARK)}}}}}"
 
 
 _USED = ("ground", "scope1", "scope2", "scope-line", "text", "muted", "focus", "path", "active", "active-line", "positive", "negative")
@@ -118,7 +118,7 @@ def _buttons() -> str:
 
 _KEYS = (
     "<dl><dt>. and ,</dt><dd>next step, step back</dd><dt>Space</dt><dd>play, pause</dd><dt>Home, End</dt><dd>first and last step</dd>"
-    "<dt>Arrows</dt><dd>left to an operand, right to a user, up and down to neighbours</dd>"
+    "<dt>Arrows</dt><dd>along the edges to operands and users, across them to neighbours</dd>"
     "<dt>Enter</dt><dd>show the paths along which the gradient flows; open a folded box</dd>"
     "<dt>/</dt><dd>find</dd><dt>+ − 0</dt><dd>zoom in, out, fit</dd><dt>Esc</dt><dd>clear the selection</dd></dl>"
 )
@@ -139,7 +139,7 @@ def _table(graph: Graph) -> str:
 # ---------------------------------------------------------------- views
 
 
-def _views(graph: Graph, wish: Wish, notes: Notes, picture: Picture) -> list[tuple[str, Picture]]:
+def _views(graph: Graph, wish: Wish, notes: Notes, picture: Picture, rankdir: str) -> list[tuple[str, Picture]]:
     """The pre-laid folds: as asked for, with every scope closed, with as much open as is readable."""
     views = [("Whole graph" if not wish.focus else "Paths from the focus", picture)]
     wishes = []
@@ -149,7 +149,7 @@ def _views(graph: Graph, wish: Wish, notes: Notes, picture: Picture) -> list[tup
     for name, other in wishes:
         view = fold(graph, other)
         if all(view.owner != p.view.owner for _, p in views):
-            views.append((name, Picture(view, notes)))
+            views.append((name, Picture(view, notes, rankdir=rankdir)))
     return views
 
 
@@ -176,6 +176,7 @@ def _data(graph: Graph, views: list[tuple[str, Picture]]) -> dict[str, Any]:
         "map": [heat(v.data) if _many(v) else "" for v in vertices],
         "scopes": ["/".join(s) for s in scopes],
         "scope": [scopes[v.scope] for v in vertices],
+        "line": [v.line for v in vertices] if any(v.line for v in vertices) else [],
         "src": [e.src for e in edges],
         "dst": [e.dst for e in edges],
         "formulas": templates,
@@ -206,7 +207,9 @@ def _rounded(x: float) -> Any:
 
 def _templates(graph: Graph) -> tuple[list[list[str]], list[int]]:
     """The different formulas, as [contribution, local derivative], and which of them each edge has; -1 for none."""
-    formulas, index, of = Formulas(graph), {}, []
+    formulas = Formulas(graph)
+    index: dict[tuple[str, str], int] = {}
+    of = []
     for e in graph.edges:
         formula = formulas.of(e) if graph.vertices[e.src].active else None
         if formula is None:

@@ -7,10 +7,9 @@ style sheet makes the picture dark where the reader's system is.  The same view 
 from __future__ import annotations
 
 import hashlib
+import math
 import re
-import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 from xml.sax.saxutils import escape
@@ -18,190 +17,96 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from . import palette
+from .boxes import CELL, LONGEST_LINE, LONGEST_NAME, Shape, clip, describe, many, shape_of, text_width
 from .fold import Box, Link, View
 from .formula import Formulas
 from .layout import Arrow, Item, Layout, Point, layout
 from .notes import Note, Notes
-from .numbers import bar, cells, heat, is_single, magnitude, short, summary
+from .numbers import bar, is_single, magnitude, short
 from .palette import LIGHT
-from .steps import local_derivative
+from .steps import LocalDerivatives
 
 FONT = "system-ui,-apple-system,'Segoe UI',Roboto,'Helvetica Neue',Arial,'DejaVu Sans',sans-serif"
 MONO = "ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace"
-CELL = 7  # of a heat map
-NUMBER_WIDTH = 90.0  # of a box that shows one number
-LONGEST_NAME = 28  # characters
+STRIP = 1500.0  # pixels: wider pictures of arrays flow down if they are flat,
+LONG_STRIP = 4000.0  # and so do those of single numbers
+LONGEST_LABEL = 36  # characters
 MOST_LABELS = 30  # edges with a label; more would be a thicket
+_ID = "\x00"  # stands for the picture's own mark until all is written; no name can hold it
 _GAP_BEFORE, _BOLD = 'dx="6"', 'font-weight="600"'
-_WORDS = {"op": "operation", "input": "input", "parameter": "parameter", "constant": "constant", "output": "output"}
-
-
-@dataclass(slots=True)
-class Shape:
-    """A box as it will be drawn: its two texts, its size, and its heat maps if it holds an array."""
-
-    box: Box
-    symbol: str
-    name: str
-    corner: str  # at the right of the head: the shape
-    lines: list[str]  # below the head, of a group
-    statics: str = ""  # the op's static arguments
-    width: float = 0.0
-    height: float = 0.0
-    value: str = ""  # the heat maps
-    grad: str = ""
-    columns: int = 0
-    rows: int = 0
-    note: Note | None = None
-    round: float = 7.0
 
 
 class Picture:
-    """A view, laid out.  `labels` writes formula and number of the local derivative on the edges."""
+    """A view, laid out.  `labels` writes formula and number of the local derivative on the edges.
 
-    def __init__(self, view: View, notes: Notes, labels: bool = False) -> None:
+    `rankdir` is "LR", "TB" (down), or "" for what suits: down for long chains.
+    """
+
+    def __init__(self, view: View, notes: Notes, labels: bool = False, rankdir: str = "") -> None:
         self.view, self.notes, self.graph = view, notes, view.graph
-        self.formulas = Formulas(view.graph)
+        self.formulas, self.local = Formulas(view.graph), LocalDerivatives(view.graph)
         self.largest = max((magnitude(v.grad) for v in self.graph.vertices), default=0.0)
-        self.shapes = [self._shape(box) for box in view.boxes]
+        self.shapes = [shape_of(view.graph, box, notes) for box in view.boxes]
+        self.down = rankdir == "TB"
         self.labels = self._edge_labels(labels)
-        self.headings = {s: text_width(s[-1], 11, bold=True) + 20 for box in view.boxes for s in _prefixes(box.scope)}
+        self.headings = {s: text_width(clip(s[-1], LONGEST_NAME), 11, bold=True) + 20 for box in view.boxes for s in _prefixes(box.scope)}
         self.layout = self._laid_out()
+        if not rankdir and self._is_strip() and not any(self.labels):
+            self.down = True
+            self.layout = self._laid_out()
+
+    def _is_strip(self) -> bool:
+        """Is the picture far wider than high, and wider than one looks at?"""
+        widest = STRIP if any(s.value for s in self.shapes) else LONG_STRIP
+        return self.layout.width > max(widest, 3 * self.layout.height)
 
     def _laid_out(self) -> Layout:
         items = [Item(s.box.scope, s.width, s.height) for s in self.shapes]
-        leads = [text_width(label, 9.5) + 22 if label else 0.0 for label in self.labels]
+        leads = [(16.0 if self.down else text_width(label, 9.5) + 22) if label else 0.0 for label in self.labels]
         arrows = [Arrow(link.src, link.dst, lead) for link, lead in zip(self.view.links, leads, strict=True)]
-        return layout(items, arrows, self.headings)
+        return layout(items, arrows, self.headings, self.down)
 
     # ------------------------------------------------------------ what boxes and edges say
-
-    def _shape(self, box: Box) -> Shape:
-        if box.vertex is None:
-            return self._group(box)
-        v = self.graph.vertices[box.vertex]
-        symbol, statics = v.op.symbol if v.op is not None else "", ""
-        if box.terms:
-            symbol = f"Σ {box.terms} terms"
-        elif box.inlined:
-            symbol = self._with_constants(box, symbol)
-        elif v.op is not None and v.statics:
-            statics = clip(", ".join(f"{k}={x}" for k, x in v.statics.items()), 18)
-        name = clip(v.label if v.op is None else v.name, LONGEST_NAME)
-        many = bool(v.shape) and v.data.size > 1
-        shape = Shape(box, symbol, name, f"({', '.join(map(str, v.shape))})" if v.shape else "", [], statics)
-        shape.note = self.notes.on_values.get(v.place)
-        head = text_width(symbol, 12, bold=True) + text_width(name, 12) + 6 * bool(symbol and name)
-        head += text_width(statics, 10) + 6 * bool(statics)
-        head += text_width(shape.corner, 10) + 12 * bool(shape.corner) + (18 if shape.note and shape.note.mark else 0)
-        if many:
-            grid = cells(v.data)
-            shape.rows, shape.columns = grid.shape
-            shape.value = heat(v.data)
-            shape.grad = heat(v.grad) if v.grad is not None else ""
-            maps = 2 if v.active else 1
-            width = max(maps * shape.columns * CELL + (maps - 1) * 14, 40 * maps)
-            shape.width, shape.height = max(head, width, 64) + 20, 40.0 + shape.rows * CELL
-            shape.round = {"input": 16.0, "parameter": 2.0, "constant": 0.0}.get(v.kind, 7.0)
-        else:
-            shape.width, shape.height = max(head + 20, NUMBER_WIDTH), 52.0 if v.active else 38.0
-            shape.round = {"input": shape.height / 2, "parameter": 2.0, "constant": 0.0}.get(v.kind, 7.0)
-            if v.kind == "input":
-                shape.width = max(head + 36, NUMBER_WIDTH + 10)
-            elif v.kind == "constant":
-                shape.width, shape.height = max(head + 20, 36.0), 24.0
-        self._add_note_line(shape)
-        return shape
-
-    def _group(self, box: Box) -> Shape:
-        inside = [self.graph.vertices[p] for p in box.members]
-        ops = sum(v.op is not None for v in inside)
-        parts = [_many(ops, "operation")] if ops else []
-        for kind in ("parameter", "input", "constant"):
-            count = sum(v.kind == kind for v in inside)
-            parts += [_many(count, kind)] if count else []
-        lines = [" · ".join(parts)]
-        largest = max((magnitude(v.grad) for v in inside), default=0.0)
-        if any(v.grad is not None for v in inside):
-            lines.append(f"max |∂| {short(largest)}")
-        found = [self.notes.on_values[p] for p in box.members if p in self.notes.on_values]
-        shape = Shape(box, "", clip(box.title, 48), "", lines, round=7.0)
-        if found:
-            shape.note = Note(found[0].color, found[0].mark, _many(len(found), "note") + " inside")
-        widest = max([text_width(shape.name, 12, bold=True) + 14, *(text_width(t, 10) for t in lines)])
-        shape.width, shape.height = widest + 24, 24.0 + 14 * len(lines)
-        self._add_note_line(shape)
-        return shape
-
-    def _add_note_line(self, shape: Shape) -> None:
-        if shape.note and shape.note.text:
-            shape.width = max(shape.width, text_width(clip(shape.note.text, 48), 10) + 20)
-            shape.height += 15
-
-    def _with_constants(self, box: Box, symbol: str) -> str:
-        assert box.vertex is not None
-        constants = {k: short(self.graph.vertices[p].data) for k, p in box.inlined}
-        if len(self.graph.inputs[box.vertex]) == 2:
-            return f"{constants[0]} {symbol}" if 0 in constants else f"{symbol} {constants[1]}"
-        return f"{symbol} ({', '.join(constants[k] for k in sorted(constants))})"
 
     def _edge_labels(self, wanted: bool) -> list[str]:
         labels = []
         for link in self.view.links:
             note = self._link_note(link)
-            words = [note.mark, note.text] if note else []
-            if wanted and len(self.view.links) <= MOST_LABELS:
-                words.append(self.derivative(link))
-            labels.append(clip(" ".join(filter(None, words)), 36))
+            words = [note.mark] if note else []
+            if not self.down:  # beside edges that run down there is no room for words
+                words += [note.text] if note else []
+                words += [self.derivative(link)] if wanted and len(self.view.links) <= MOST_LABELS else []
+            labels.append(clip(" ".join(filter(None, words)), LONGEST_LABEL))
         return labels
 
     def _link_note(self, link: Link) -> Note | None:
         return next((self.notes.on_edges[i] for i in link.edges if i in self.notes.on_edges), None)
 
     def derivative(self, link: Link) -> str:
-        """The local derivative along a link that is one edge: its formula and its number, as far as there are any."""
-        if len(link.edges) != 1:
-            return ""
+        """The local derivative along a link that is one edge: its formula and its number, as far as there are any.
+
+        Where there is no derivative entry by entry, as in a matrix product, what is added to the operand's gradient.
+        """
         edge = self.graph.edges[link.edges[0]]
-        if not self.graph.vertices[edge.src].active:
+        if len(link.edges) != 1 or not self.graph.vertices[edge.src].active:
             return ""
-        formula, number = self.formulas.of(edge), local_derivative(self.graph, edge)
-        names = self.formulas.names(edge)
-        text = formula.local(names) if formula else ""
+        formula, number = self.formulas.of(edge), self.local.of(edge)
+        text = formula.local(self.formulas.names(edge)) if formula else ""
+        if formula and formula.whole:
+            return f"+= {text}"
         if number is None or not is_single(number):
             return text
         return f"{text} = {short(number)}" if text and text != short(number) else short(number)
 
-    def describe(self, shape: Shape) -> str:
-        """A box in words: its tooltip, and what a screen reader says."""
-        box = shape.box
-        if box.vertex is None:
-            return f"{box.title}: {', '.join(shape.lines)}" + _note_words(shape.note)
-        v = self.graph.vertices[box.vertex]
-        words = f"{_WORDS[v.kind]} {shape.symbol} {v.name or v.label}".replace("  ", " ")
-        if v.shape:
-            words += f", shape {v.shape}"
-        words += f", value {summary(v.data)}, {self.gradient_words(v.place)}"
-        if box.inlined or box.terms:
-            words += f", stands for {len(box.members)} values"
-        return words + _note_words(shape.note)
-
-    def gradient_words(self, place: int) -> str:
-        """The gradient of a value in words, also where there is none."""
-        v = self.graph.vertices[place]
-        if not v.active:
-            return "no gradient: a constant"
-        return "gradient: not computed yet" if v.grad is None else f"gradient {summary(v.grad)}"
-
     def caption(self) -> list[str]:
         """The lines below the picture."""
         counts = self.graph.counts()
-        lines = [" · ".join(_many(n, kind.removesuffix("s")) for kind, n in counts.items() if n)]
+        lines = [" · ".join(many(n, kind.removesuffix("s")) for kind, n in counts.items() if n)]
         if self.view.folded:
             shown = len(self.graph.vertices) - self.view.hidden
-            lines[0] += f"; {_many(len(self.view.boxes), 'box')} stand for {shown:,} values"
+            lines[0] += f"; {many(len(self.view.boxes), 'box')} stand for {shown:,} values"
         if self.view.hidden:
-            lines.append(f"{_many(self.view.hidden, 'value')} off the paths from the focus not shown")
+            lines.append(f"{many(self.view.hidden, 'value')} off the paths from the focus not shown")
         if self.graph.root.active and not self.graph.swept:
             lines.append(f"gradient: not computed yet; run {self.graph.root.label}.backward() and draw again")
         if not self.graph.root.active:
@@ -226,19 +131,19 @@ class Picture:
             *self._caption(wrapped, len(_wrap(self.graph.stale, self.layout.width - 16)) if self.graph.stale else 0),
         ]
         scale = 1.0 if widest is None else max(0.6, min(1.0, widest / width))
-        mark = hashlib.sha256("\n".join(body).encode()).hexdigest()[:8]
+        mark = hashlib.sha256("\n".join(body).encode()).hexdigest()[:8]  # so that pictures on one page share no id
         head = [
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="ag" role="img" aria-labelledby="ag{mark}-t ag{mark}-d" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="ag" role="img" aria-labelledby="{_ID}-t {_ID}-d" '
+            f'data-rankdir="{"TB" if self.down else "LR"}" '
             f'width="{_n(width * scale)}" height="{_n(height * scale)}" viewBox="0 0 {_n(width)} {_n(height)}" '
             f'font-family="{FONT}" font-size="11" fill="{LIGHT["text"]}">',
-            f'<title id="ag{mark}-t">{_xml(self.graph.title)}</title>',
-            f'<desc id="ag{mark}-d">{_xml(". ".join(caption))}. Result: {_xml(self.describe(self._root_shape()))}.</desc>',
+            f'<title id="{_ID}-t">{_xml(self.graph.title)}</title>',
+            f'<desc id="{_ID}-d">{_xml(". ".join(caption))}. Result: {_xml(describe(self.graph, self._root_shape()))}.</desc>',
             *([f"<style>{dark_style()}</style>"] if style else []),
-            f'<defs><marker id="ag{mark}-a" viewBox="0 0 8 8" refX="7" refY="4" markerUnits="userSpaceOnUse" markerWidth="8" '
+            f'<defs><marker id="{_ID}-a" viewBox="0 0 8 8" refX="7" refY="4" markerUnits="userSpaceOnUse" markerWidth="8" '
             f'markerHeight="8" orient="auto"><path class="ag-tip" d="M0,.8L7.5,4L0,7.2z" fill="{LIGHT["edge"]}"/></marker></defs>',
         ]
-        text = "\n".join([*head, *body, "</svg>", ""])
-        return text.replace("ag@", f"ag{mark}-")
+        return "\n".join([*head, *body, "</svg>", ""]).replace(_ID, f"ag{mark}")
 
     def _root_shape(self) -> Shape:
         return self.shapes[self.view.owner[self.graph.root.place]]
@@ -248,47 +153,65 @@ class Picture:
             shade = "scope1" if len(scope) % 2 else "scope2"
             yield (
                 f'<g class="ag-{shade}" data-scope="{_xml("/".join(scope))}">'
-                f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(w)}" height="{_n(h)}" rx="8" fill="{LIGHT[shade]}" stroke="{LIGHT["scope-line"]}"/>'
+                f'<rect x="{_n(x)}" y="{_n(y)}" width="{_n(w)}" height="{_n(h)}" '
+                f'rx="8" fill="{LIGHT[shade]}" stroke="{LIGHT["scope-line"]}"/>'
                 f'<text class="ag-muted" x="{_n(x + 9)}" y="{_n(y + 15)}" font-weight="600" fill="{LIGHT["muted"]}">'
                 f"{_xml(clip(scope[-1], LONGEST_NAME))}</text></g>"
             )
 
     def _edges(self) -> Iterable[str]:
         yield f'<g class="ag-edges" fill="none" stroke="{LIGHT["edge"]}">'
-        written: list[str] = []
-        counted: set[Point] = set()
-        for link, route, label in zip(self.view.links, self.layout.routes, self.labels, strict=True):
-            note = self._link_note(link)
-            boxes = self.view.boxes
-            edge = self.graph.edges[link.edges[0]]
-            count = len(link.edges)
-            many = f' data-mult="{count}" stroke-width="{_n(1 + min(4.0, np.log2(count) / 3))}"' if count > 1 else ""
-            color = f' class="ag-note-{note.color}" stroke="{LIGHT[f"note-{note.color}"]}" stroke-width="2"' if note else ""
-            number = local_derivative(self.graph, edge) if count == 1 else None
-            local = f' data-local="{float(number)!r}"' if number is not None and is_single(number) else ""
-            operand = f' data-operand="{edge.operand}"' if count == 1 else ""
-            says = self._edge_words(link)
-            title = f"<title>{_xml(says)}</title></path>" if says else "</path>"
-            yield (
-                f'<path d="{curve(route)}" data-from="{boxes[link.src].key}" data-to="{boxes[link.dst].key}"{operand}{local}{many}{color} '
-                f'marker-end="url(#ag@a)">{title}'
-            )
-            if count > 1 and (spot := _count_spot(route, 10 + 6 * len(f"{count:,}"))) and spot not in counted:
-                counted.add(spot)
-                written.append(_label(spot[0], spot[1] - 5, f"{count:,}", "muted", "middle"))
-            if label:
-                x, y = route[-1]
-                written.append(_label(x - 11, y - 4, label, f"note-{note.color}" if note else "muted", "end", 9.5))
+        for link, route in zip(self.view.links, self.layout.routes, strict=True):
+            yield self._edge(link, route)
         yield "</g>"
-        yield from written
+        yield from self._edge_texts()
+
+    def _edge(self, link: Link, route: list[Point]) -> str:
+        edge, count, note = self.graph.edges[link.edges[0]], len(link.edges), self._link_note(link)
+        look = f' data-from="{self.view.boxes[link.src].key}" data-to="{self.view.boxes[link.dst].key}"'
+        if count > 1:
+            look += f' data-mult="{count}"'
+        else:
+            number = self.local.of(edge)
+            look += f' data-operand="{edge.operand}"'
+            look += f' data-local="{float(number)!r}"' if number is not None and is_single(number) else ""
+        width = max(1 + min(4.0, math.log2(count) / 3), 2.0 if note else 0.0)
+        look += f' stroke-width="{_n(width)}"' if width > 1 else ""
+        look += f' class="ag-note-{note.color}" stroke="{LIGHT[f"note-{note.color}"]}"' if note else ""
+        says = self._edge_words(link)
+        title = f"<title>{_xml(says)}</title></path>" if says else "</path>"
+        return f'<path d="{curve(route, self.down)}"{look} marker-end="url(#{_ID}-a)">{title}'
+
+    def _edge_texts(self) -> Iterable[str]:
+        """The numbers of bundles, once where several share a line, and the labels of derivatives and notes."""
+        taken: set[Point] = set()
+        for link, route, label in zip(self.view.links, self.layout.routes, self.labels, strict=True):
+            count, note = f"{len(link.edges):,}", self._link_note(link)
+            if len(link.edges) > 1 and (spot := self._count_spot(route, count)) and spot not in taken:
+                taken.add(spot)
+                x, y = (spot[0] + 6, spot[1] + 3) if self.down else (spot[0], spot[1] - 5)
+                yield _label(x, y, count, "muted", "" if self.down else "middle")
+            if label:
+                x, y = (route[-1][0] + 5, route[-1][1] - 11) if self.down else (route[-1][0] - 11, route[-1][1] - 4)
+                yield _label(x, y, label, f"note-{note.color}" if note else "muted", "" if self.down else "end", 9.5)
+
+    def _count_spot(self, route: list[Point], count: str) -> Point | None:
+        """Where the number of a bundle stands: on its last straight stretch that has room, where fewest share the line."""
+        across = 1 if self.down else 0
+        room = 16 if self.down else 10 + 6 * len(count)
+        for a, b in reversed(list(pairwise(route))):
+            if abs(a[1 - across] - b[1 - across]) < 0.05 and b[across] - a[across] > room:
+                return (a[0] + b[0]) / 2, (a[1] + b[1]) / 2
+        return None
 
     def _edge_words(self, link: Link) -> str:
         if len(link.edges) > 1:
             return f"{len(link.edges):,} edges"
         edge, note = self.graph.edges[link.edges[0]], self._link_note(link)
         words = [note.text] if note and note.text else []
-        if text := self.derivative(link):
-            words.append(f"d{self.graph.vertices[edge.dst].label}/d{self.graph.vertices[edge.src].label} = {text}".replace("{g}", "g"))
+        src, dst, text = self.graph.vertices[edge.src].label, self.graph.vertices[edge.dst].label, self.derivative(link)
+        if text:
+            words.append(f"d{self.graph.root.label}/d{src} {text}" if text.startswith("+= ") else f"d{dst}/d{src} = {text}")
         return "; ".join(words)
 
     def _node(self, shape: Shape, corner: Point) -> str:
@@ -297,7 +220,7 @@ class Picture:
         w, h = _n(shape.width), _n(shape.height)
         parts = [
             f'<g class="ag-node ag-{box.kind}" transform="translate({_n(corner[0])},{_n(corner[1])})" {self._data(box)}>'
-            f"<title>{_xml(self.describe(shape))}</title>"
+            f"<title>{_xml(describe(self.graph, shape))}</title>"
         ]
         if box.kind == "group":
             parts += [
@@ -383,13 +306,20 @@ class Picture:
 # ---------------------------------------------------------------- pieces of SVG
 
 
-def curve(route: list[Point]) -> str:
-    """A polyline as an SVG path: level stretches are straight, the bends between them smooth."""
+def curve(route: list[Point], down: bool = False) -> str:
+    """A polyline as an SVG path: stretches along the flow are straight, the bends between them smooth.
+
+    >>> curve([(0, 0), (10, 0), (30, 8)])
+    'M0,0H10C20,0 20,8 30,8'
+    """
     (x, y), *rest = route
     d = f"M{_n(x)},{_n(y)}"
     for u, v in rest:
-        if abs(v - y) < 0.05:
-            d += f"H{_n(u)}"
+        if abs(u - x if down else v - y) < 0.05:
+            d += f"V{_n(v)}" if down else f"H{_n(u)}"
+        elif down:
+            m = _n((y + v) / 2)
+            d += f"C{_n(x)},{m} {_n(u)},{m} {_n(u)},{_n(v)}"
         else:
             m = _n((x + u) / 2)
             d += f"C{m},{_n(y)} {m},{_n(v)} {_n(u)},{_n(v)}"
@@ -430,12 +360,8 @@ def _note(shape: Shape) -> list[str]:
         parts.append(f'<circle class="ag-{role}" cx="{_n(w - 7)}" cy="7" r="9" fill="{LIGHT[role]}"/>')
         parts.append(_label(w - 7, 11, note.mark, "on-note", "middle", 11, bold=True))
     if note.text:
-        parts.append(_label(10, shape.height - 5, clip(note.text, 48), role, size=10))
+        parts.append(_label(10, shape.height - 5, clip(note.text, LONGEST_LINE), role, size=10))
     return parts
-
-
-def _note_words(note: Note | None) -> str:
-    return f"; note {note.mark} {note.text}".rstrip().replace("  ", " ") if note else ""
 
 
 def _label(x: float, y: float, text: str, role: str, anchor: str = "", size: float = 9, bold: bool = False) -> str:
@@ -448,14 +374,6 @@ def _label(x: float, y: float, text: str, role: str, anchor: str = "", size: flo
 def _mono(x: float, y: float, text: str, role: str, kind: str) -> str:
     look = f'class="{kind} ag-{role}" fill="{LIGHT[role]}"' if role else f'class="{kind}"'
     return f'<text {look} x="{_n(x)}" y="{_n(y)}" font-family="{MONO}">{_xml(text)}</text>'
-
-
-def _count_spot(route: list[Point], room: float) -> Point | None:
-    """Where the number of a bundle stands: on its last level stretch that has room, where fewest share the line."""
-    for (x, y), (u, v) in reversed(list(pairwise(route))):
-        if abs(v - y) < 0.05 and u - x > room:
-            return (x + u) / 2, y
-    return None
 
 
 def dark_style() -> str:
@@ -481,27 +399,6 @@ def theme_style(theme: palette.Theme) -> str:
 # ---------------------------------------------------------------- text and numbers
 
 
-def text_width(text: str, size: float, bold: bool = False) -> float:
-    """How wide a text is at most, in pixels: no font of the list is wider."""
-    units = 0.0
-    for c in text:
-        if unicodedata.east_asian_width(c) in "WF" or ord(c) > 0x1F000:
-            units += 1.3
-        elif c in "ijl.,:;|!'()[] ":
-            units += 0.42
-        elif c in "mwMW@…" or c.isupper():
-            units += 0.82
-        else:
-            units += 0.64
-    return units * size * (1.08 if bold else 1.0)
-
-
-def clip(text: str, most: int) -> str:
-    """A text of at most so many characters, on one line, with an ellipsis in the place of the rest."""
-    text = " ".join(text.split())
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
 def _wrap(text: str, width: float) -> list[str]:
     lines, line = [], ""
     for word in text.split():
@@ -523,11 +420,6 @@ def _xml(x: Any) -> str:
 def _n(x: float) -> str:
     """A coordinate with at most one decimal."""
     return f"{x:.1f}".rstrip("0").rstrip(".").replace("-0", "0", 1) if abs(x) < 0.05 else f"{x:.1f}".removesuffix(".0")
-
-
-def _many(count: int, thing: str) -> str:
-    plural = thing + ("es" if thing.endswith("x") else "s")
-    return f"{count:,} {thing if count == 1 else plural}"
 
 
 def _prefixes(scope: tuple[str, ...]) -> list[tuple[str, ...]]:

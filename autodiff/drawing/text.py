@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from .boxes import clip
 from .formula import is_sign
 from .model import Graph, Vertex
 from .numbers import bar, magnitude, summary
-from .svg import clip
 
 MOST_LINES = 60  # of a tree
 MOST_ROWS = 40  # of a table

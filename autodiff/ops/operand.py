@@ -46,6 +46,14 @@ def plain(x: Any) -> Any:
     return x._data if isinstance(x, NumpyProtocols) and hasattr(x, "_data") else x
 
 
+def numbers_of(func: Any, args: Any) -> list[Any]:
+    """The arguments of a question about numbers; raises NoRule for an operand, such as a symbol, that has none."""
+    numbers = [plain(a) for a in args]
+    if any(isinstance(a, NumpyProtocols) for a in numbers):
+        raise no_rule(f"np.{func.__name__} of an operand without numbers", func.__name__)
+    return numbers
+
+
 class NumpyProtocols:
     """np.exp(t), array * t and np.sum(t, axis=0) reach the op of the table that they mean."""
 
@@ -63,7 +71,7 @@ class NumpyProtocols:
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kw: Any) -> Any:
         if ufunc in ABOUT and method == "__call__" and not kw:
-            return ufunc(*map(plain, args))
+            return ufunc(*numbers_of(ufunc, args))
         name = f"np.{ufunc.__name__}"
         if kw.get("out") is not None:
             raise NoRule(
@@ -79,7 +87,7 @@ class NumpyProtocols:
 
     def __array_function__(self, func: Any, types: Any, args: Any, kw: Any) -> Any:
         if func in ABOUT:
-            return func(*map(plain, args), **kw)
+            return func(*numbers_of(func, args), **kw)
         op, (operands, statics) = bind_numpy(func, args, kw)
         return self.__apply__(op, operands, statics)
 

@@ -30,9 +30,7 @@ def _reciprocal(x: Any) -> Any:
 
 
 add: Op = elementwise("add", np.add, 1, 1, numpy=(np.add,), symbol="+", scalar="{0} + {1}")
-sub: Op = elementwise(
-    "sub", np.subtract, 1, -1, numpy=(np.subtract,), symbol="−", scalar="{0} - {1}", index=lambda x, y: x + -1 * y
-)
+sub: Op = elementwise("sub", np.subtract, 1, -1, numpy=(np.subtract,), symbol="−", scalar="{0} - {1}", index=lambda x, y: x + -1 * y)
 mul: Op = elementwise("mul", np.multiply, lambda z, x, y: y, lambda z, x, y: x, numpy=(np.multiply,), symbol="×", scalar="{0} * {1}")
 div: Op = elementwise(
     "div",
@@ -255,9 +253,7 @@ def _sample_many(rng: np.random.Generator) -> Any:
     return [((list(rng.normal(size=n)),), {}) for n in (2, 6)]
 
 
-sum_of: Op = linear(
-    "sum_of", _sum_of, _sum_of_transpose, arity=None, symbol="Σ", sample=_sample_many, monotone=True, index=_sum_of
-)
+sum_of: Op = linear("sum_of", _sum_of, _sum_of_transpose, arity=None, symbol="Σ", sample=_sample_many, monotone=True, index=_sum_of)
 # The operands are w1..wn, x1..xn; the result is w1 x1 + ... + wn xn.
 dot_of: Op = general("dot_of", _dot_of, _dot_of_vjp, _dot_of_jvp, arity=None, symbol="w·x", sample=_sample_many, index=_dot_of)
 

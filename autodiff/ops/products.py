@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from string import ascii_letters, ascii_lowercase, ascii_uppercase
+from string import ascii_letters, ascii_uppercase
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,8 @@ def _matmul_direct(i: int, g: Any, x: Any, y: Any) -> Any:
 
 def dot_form(m: int, n: int) -> str:
     """The index form of np.dot(x, y): the last axis of x meets the last but one of y (its only one)."""
-    a, b = ascii_lowercase[:m], ascii_lowercase[m : m + n]
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    a, b = letters[:m], letters[m : m + n]
     if m and n:
         k = max(n - 2, 0)
         b = b[:k] + a[-1] + b[k + 1 :]

@@ -42,10 +42,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import NameTaken, NoRule
+from ..errors import BadOperand, NameTaken, NoRule
 
 Case = tuple[tuple[Any, ...], dict[str, Any]]  # the operands and keyword arguments of one call
-Sampler = Callable[[np.random.Generator], list[Case]]
+Sampler = Callable[["np.random.Generator"], list[Case]]  # as text: NumPy loads its random numbers when first asked
 
 TABLE: dict[str, Op] = {}
 RESERVED: set[str] = set()  # the built-in names, once all are declared; an op of the user may be declared anew
@@ -71,7 +71,7 @@ class Op:
         vjp: Callable[..., Any],  # (i, g, z, *xs, **kw): what cotangent g gives operand i, or None
         jvp: Callable[..., Any],  # (ts, z, *xs, **kw): the tangent; ts[i] is None if operand i rests
         arity: int | None,  # how many operands; None: any number, given as one sequence
-        sample: Sampler,  # calls inside the op's domain, for the tests over the table
+        sample: Sampler = lambda rng: [],  # calls inside the op's domain, for the tests over the table
         symbol: str = "",  # what a picture shows
         numpy: tuple[Any, ...] = (),  # the NumPy functions that mean this op
         partials: tuple[Any, ...] = (),  # elementwise only
@@ -84,6 +84,11 @@ class Op:
         latex: str | None = None,  # the op in LaTeX, "{0}" for its operand; None: its name
         source: str | None = None,  # the op as NumPy source of x, where no NumPy function means it
     ) -> None:
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"an op's first argument is its name, a text, not {name!r}")
+        for part, rule in {"forward": forward, "vjp": vjp, "jvp": jvp, "form": form or forward}.items():
+            if not callable(rule):
+                raise TypeError(f"{name}: {part} must be a function, not {rule!r}")
         self.name, self.kind, self.arity = name, kind, arity
         self.forward, self.vjp, self.jvp = forward, vjp, jvp
         self.partials, self.carry, self.form, self.sample = partials, carry, form, sample
@@ -103,8 +108,14 @@ class Op:
         if len(args) != self.arity or not self.known.issuperset(kw):
             args, kw = self.bind(args, kw)
         for x in args:
-            if x.__class__ is not np.ndarray and hasattr(x, "__apply__"):
-                return x.__apply__(self, args, kw)
+            if x.__class__ is not np.ndarray:
+                if hasattr(x, "__apply__"):
+                    return x.__apply__(self, args, kw)
+                if isinstance(x, list | tuple) and any(hasattr(item, "__apply__") for item in x):
+                    raise BadOperand(
+                        f"{self.name} got a list of nodes. Of Tensors make one with ad.stack or ad.concatenate; lists of Values go "
+                        "into ad.sum and ad.dot only"
+                    )
         return self.forward(*args, **kw)
 
     def __repr__(self) -> str:
@@ -159,7 +170,7 @@ def op_by_name(name: str) -> Op:
     try:
         return TABLE[name]
     except KeyError:
-        raise NoRule(f"no op is named {name!r}; the table has {', '.join(sorted(TABLE))}.") from None
+        raise NoRule(f"no op is named {name!r}; if it is one of yours, declare it before a graph that uses it is loaded") from None
 
 
 @cache
@@ -197,13 +208,19 @@ def no_rule(what: str, name: str) -> NoRule:
     """The error for a call without a rule: what there is, the nearest name, and the way out."""
     import difflib
 
-    near = difflib.get_close_matches(name, TABLE, n=3)
-    hint = f" The nearest is {' or '.join('ad.' + n for n in near)}." if near else ""
+    known = sorted({f"np.{f.__name__}" for f in BY_NUMPY} | {f"ad.{op.name}" for op in TABLE.values() if _is_called_by_name(op)})
+    near = difflib.get_close_matches(name, [k[3:] for k in known], n=2, cutoff=0.7)
+    hint = f" Did you mean {' or '.join(k for k in known if k[3:] in near)}?" if near else ""
     return NoRule(
-        f"{what} has no derivative rule here, so it cannot be recorded.{hint} There are rules for "
-        f"{', '.join(sorted(TABLE))}. For the plain numbers write .data instead, which cuts the graph; "
-        f"for an op of your own see ad.elementwise, ad.linear, ad.bilinear and ad.general."
+        f"{what} has no derivative rule here, so it cannot be recorded.{hint} For the plain numbers write .data, which cuts the graph; "
+        f"for an op of your own see ad.elementwise, ad.linear, ad.bilinear and ad.general. What records: operators, indexing, "
+        f"{', '.join(known)}."
     )
+
+
+def _is_called_by_name(op: Op) -> bool:
+    required = len(op.statics) - len(getattr(op.forward, "__defaults__", None) or ())
+    return not op.numpy and op.arity == 1 and required <= 0
 
 
 # ---------------------------------------------------------------- the four kinds
@@ -229,6 +246,11 @@ def elementwise(
     12.0
     """
     arity = len(partials)
+    if arity == 0:
+        raise TypeError(f"{name}: an elementwise op needs one partial derivative for each of its operands")
+    if callable(forward) and _statics(forward, arity):
+        extra = ", ".join(_statics(forward, arity))
+        raise TypeError(f"{name}: an elementwise op has one partial for each operand and no options, but {extra} has none; see ad.general")
     carry = tuple(map(_carrier, partials))
 
     def vjp(i: int, g: Any, z: Any, *xs: Any) -> Any:

@@ -35,7 +35,7 @@ def test_a_small_run_writes_everything(here, capsys):
     assert all(name in out for name in BY_HAND)
     assert "9 of 9 results proven" in out and "DIFFER" not in out and "different" not in out
     folder = here / "a" / "b"
-    assert sorted(p.name for p in folder.iterdir()) == ["graph.dot", "graph.svg", "report.json", "training.png"]
+    assert sorted(p.name for p in folder.iterdir()) == ["backprop.html", "graph.dot", "graph.svg", "report.json", "training.png"]
     assert (folder / "training.png").read_bytes().startswith(b"\x89PNG")
     assert "<svg" in (folder / "graph.svg").read_text(encoding="utf-8")
     dot = (folder / "graph.dot").read_text(encoding="utf-8")

@@ -54,8 +54,8 @@ const event = s => s < 1 || s > last ? null
   : s === seed ? {phase: 'seed', place: D.root}
   : {phase: 'back', place: D.steps[s - seed - 1][0], passed: D.steps[s - seed - 1][1]};
 
-let step = D.swept ? last : forward.length, chosen = null, hovered = null, playing = 0, view = 0;
-let svg, nodes, paths, frame, full;
+let step = D.swept ? last : forward.length, chosen = null, hovered = null, group = null, playing = 0, view = 0;
+let svg, nodes, paths, frame, full, sized;
 
 // ---------------------------------------------------------------- pictures
 const pictures = [stage.querySelector('svg')];
@@ -74,7 +74,7 @@ function show(i) {
   nodes = D.views[i].boxes.map(key => byKey.get(key));
   paths = [...svg.querySelectorAll('.ag-edges path')].map(path => ({path, from: byKey.get(path.dataset.from), to: byKey.get(path.dataset.to)}));
   full = svg.dataset.full.split(' ').map(Number);
-  fit();
+  start();
   paint();
 }
 function prepare(s) {
@@ -98,6 +98,14 @@ function fit() {
   const r = stage.getBoundingClientRect(), k = Math.min(1.5, r.width / full[2], r.height / full[3]) || 1;
   const w = r.width / k, h = r.height / k;
   setFrame([(full[2] - w) / 2, (full[3] - h) / 2, w, h]);
+}
+// Where fitting a small graph would make it unreadable, the picture starts at its first values; steps move along.
+function start() {
+  sized = stage.clientWidth + 'x' + stage.clientHeight;
+  fit();
+  if (stage.clientWidth / frame[2] >= .6 || nodes.length > 60) return;
+  const w = stage.clientWidth / .85, h = stage.clientHeight / .85, down = svg.dataset.rankdir === 'TB';
+  setFrame([down || full[2] < w ? (full[2] - w) / 2 : 0, !down || full[3] < h ? (full[3] - h) / 2 : 0, w, h]);
 }
 function zoom(by, x = .5, y = .5) {
   const [u, v, w, h] = frame, k = Math.min(Math.max(by, w / (full[2] * 8)), full[2] * 4 / w);
@@ -218,7 +226,7 @@ function inspect() {
   const now = event(step), p = hovered ?? chosen ?? (now ? now.place : D.root);
   const body = inspector.querySelector('tbody');
   body.replaceChildren();
-  inspector.querySelector('caption').textContent = `${D.op[p]} ${D.label[p]}`.trim();
+  inspector.querySelector('caption').textContent = group ? 'Folded' : `${D.op[p]} ${D.label[p]}`.trim();
   const row = (head, text) => {
     const r = body.insertRow(), h = document.createElement('th');
     h.scope = 'row';
@@ -226,6 +234,7 @@ function inspect() {
     r.append(h);
     r.insertCell().textContent = text;
   };
+  if (group) return row('holds', group.getAttribute('aria-label'));
   row('kind', D.kind[p] === 'op' ? 'operation' : D.kind[p]);
   if (inputs[p].length) row('formula', D.computed[p]);
   if (D.shape[p]) row('shape', D.shape[p]);
@@ -243,7 +252,7 @@ function inspect() {
   const given = outputs[p].map(e => rows.get(e)).filter(Boolean);
   if (given.length > 1) row('gradient is', given.map(r => figure(r[2], p)).join(' + '));
   if (D.scopes[D.scope[p]]) row('scope', D.scopes[D.scope[p]]);
-  if (D.source && D.source[p]) row('source', D.source[p]);
+  if (D.line[p]) row('source line', D.line[p]);
 }
 
 // ---------------------------------------------------------------- paths and search
@@ -313,7 +322,8 @@ function focusOn(g) {
   reveal(g);
 }
 function neighbour(g, key) {
-  const along = key === 'ArrowRight' ? paths.filter(p => p.from === g).map(p => p.to) : key === 'ArrowLeft' ? paths.filter(p => p.to === g).map(p => p.from) : [];
+  const [onward, back] = svg.dataset.rankdir === 'TB' ? ['ArrowDown', 'ArrowUp'] : ['ArrowRight', 'ArrowLeft'];
+  const along = key === onward ? paths.filter(p => p.from === g).map(p => p.to) : key === back ? paths.filter(p => p.to === g).map(p => p.from) : [];
   if (along[0]) return along[0];
   const a = g.getBoundingClientRect(), level = key === 'ArrowLeft' || key === 'ArrowRight', sign = key === 'ArrowLeft' || key === 'ArrowUp' ? -1 : 1;
   let best = Infinity, found = null;
@@ -350,10 +360,15 @@ range.max = last;
 range.addEventListener('input', () => go(+range.value));
 chooser.addEventListener('change', () => show(+chooser.value));
 search.addEventListener('input', () => find(search.value));
-stage.addEventListener('pointerover', e => { const g = e.target.closest('.ag-node'); hovered = g ? placeOf(g) : null; inspect(); });
-stage.addEventListener('pointerleave', () => { hovered = null; inspect(); });
-stage.addEventListener('focusin', e => { const g = e.target.closest('.ag-node'); hovered = g ? placeOf(g) : null; inspect(); });
-stage.addEventListener('focusout', () => { hovered = null; });
+function hover(g) {
+  hovered = g ? placeOf(g) : null;
+  group = g && hovered === null ? g : null;
+  inspect();
+}
+stage.addEventListener('pointerover', e => hover(e.target.closest('.ag-node')));
+stage.addEventListener('pointerleave', () => hover(null));
+stage.addEventListener('focusin', e => hover(e.target.closest('.ag-node')));
+stage.addEventListener('focusout', () => hover(null));
 let drag = null, moved = false;
 stage.addEventListener('pointerdown', e => { drag = [e.clientX, e.clientY, ...frame]; moved = false; });
 addEventListener('pointermove', e => {
@@ -377,7 +392,6 @@ stage.addEventListener('wheel', e => {
 chooser.closest('label').hidden = D.views.length < 2;
 root.classList.add('js');
 show(0);
-let size = '';
-new ResizeObserver(() => { const now = stage.clientWidth + 'x' + stage.clientHeight; if (size && now !== size) fit(); size = now; }).observe(stage);
+new ResizeObserver(() => { if (sized !== stage.clientWidth + 'x' + stage.clientHeight) start(); }).observe(stage);
 root.player = {go, show, find, data: D, seed, last, gradAt: (p, s = step) => { const h = gradAt(p, s); return h ? num(h[1]) : null; }};
 })();
