@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 import autodiff as ad
+from autodiff.checking.ulps import Comparison
 
 from .data import Examples, digits
 from .prove import Row, prove, table
@@ -128,12 +129,14 @@ def report(options: argparse.Namespace, history: Sequence[Epoch], rows: Sequence
 
 
 def _row(row: Row) -> dict[str, Any]:
-    closed, numeric = row.closed, row.differences
+    derived, numeric = row.derived, row.differences
     return {
         "result": row.name,
         "by_hand": row.by_hand,
+        "derived": derived and derived.text,
         "proven": row.ok,
-        "graph_and_hand": {"verdict": closed.verdict, "ulps": _finite(closed.ulps), "bound": closed.bound},
+        "graph_and_hand": _comparison(row.closed),
+        "graph_and_derived": derived and _comparison(derived.closed),
         "graph_and_differences": numeric
         and {
             "entries": numeric.entries,
@@ -143,6 +146,10 @@ def _row(row: Row) -> dict[str, Any]:
             "agree": numeric.ok,
         },
     }
+
+
+def _comparison(found: Comparison) -> dict[str, Any]:
+    return {"verdict": found.verdict, "ulps": _finite(found.ulps), "bound": found.bound}
 
 
 def _finite(number: float) -> float | None:
@@ -177,7 +184,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m nets",
         description="Train the exercise's two-layer network on 1,797 real digits, prove each of its gradients "
-        "(graph = formula by hand = differences), and write the graph, the training curve and a report.",
+        "(graph = formula by hand = formula derived from the graph = differences), and write the graph, the training curve and a report.",
     )
     parser.add_argument(
         "--seed", type=_whole(0, 2**32 - 1), default=0, help="of the split, the first weights and the batches; default %(default)s"

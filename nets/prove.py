@@ -1,7 +1,8 @@
-"""The proof: every result of the exercise by the graph, by hand and by differences, on one net and one batch.
+"""The proof: every result of the exercise by the graph, by hand, by `ad.derive` and by differences, on one net and one batch.
 
-The graph's numbers and the hand-written formula's are compared in ulps, within a bound computed from
-both computations; the differences come with an error bar of their own.  Nobody chose a tolerance.
+The graph's numbers are compared with those of the hand-written formula and of the derived one in ulps,
+within a bound computed from both computations; the differences come with an error bar of their own.
+Nobody chose a tolerance.
 """
 
 from __future__ import annotations
@@ -55,22 +56,32 @@ class Differences:
 
 
 @dataclass(frozen=True)
+class Derived:
+    """The formula that `ad.derive` reads off the graph, as text, and the graph's numbers against those of its source."""
+
+    text: str
+    closed: Comparison
+
+
+@dataclass(frozen=True)
 class Row:
-    """One result: the graph against the formula by hand, and against differences (E itself has none)."""
+    """One result: the graph against the formula by hand, the derived one (of gradients), and differences (E itself has none)."""
 
     name: str
     by_hand: str
     closed: Comparison
+    derived: Derived | None
     differences: Differences | None
 
     @property
     def ok(self) -> bool:
         """Is the graph's result proven?"""
-        return self.closed.verdict != "different" and (self.differences is None or self.differences.ok)
+        compared = [self.closed, *([self.derived.closed] if self.derived else [])]
+        return all(c.verdict != "different" for c in compared) and (self.differences is None or self.differences.ok)
 
 
 def prove(net: TwoLayer, x: Any, t: Any, seed: int = 0) -> list[Row]:
-    """The table "graph = by hand = differences" for a net of float64 Tensors; each column of `t` must sum to 1.
+    """The table "graph = by hand = derived = differences" for a net of float64 Tensors; each column of `t` must sum to 1.
 
     >>> net = TwoLayer.random(3, 4, 2)
     >>> all(row.ok for row in prove(net, np.ones((3, 1)), np.array([[1.0], [0.0]])))
@@ -79,17 +90,31 @@ def prove(net: TwoLayer, x: Any, t: Any, seed: int = 0) -> list[Row]:
     run = net(x, t)
     graph = by_graph(net, run)
     hand = closed_form.results(run.x, run.t, **net.parameters(), sum_t=1)
+    derived = by_derivation(net, run, graph)
     numeric = by_differences(net, run, graph, np.random.default_rng(seed))
-    return [Row(name, BY_HAND[name], agree(graph[name], hand[name]), numeric.get(name)) for name in graph]
+    return [Row(name, BY_HAND[name], agree(graph[name], hand[name]), derived.get(name), numeric.get(name)) for name in graph]
 
 
 def by_graph(net: TwoLayer, run: Pass) -> dict[str, Any]:
     """The results as the graph gives them, each a recorded node, so that its rounding can be followed."""
-    wrt = {"dE/dz2": run.z2, "dE/dy1": run.y1, "dE/dW2": net.W2, "dE/dz1": run.z1, "dE/dW1": net.W1, "dE/db2": net.b2, "dE/db1": net.b1}
-    wrt = {name: node for name, node in wrt.items() if node is not None}
+    wrt = gradients(net, run)
     found = dict(zip(wrt, ad.gradient(run.E, list(wrt.values()), record=True), strict=True))
     found |= {"E": run.E, "dy1/dz1": jacobians(run.y1, run.z1)}
     return {name: found[name] for name in BY_HAND if name in found}
+
+
+def gradients(net: TwoLayer, run: Pass) -> dict[str, Any]:
+    """What E is differentiated with respect to, by the name of the result."""
+    wrt = {"dE/dz2": run.z2, "dE/dy1": run.y1, "dE/dW2": net.W2, "dE/dz1": run.z1, "dE/dW1": net.W1, "dE/db2": net.b2, "dE/db1": net.b1}
+    return {name: node for name, node in wrt.items() if node is not None}
+
+
+def by_derivation(net: TwoLayer, run: Pass, graph: dict[str, Any]) -> dict[str, Derived]:
+    """The gradients of `graph` beside the formulas derived from the recording; their printed source runs on the recorded nodes."""
+    derivation = ad.derive(run.E, wrt=list(gradients(net, run).values()))
+    names = {"np": np, **run._asdict(), **net.parameters()}
+    exec(derivation.numpy, names)
+    return {f.left: Derived(f.text, agree(graph[f.left], names[f.variable])) for f in derivation.results}
 
 
 def jacobians(y: Any, z: Any) -> Any:
@@ -160,8 +185,11 @@ def _along(f: Function, at: Any, index: tuple[int, ...]) -> Callable[[float], An
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows as aligned text."""
-    cells = [("result", "by hand", "graph = by hand", "graph = differences")]
-    cells += [(r.name, r.by_hand, str(r.closed), "" if r.differences is None else str(r.differences)) for r in rows]
+    """The rows as aligned text; the derived formula stands below the one by hand."""
+    cells = [("result", "", "formula", "graph = formula", "graph = differences")]
+    for r in rows:
+        cells.append((r.name, "by hand", r.by_hand, str(r.closed), "" if r.differences is None else str(r.differences)))
+        if r.derived is not None:
+            cells.append(("", "derived", r.derived.text, str(r.derived.closed), ""))
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from nets import TwoLayer, closed_form
 from nets import __main__ as command
 from nets.data import one_hot
-from nets.prove import BY_HAND, Differences, by_differences, by_graph, prove, table
+from nets.prove import BY_HAND, Differences, by_derivation, by_differences, by_graph, prove, table
 
 needs_extras = pytest.mark.skipif(
     any(command.find_spec(module) is None for module in command.EXTRAS), reason="needs scikit-learn, tqdm and matplotlib"
@@ -53,6 +54,9 @@ def test_the_report_holds_settings_history_and_proof(here):
     for row in report["proof"]:
         assert row["proven"]
         assert row["graph_and_hand"]["verdict"] in ("identical", "rounding only")
+        derived = row["graph_and_derived"]
+        assert (derived is None) == (row["derived"] is None) == (row["result"] in ("E", "dy1/dz1"))
+        assert derived is None or derived["verdict"] in ("identical", "rounding only")
         numeric = row["graph_and_differences"]
         assert numeric is None if row["result"] == "E" else numeric["agree"] and numeric["error"] <= numeric["bar"]
 
@@ -198,7 +202,32 @@ def test_the_proof_of_a_small_net(biases, fused):
     assert all(row.ok for row in rows)
     assert rows[0].differences is None and all(r.differences.entries == r.differences.of for r in rows[1:])
     lines = table(rows).splitlines()
-    assert len(lines) == len(rows) + 1 and lines[4].startswith("dE/dW2") and "(y2 - t) y1^T / m" in lines[4]
+    assert len(lines) == 2 * len(rows) - 1  # E and dy1/dz1 have no derived formula
+    assert lines[6].startswith("dE/dW2   by hand  (y2 - t) y1^T / m ") and lines[7].startswith("         derived  (y2 - t) @ y1.T / m ")
+
+
+def test_the_derived_formulas_of_a_small_net():
+    net, x, t = small_net()
+    run = net(x, t)
+    derived = by_derivation(net, run, by_graph(net, run))
+    assert {name: d.text for name, d in derived.items()} == {
+        "dE/dz2": "(y2 - t) / m",
+        "dE/dy1": "W2.T @ (y2 - t) / m",
+        "dE/dW2": "(y2 - t) @ y1.T / m",
+        "dE/dz1": "(W2.T @ (y2 - t)) * y1 * (1 - y1) / m",
+        "dE/dW1": "((W2.T @ (y2 - t)) * y1 * (1 - y1)) @ x.T / m",
+        "dE/db2": "(y2 - t).sum(1) / m",
+        "dE/db1": "((W2.T @ (y2 - t)) * y1 * (1 - y1)).sum(1) / m",
+    }
+
+
+def test_a_derived_formula_that_differs_is_not_proven():
+    net, x, t = small_net()
+    run = net(x, t)
+    spoilt = {name: g * (1 + 1e-7) for name, g in by_graph(net, run).items()}
+    assert {d.closed.verdict for d in by_derivation(net, run, spoilt).values()} == {"different"}
+    row = prove(net, x, t)[3]
+    assert row.ok and not replace(row, derived=by_derivation(net, run, spoilt)["dE/dW2"]).ok
 
 
 @pytest.mark.parametrize("factor", [1 + 1e-7, -1.0, np.nan])
