@@ -21,6 +21,10 @@ BUILT_IN = {
     ad.Detached: TypeError,
     ad.BadFile: ValueError,
     ad.GradientMismatch: AssertionError,
+    ad.NoIndexForm: TypeError,
+    ad.TooBig: ValueError,
+    ad.DerivationFailed: ArithmeticError,
+    ad.NotVerified: ArithmeticError,
 }
 
 
