@@ -18,7 +18,7 @@ from ..tensor import Tensor
 from . import expr
 from .assume import Assumption, found_in, parse
 from .expr import PASSENGER, Poly
-from .forms import NoForm, derivative
+from .forms import NoForm, Symbol, derivative
 from .graph import Graph, atom_of
 from .latex import Latex
 from .matrix import M, is_upstream, to_matrix, transpose, with_ones
@@ -116,7 +116,10 @@ class Derivation:
         """What the gradient of `node` gives its operand i, in symbols: the text on an edge of a picture."""
         graph = self._graph
         expr.start(graph.atoms)
-        g = graph.space.opaque("∂" + graph.label(node).split(",")[0], node.shape, graph.axes[node.id])
+        if node is graph.root and np.size(node.data) == 1:
+            g = Symbol(graph.space, expr.ONE, node.shape, graph.axes[node.id])
+        else:
+            g = graph.space.opaque("∂" + graph.label(node).split(",")[0], node.shape, graph.axes[node.id])
         d = graph.pull(node, i, g)
         if d is None:
             return "0"

@@ -15,7 +15,8 @@ from .dot import Digraph, micrograd
 from .drawing import Drawing, Viewer
 from .fold import BUDGET, Wish
 from .model import Graph, build
-from .notes import Note
+from .notes import Note, placed
+from .notes import formulas as derived
 
 __all__ = ["Drawing", "Note", "Viewer", "draw", "draw_dot", "drawing_of"]
 
@@ -28,6 +29,7 @@ def draw(
     collapse: str | Iterable[str] = (),
     expand: str | Iterable[str] | bool = (),
     derivatives: bool = False,
+    formulas: bool = False,
     notes: Mapping[Any, Note] | None = None,
     rankdir: str = "",
     engine: str = "built-in",
@@ -37,7 +39,9 @@ def draw(
     `level` is how many levels of scopes are open; `focus` a node, a name or several, of which only the
     paths to the result are shown; `collapse` and `expand` are paths of scopes such as "layer1/neuron0",
     and `expand=True` shows everything, however large.  `derivatives` writes formula and number of the
-    local derivatives on the edges of a picture with at most 30 that runs left to right.  `notes` are annotations: a
+    local derivatives on the edges of a picture with at most 30 that runs left to right.  `formulas` writes what `ad.derive`
+    finds: the closed form of the gradient at each named node, and the rule that leads to its operands on the edges; where it
+    finds none the picture says why.  `notes` are annotations: a
     `drawing.Note` for each node, or for each edge given as (result, number of the operand).
     `rankdir` is "LR", left to right, or "TB", top to bottom; left out, it is what suits.
     `engine="dot"` renders `.svg` through an installed Graphviz.  A graph that is stale is drawn and says so.
@@ -58,6 +62,7 @@ def draw(
         collapse=collapse,
         expand=expand,
         derivatives=derivatives,
+        formulas=formulas,
         notes=notes,
         rankdir=rankdir,
         engine=engine,
@@ -73,13 +78,15 @@ def drawing_of(
     collapse: str | Iterable[str] = (),
     expand: str | Iterable[str] | bool = (),
     derivatives: bool = False,
+    formulas: bool = False,
     notes: Mapping[Any, Note] | None = None,
     rankdir: str = "",
     engine: str = "built-in",
 ) -> Drawing:
     """What `draw` does, for callers that know the names of nodes and arrays, by `id()`, themselves."""
     graph = build(E, names)
-    return Drawing(graph, _wish(graph, level, focus, collapse, expand), notes or {}, derivatives, rankdir, engine)
+    found, remark = derived(graph, notes or {}) if formulas else (notes or {}, "")
+    return Drawing(graph, _wish(graph, level, focus, collapse, expand), placed(graph, found, remark), derivatives, rankdir, engine)
 
 
 def draw_dot(root: Any, format: str = "svg", rankdir: str = "LR") -> Digraph:
@@ -93,7 +100,7 @@ def draw_dot(root: Any, format: str = "svg", rankdir: str = "LR") -> Digraph:
     2
     """
     graph = build(root, variables(user_frame()))
-    return micrograd(graph, lambda: Drawing(graph, Wish(), {}, False, rankdir, "built-in").svg, format, rankdir)
+    return micrograd(graph, lambda: Drawing(graph, Wish(), placed(graph, {}), False, rankdir, "built-in").svg, format, rankdir)
 
 
 def _wish(graph: Graph, level: int | None, focus: Any, collapse: str | Iterable[str], expand: str | Iterable[str] | bool) -> Wish:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from dataclasses import dataclass
+from textwrap import wrap
 
 from .fold import Box
 from .model import Graph, Vertex
@@ -14,6 +15,8 @@ CELL = 7  # of a heat map, in pixels
 NUMBER_WIDTH = 90.0  # of a box that shows one number
 LONGEST_NAME = 28  # characters
 LONGEST_LINE = 48
+MOST_LINES = 3  # of a note
+NOTE_LINE = 13.0  # from one line of a note to the next, in pixels
 _CORNERS = {"parameter": 2.0, "constant": 0.0}  # how round; the kinds differ by shape as well as by colour
 _ROUND = 7.0
 _WORDS = {"op": "operation", "input": "input", "parameter": "parameter", "constant": "constant", "output": "output"}
@@ -43,8 +46,9 @@ def shape_of(graph: Graph, box: Box, notes: Notes) -> Shape:
     """What a box says, and its size."""
     shape = _group(graph, box, notes) if box.vertex is None else _single(graph, box, notes, graph.vertices[box.vertex])
     if shape.note and shape.note.text:
-        shape.width = max(shape.width, text_width(clip(shape.note.text, LONGEST_LINE), 10) + 20)
-        shape.height += 15
+        lines = note_lines(shape.note)
+        shape.width = max(shape.width, *(text_width(line, 10) + 20 for line in lines))
+        shape.height += 15 + NOTE_LINE * (len(lines) - 1)
     return shape
 
 
@@ -113,6 +117,7 @@ def _group(graph: Graph, box: Box, notes: Notes) -> Shape:
     found = [notes.on_values[p] for p in box.members if p in notes.on_values]
     held = set(box.members)
     found += [note for i, note in notes.on_edges.items() if graph.edges[i].src in held and graph.edges[i].dst in held]
+    found = [note for note in found if note.color]  # formulas are for values that are seen
     if found:
         shape.note = Note(found[0].color, found[0].mark, many(len(found), "note") + " inside")
     widest = max([text_width(shape.name, 12, bold=True) + 14, *(text_width(t, 10) for t in lines)])
@@ -174,6 +179,11 @@ def text_width(text: str, size: float, bold: bool = False) -> float:
         else:
             units += 0.64
     return units * size * (1.08 if bold else 1.0)
+
+
+def note_lines(note: Note) -> list[str]:
+    """The text of a note as it stands in a box."""
+    return wrap(note.text, LONGEST_LINE, break_on_hyphens=False, max_lines=MOST_LINES, placeholder=" …")
 
 
 def clip(text: str, most: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from . import dot, export, text
 from .fold import View, Wish, fold
 from .model import Graph
-from .notes import Note, placed
+from .notes import Notes
 from .svg import Picture
 
 WIDEST = 960.0  # pixels, in a notebook: wider pictures are scaled, though not below 60 %
@@ -25,13 +25,13 @@ class Drawing:
     shows itself in a notebook as SVG and prints as the tree.
     """
 
-    def __init__(self, graph: Graph, wish: Wish, notes: Mapping[Any, Note], derivatives: bool, rankdir: str, engine: str) -> None:
+    def __init__(self, graph: Graph, wish: Wish, notes: Notes, derivatives: bool, rankdir: str, engine: str) -> None:
         if rankdir not in RANKDIRS:
             raise ValueError(f"rankdir is 'LR', left to right, 'TB', top to bottom, or '' for what suits, not {rankdir!r}")
         if engine not in ENGINES:
             raise ValueError(f"engine is {' or '.join(map(repr, ENGINES))}, not {engine!r}")
-        self._graph, self._wish, self._derivatives, self._rankdir, self._engine = graph, wish, derivatives, rankdir, engine
-        self._notes = placed(graph, notes)
+        self._graph, self._wish, self._notes, self._derivatives = graph, wish, notes, derivatives
+        self._rankdir, self._engine = rankdir, engine
         self._view: View = fold(graph, wish)
 
     @cached_property

@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from . import palette
-from .boxes import CELL, LONGEST_LINE, LONGEST_NAME, Shape, clip, describe, many, shape_of, text_width
+from .boxes import CELL, LONGEST_NAME, NOTE_LINE, Shape, clip, describe, many, note_lines, shape_of, text_width
 from .fold import Box, Link, View
 from .formula import Formulas
 from .layout import Arrow, Item, Layout, Point, layout
@@ -70,17 +70,19 @@ class Picture:
 
     def _edge_labels(self, wanted: bool) -> list[str]:
         labels = []
+        few = len(self.view.links) <= MOST_LABELS
         for link in self.view.links:
             note = self._link_note(link)
             words = [note.mark] if note else []
             if not self.down:  # beside edges that run down there is no room for words
-                words += [note.text] if note else []
-                words += [self.derivative(link)] if wanted and len(self.view.links) <= MOST_LABELS else []
+                words += [note.text] if note and (few or note.color) else []
+                words += [self.derivative(link)] if wanted and few else []
             labels.append(clip(" ".join(filter(None, words)), LONGEST_LABEL))
         return labels
 
     def _link_note(self, link: Link) -> Note | None:
-        return next((self.notes.on_edges[i] for i in link.edges if i in self.notes.on_edges), None)
+        found = [self.notes.on_edges[i] for i in link.edges if i in self.notes.on_edges]
+        return next((note for note in found if note.color or len(link.edges) == 1), None)
 
     def derivative(self, link: Link) -> str:
         """The local derivative along a link that is one edge: its formula and its number, as far as there are any.
@@ -111,6 +113,8 @@ class Picture:
             lines.append(f"gradient: not computed yet; run {self.graph.root.label}.backward() and draw again")
         if not self.graph.root.active:
             lines.append(f"{self.graph.root.label} is a constant: it depends on no variable and has no gradient")
+        if self.notes.remark:
+            lines.append(self.notes.remark)
         if self.graph.stale:
             lines.append(self.graph.stale)
         return lines
@@ -175,9 +179,10 @@ class Picture:
             number = self.local.of(edge)
             look += f' data-operand="{edge.operand}"'
             look += f' data-local="{float(number)!r}"' if number is not None and is_single(number) else ""
-        width = max(1 + min(4.0, math.log2(count) / 3), 2.0 if note else 0.0)
+        colored = note is not None and note.color
+        width = max(1 + min(4.0, math.log2(count) / 3), 2.0 if colored else 0.0)
         look += f' stroke-width="{_n(width)}"' if width > 1 else ""
-        look += f' class="ag-note-{note.color}" stroke="{LIGHT[f"note-{note.color}"]}"' if note else ""
+        look += f' class="ag-note-{note.color}" stroke="{LIGHT[f"note-{note.color}"]}"' if note and colored else ""
         says = self._edge_words(link)
         title = f"<title>{_xml(says)}</title></path>" if says else "</path>"
         return f'<path d="{curve(route, self.down)}"{look} marker-end="url(#{_ID}-a)">{title}'
@@ -193,7 +198,7 @@ class Picture:
                 yield _label(x, y, count, "muted", "" if self.down else "middle")
             if label:
                 x, y = (route[-1][0] + 5, route[-1][1] - 11) if self.down else (route[-1][0] - 11, route[-1][1] - 4)
-                yield _label(x, y, label, f"note-{note.color}" if note else "muted", "" if self.down else "end", 9.5)
+                yield _label(x, y, label, f"note-{note.color}" if note and note.color else "muted", "" if self.down else "end", 9.5)
 
     def _count_spot(self, route: list[Point], count: str) -> Point | None:
         """Where the number of a bundle stands: on its last straight stretch that has room, where fewest share the line."""
@@ -350,17 +355,20 @@ def _note(shape: Shape) -> list[str]:
     note = shape.note
     if note is None:
         return []
-    role = f"note-{note.color}"
+    role = f"note-{note.color}" if note.color else "text"
     w = shape.width
-    parts = [
-        f'<rect class="ag-ring ag-{role}" x="-3" y="-3" width="{_n(w + 6)}" height="{_n(shape.height + 6)}" rx="{_n(shape.round + 3)}" '
-        f'fill="none" stroke="{LIGHT[role]}" stroke-width="2"/>'
-    ]
+    parts = []
+    if note.color:
+        parts.append(
+            f'<rect class="ag-ring ag-{role}" x="-3" y="-3" width="{_n(w + 6)}" height="{_n(shape.height + 6)}" rx="{_n(shape.round + 3)}" '
+            f'fill="none" stroke="{LIGHT[role]}" stroke-width="2"/>'
+        )
     if note.mark:
         parts.append(f'<circle class="ag-{role}" cx="{_n(w - 7)}" cy="7" r="9" fill="{LIGHT[role]}"/>')
         parts.append(_label(w - 7, 11, note.mark, "on-note", "middle", 11, bold=True))
     if note.text:
-        parts.append(_label(10, shape.height - 5, clip(note.text, LONGEST_LINE), role, size=10))
+        for i, line in enumerate(reversed(note_lines(note))):
+            parts.append(_label(10, shape.height - 5 - NOTE_LINE * i, line, role, size=10))
     return parts
 
 

@@ -239,6 +239,7 @@ def test_rules_for_pictures() -> None:
     d = ad.derive(E)
     assert d.rule(z, 0) == "dE/dz @ x.T"
     assert d.rule(z, 1) == "W.T @ dE/dz"
+    assert d.rule(E, 0) == "ones(n1)"
     assert d.formula(z).text == "1 - y**2"
 
 

@@ -33,6 +33,7 @@ def forms() -> dict[str, str]:
         "scalar-notes.svg": ad.draw(scalar, notes=notes).svg,
         "scalar-collapsed.svg": ad.draw(scalar, collapse="inner").svg,
         "tensor.svg": ad.draw(tensor).svg,
+        "tensor-formulas.svg": ad.draw(tensor, formulas=True).svg,
         "unswept.svg": ad.draw(unswept).svg,
         "scalar.txt": listing.tree(graph) + "\n\n" + listing.table(graph) + "\n",
         "scalar-ascii.txt": listing.tree(graph, True) + "\n\n" + listing.table(graph, True) + "\n",
