@@ -407,11 +407,24 @@ def _derived(s: Step, graph: Graph, printer: _Printer, points: Points, free: Poi
 
 
 def _note(graph: Graph, used: Sequence[Assumption]) -> str:
-    """What a reader must know besides: what was divided by, and assumptions that the recorded data contradicts."""
+    """What a reader must know besides: what was divided by, assumptions that the recorded data contradicts, literals that may mean m."""
     data = dict(graph.data())
     broken = [f"the recorded {a.name} does not satisfy {a}" for a in used if not a.holds(data[a.name])]
     guards = {", ".join(sorted(a.name for a in expr.atoms_in(p) if a.kind == "var")) for p in graph.space.guards}
-    return "\n".join([*(f"where {g} is not zero" for g in sorted(guards) if g), *broken])
+    return "\n".join([*(f"where {g} is not zero" for g in sorted(guards) if g), *broken, *_literals(graph)])
+
+
+def _literals(graph: Graph) -> list[str]:
+    """What to say where the recording divides by a plain number that is also the number of examples."""
+    m = graph.sizes.get("m", 0)
+    divides = [n for n in graph.nodes if n.op is not None and n.op.name in ("div", "mul") and n.active]
+    if m < 2 or not any(_is_number(n.args[1], m) if n.op.name == "div" else any(_is_number(a, 1 / m) for a in n.args) for n in divides):
+        return []
+    return [f"{m} is a literal of the recording; where it stands for m, the number of examples, write np.mean, which gives m"]
+
+
+def _is_number(x: Any, value: float) -> bool:
+    return not isinstance(x, Node) and np.ndim(x) == 0 and bool(x == value)
 
 
 # ---------------------------------------------------------------- second derivatives and Jacobians

@@ -295,3 +295,15 @@ def test_index_forms_agree_with_the_ops(name: str) -> None:
             continue
         derived += 1
     assert derived
+
+
+@pytest.mark.parametrize("count", [4, 5])
+def test_a_literal_that_may_be_the_number_of_examples_is_called_one(count: int) -> None:
+    X = ad.constant(np.ones((count, 2)), name="X")
+    y, w = ad.constant(np.ones(count), name="y"), ad.Tensor(np.ones(2), name="w")
+    e = (X @ w - y) ** 2
+    says = f"{count} is a literal of the recording; where it stands for m, the number of examples, write np.mean, which gives m"
+    for E in (np.sum(e) / count, np.sum(e) * (1 / count)):
+        assert str(ad.derive(E, wrt=w)).splitlines()[-1] == says
+    for E in (np.mean(e), np.sum(e) / 3, np.sum(e)):
+        assert "literal" not in str(ad.derive(E, wrt=w))
