@@ -13,7 +13,7 @@ from itertools import count
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from .errors import NoRule, StaleGraph
+from .errors import NoRule, ReadOnly, StaleGraph
 
 tick = count(1).__next__  # ids and stamps come from one counter, so that they can be compared
 
@@ -205,6 +205,13 @@ def settle(node: Any) -> Any:
         return node._constant()
     mark(node)
     return node
+
+
+def assigned_result(node: Any) -> ReadOnly:
+    """The error for assigning the data of what was computed."""
+    return ReadOnly(
+        f"the data of a result ({node.op.name}) follows from its operands and cannot be assigned; assign the leaves and compute again"
+    )
 
 
 def rebound(node: Any) -> Any:

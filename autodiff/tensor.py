@@ -16,7 +16,7 @@ from . import node as switches
 from . import ops
 from .containers import map_leaves
 from .errors import BadOperand, Detached, NoRule, ReadOnly, ShapeMismatch
-from .node import Node, rebound, settle, tick
+from .node import Node, assigned_result, rebound, settle, tick
 from .ops import BY_NUMPY, Op
 from .ops.operand import COMPARISONS, NO_KW, Operand, add_methods
 
@@ -115,10 +115,7 @@ class Tensor(Operand, Node):
     @data.setter
     def data(self, data: Any) -> None:
         if self.op is not None:
-            raise ReadOnly(
-                f"the data of a result ({self.op.name}) follows from its operands and cannot be assigned; "
-                "assign the leaves and compute again"
-            )
+            raise assigned_result(self)
         new = _own(data, self._data.dtype)
         if new.shape != self._data.shape:
             raise ShapeMismatch(f"{self.name or 'the leaf'} has shape {self.shape}, so data of shape {new.shape} cannot be assigned to it")

@@ -15,8 +15,8 @@ from typing import Any, Self
 import numpy as np
 
 from . import node as switches
-from .errors import BadOperand, Detached, NoRule, NotConnected, ReadOnly, ShapeMismatch
-from .node import Node, check_fresh, order, rebound, settle, tick
+from .errors import BadOperand, Detached, NoRule, NotConnected, ShapeMismatch
+from .node import Node, assigned_result, check_fresh, order, rebound, settle, tick
 from .ops import Op, dot_of, sum_of
 from .ops import dot as dot_op
 from .ops import sum as sum_op
@@ -68,10 +68,7 @@ class ValueBase(NumpyProtocols, Node):
     @data.setter
     def data(self, data: Any) -> None:
         if self.op is not None:
-            raise ReadOnly(
-                f"the data of a result ({self.op.name}) follows from its operands and cannot be assigned; "
-                "assign the leaves and compute again"
-            )
+            raise assigned_result(self)
         self._data = _number(data)
         self.stamp = tick()
 
