@@ -30,15 +30,15 @@ class Graph:
         found = {key: name for key, name in variables(frame).items() if name.isidentifier()}
         self.names = self._name(found)
         self.arrays = {id(a): a for n in self.nodes for a in n.args if isinstance(a, np.ndarray)}
-        self._taken = set(self.names.values())
         for key in self.arrays:
             if key in found:
                 self.space.called[key] = self._unique(found[key])
+        self.space.taken = self._taken
         self.sizes: dict[str, int] = {}
         self.axes = self._axes(dims)
+        self._taken.update(self.sizes)
         self._inline: dict[int, Symbol] = {}
         self._raw: dict[int, Symbol] = {}
-        self.reserved = self._taken | set(self.sizes)
 
     # ------------------------------------------------------------ names
 
@@ -153,7 +153,9 @@ class Graph:
         return names
 
     def _free(self, wish: str, names: dict[str, str]) -> str:
-        return wish if wish not in self._taken and wish not in names.values() else wish + "_"
+        while wish in self._taken or wish in names.values():
+            wish += "_"
+        return wish
 
     # ------------------------------------------------------------ symbols
 
@@ -246,6 +248,11 @@ class Graph:
         for n in self.nodes:
             self.operands(n)
         return {key: name for key, a in self.arrays.items() for name, b in self.space.constants.items() if b is a}
+
+    def array_name(self, key: int) -> str | None:
+        """What the symbol of a plain array, by id(), is called; None if it prints as a number."""
+        atoms = expr.atoms_in(self._raw[key].poly) if key in self._raw else []
+        return next((a.name for a in atoms if a.kind == "var"), None)
 
     def invented(self) -> dict[str, Any]:
         """The results that were named here and not by a person, in order."""

@@ -7,12 +7,13 @@ satisfy the assumptions that a formula uses.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..errors import NotVerified
+from ..errors import DerivationFailed, NotVerified
 from ..node import Node
 from ..reverse import pull
 from ..tensor import Tensor, constant_tensor
@@ -50,6 +51,7 @@ class Points:
     def __init__(self, graph: Graph, assumptions: Sequence[Assumption], targets: Sequence[Any], seed: int = 0) -> None:
         self.graph, self.targets = graph, list(targets)
         self.values: list[Arrays] = []
+        _check_names(graph)
         rng = np.random.default_rng(seed)
         recorded = {name: np.asarray(x) if np.asarray(x).dtype == bool else np.array(x, dtype=float) for name, x in graph.data()}
         with np.errstate(all="ignore"):
@@ -83,6 +85,16 @@ class Points:
             return False
         self.values.append(point)
         return True
+
+
+def _check_names(graph: Graph) -> None:
+    """Values are bound to names, so no name may stand for two things: a formula that mixes them up would prove itself."""
+    nodes = [graph.names[n.id] for n in graph.nodes if n.id in graph.names]
+    arrays = [graph.array_name(key) for key in graph.arrays]
+    names = Counter([*nodes, *filter(None, arrays), *graph.sizes])
+    twice = [name for name, k in names.items() if k > 1]
+    if twice:
+        raise DerivationFailed(f"two things are both called {twice[0]} in the formulas. This is a bug of autodiff; nothing was shown.")
 
 
 def _moved(rng: np.random.Generator, x: Any, reach: float) -> Any:
