@@ -108,9 +108,12 @@ def orthogonal(name: str) -> Assumption:
 
 
 def found_in(graph: Graph) -> list[Assumption]:
-    """What is used without being asked: constants and leaves whose recorded data sums to one along an axis."""
+    """What is used without being asked: constants whose recorded data sums to one along an axis; variables may change."""
     out = []
+    variables = {graph.names[n.id] for n in graph.nodes if n.active and n.id in graph.names}
     for name, data in graph.data():
+        if name in variables:
+            continue
         x = np.asarray(data)
         axes = [i for i, n in enumerate(x.shape) if n != 1]
         if not 1 <= len(axes) <= 2 or not np.all(np.isfinite(x)):

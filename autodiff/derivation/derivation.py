@@ -67,7 +67,8 @@ class Derivation:
     """Closed forms of derivatives, made by `derive`; shows itself in notebooks and prints as a derivation.
 
     `.text`, `.latex` and `.numpy` give the results; `.steps` how they came about; `.assumptions` what they
-    use.  Called with arrays by name, `d(W1=..., x=...)`, it computes the derivative by the printed source.
+    use.  Called with arrays by name, `d(W1=..., x=...)`, it computes the derivative by the printed source, and
+    raises ValueError where the arrays break an assumption that it uses.
     """
 
     def __init__(
@@ -78,18 +79,22 @@ class Derivation:
     @property
     def text(self) -> str:
         """The results, one a line, every vector a column."""
-        return "\n".join(f"{f.left} = {f.text}" for f in self.results)
+        return "\n".join(map(str, self.results))
 
     @property
     def latex(self) -> str:
         """The results in LaTeX, without dollar signs."""
         if len(self.results) == 1:
-            return f"{self.results[0].left_latex} = {self.results[0].latex}"
-        return _aligned([f"{f.left_latex} &= {f.latex}" for f in self.results])
+            f = self.results[0]
+            return f"{f.left_latex} = {f.latex}{_using_latex(f.assumptions)}"
+        return _aligned([f"{f.left_latex} &= {f.latex}{_using_latex(f.assumptions)}" for f in self.results])
 
     @property
     def numpy(self) -> str:
         """Source that computes the results from arrays of the names in the formula; it needs NumPy as np."""
+        return "\n".join([*(f"# uses {a}" for a in self.assumptions), self._source()])
+
+    def _source(self) -> str:
         needed = list(self.results)
         for s in reversed(self.steps):  # long formulas are written in the gradients above them
             if s.result not in needed and any(re.search(rf"\b{s.result.variable}\b", f.numpy) for f in needed):
@@ -136,8 +141,14 @@ class Derivation:
             raise TypeError(f"no variable is called {', '.join(sorted(unknown))}; there are {', '.join(values)}")
         values.update(arrays)
         new = replay(graph, values)
+        for a in self.assumptions:
+            if not a.holds(values[a.name]):
+                raise ValueError(
+                    f"the formula uses {a}, which the {'given' if a.name in arrays else 'recorded'} {a.name} does not satisfy; "
+                    "derive with assume=() for a formula that holds without it"
+                )
         values.update({graph.names[i]: np.asarray(n.data) for i, n in new.items() if i in graph.names})
-        found = {f.left: run(self.numpy, f.variable, values) for f in self.results}
+        found = {f.left: run(self._source(), f.variable, values) for f in self.results}
         return next(iter(found.values())) if len(found) == 1 else found
 
     def __str__(self) -> str:
@@ -298,7 +309,7 @@ def derive(
     E is a node holding a single number; without `wrt` every named node gets its formula, with a node (or a list
     of them) that one, with a pair (u, v) the second derivative, and for an E of several numbers and one node the
     Jacobian.  A function in place of E is run on Tensors: `derive(f)(arrays or shapes)`.  `assume=` lists
-    assumptions ("sum(t) == 1", "A == A.T"); left out, only data that sums to one is used, and `()` uses none.
+    assumptions ("sum(t) == 1", "A == A.T"); left out, only constants that sum to one are used; `()` uses none.
     `derive(f)(..., wrt=1)` counts arguments.  `layout=` is "denominator", "numerator" or "mixed"; `dims=` names
     axes, {"X": ("n", "m")}; `opaque=` lists nodes to treat as variables.  Raises NotScalar, NotConnected,
     NoIndexForm, NotVerified, TooBig, StaleGraph, and DerivationFailed rather than show a formula that does not

@@ -41,3 +41,40 @@ def test_two_things_under_one_name_prove_nothing(monkeypatch: pytest.MonkeyPatch
     a, b = V("h", 1, 2), V("h", 3, 4)
     with pytest.raises(DerivationFailed, match="both called h"):
         ad.derive(np.sum(a * b))
+
+
+# ---------------------------------------------------------------- assumptions
+
+
+def softmax_loss(t: Any) -> tuple[Any, Any]:
+    z = V("z", 1, 2, 3)
+    return -np.sum(t * np.log(np.exp(z) / np.sum(np.exp(z)))), z
+
+
+def test_variables_are_not_taken_to_sum_to_one() -> None:
+    E, z = softmax_loss(V("p", 0.2, 0.3, 0.5))
+    d = ad.derive(E, z)
+    assert d.assumptions == () and "sum(p)" in d.text
+    W, x = ad.Tensor(np.eye(3), "W"), V("x", 1, 2, 3)
+    assert not ad.derive(np.sum(W) * np.sum(x**2), x).assumptions
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_an_assumption_is_said_everywhere(raw: bool) -> None:
+    t = np.array([0.2, 0.3, 0.5])
+    E, z = softmax_loss(t if raw else ad.constant(t, name="t"))
+    d = ad.derive(E, z)
+    assert repr(d) == d.text == "dE/dz = softmax(z) - t    using sum(t) == 1"
+    assert d.numpy.startswith("# uses sum(t) == 1\n")
+    assert r"\text{using }" in d.latex
+    assert np.allclose(d(t=np.array([0.0, 0.0, 1.0])), ad.gradient(E, z) + t - [0, 0, 1])
+    with pytest.raises(ValueError, match=r"uses sum\(t\) == 1, which the given t does not satisfy"):
+        d(t=np.ones(3))
+
+
+def test_an_assumption_that_the_recorded_data_breaks_gives_no_numbers() -> None:
+    E, z = softmax_loss(V("t", 1, 1, 1))
+    d = ad.derive(E, z, assume=["sum(t) == 1"])
+    with pytest.raises(ValueError, match="the recorded t does not satisfy"):
+        d()
+    assert np.isfinite(d(t=np.array([0.2, 0.3, 0.5]))).all()
