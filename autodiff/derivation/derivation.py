@@ -28,6 +28,8 @@ from .verify import POINTS, Points, jacobian_rows, replay, run, same, second_ord
 
 LAYOUTS: dict[str, tuple[int, ...]] = {"denominator": (), "numerator": (1, 2), "mixed": (1,)}
 
+SMALL = 12  # entries of a recorded constant that the NumPy source writes out
+
 
 @dataclass(frozen=True)
 class Formula:
@@ -79,7 +81,8 @@ class Derivation:
     @property
     def text(self) -> str:
         """The results, one a line, every vector a column."""
-        return "\n".join(map(str, self.results))
+        results = "\n".join(map(str, self.results))
+        return "\n".join([results, *self._recorded(results)])
 
     @property
     def latex(self) -> str:
@@ -92,7 +95,11 @@ class Derivation:
     @property
     def numpy(self) -> str:
         """Source that computes the results from arrays of the names in the formula; it needs NumPy as np."""
-        return "\n".join([*(f"# uses {a}" for a in self.assumptions), self._source()])
+        source = self._source()
+        constants = [
+            _definition(name, a) for name, a in self._graph.recorded().items() if _mentions(source, name) and self._graph.unnamed(name)
+        ]
+        return "\n".join([*(f"# uses {a}" for a in self.assumptions), *constants, source])
 
     def _source(self) -> str:
         needed = list(self.results)
@@ -165,7 +172,17 @@ class Derivation:
             blocks = [str(f) for f in self.results] + [f"{f}    without that" for f in self._without]
         made = dict.fromkeys(line for f in self.results for line in f.prelude if line.split(" = ")[0] in self._graph.invented())
         note = "where " + ", ".join(made).replace("np.linalg.", "").replace("np.", "") if made else ""
-        return "\n".join([*blocks, *(line for line in (note, self._note) if line)])
+        return "\n".join([*blocks, *(line for line in (note, *self._recorded("\n".join(blocks)), self._note) if line)])
+
+    def _recorded(self, text: str) -> list[str]:
+        """What the constants in the text are that nobody named, and that conditions are fixed."""
+        lines = []
+        for name, a in self._graph.recorded().items():
+            if _mentions(text, name):
+                what = "condition" if a.dtype == bool else "constant"
+                fixed = ", fixed: other data does not change it" if a.dtype == bool else ""
+                lines.append(f"where {name} is a recorded {what} of shape {a.shape}{fixed}")
+        return lines
 
     def __repr__(self) -> str:
         return self.text
@@ -179,6 +196,17 @@ class Derivation:
 
     def _repr_markdown_(self) -> str:
         return "$" + self._repr_latex_() + "$"
+
+
+def _mentions(text: str, name: str) -> bool:
+    return re.search(rf"\b{name}\b", text) is not None
+
+
+def _definition(name: str, a: Any) -> str:
+    """A line of source that gives a recorded constant its value, or says that it must be given."""
+    if a.size <= SMALL and np.all(np.isfinite(a)):
+        return f"{name} = np.array({a.tolist()})"
+    return f"# {name}: pass the recorded {'condition' if a.dtype == bool else 'constant'} of shape {a.shape}"
 
 
 def _aligned(lines: Sequence[str]) -> str:

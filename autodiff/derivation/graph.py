@@ -254,6 +254,15 @@ class Graph:
         atoms = expr.atoms_in(self._raw[key].poly) if key in self._raw else []
         return next((a.name for a in atoms if a.kind == "var"), None)
 
+    def unnamed(self, name: str) -> bool:
+        """Was the plain array of this name named here and not by a person?"""
+        return name not in self.space.called.values()
+
+    def recorded(self) -> dict[str, Any]:
+        """Plain arrays that a formula must explain: those without a name, and conditions, which do not follow the variables."""
+        found = {name: self.arrays[key] for key, name in self.array_names().items()}
+        return {name: a for name, a in found.items() if a.dtype == bool or self.unnamed(name)}
+
     def invented(self) -> dict[str, Any]:
         """The results that were named here and not by a person, in order."""
         return {self.names[n.id]: n for n in self.nodes if n.id in self._invented}

@@ -78,3 +78,29 @@ def test_an_assumption_that_the_recorded_data_breaks_gives_no_numbers() -> None:
     with pytest.raises(ValueError, match="the recorded t does not satisfy"):
         d()
     assert np.isfinite(d(t=np.array([0.2, 0.3, 0.5]))).all()
+
+
+# ---------------------------------------------------------------- recorded constants
+
+
+def test_constants_without_a_name_are_explained() -> None:
+    a, b = V("a", 1, -2, 3), V("b", 1, 2, 3)
+    d = ad.derive(np.sum(a * b * np.array([2.0, 3.0, 4.0])), a)
+    assert d.text == str(d) == "dE/da = b * c1\nwhere c1 is a recorded constant of shape (3,)"
+    assert d.numpy == "c1 = np.array([2.0, 3.0, 4.0])\ndE_da = b * c1"
+    assert np.array_equal(d(c1=np.ones(3)), b.data)
+    x = ad.Tensor(np.ones(50), "x")
+    big = ad.derive(np.sum(x * np.arange(50.0)), x)
+    assert big.numpy == "# c1: pass the recorded constant of shape (50,)\ndE_dx = c1"
+
+
+@pytest.mark.parametrize("entries", [(1, -2, 3), (1, 2, 3)])
+def test_a_recorded_condition_is_said_to_be_fixed(entries: tuple[float, ...]) -> None:
+    a, b = V("a", *entries), V("b", 1, 2, 3)
+    d = ad.derive(np.sum(np.where(a > 0, a, b) * b), a)
+    says = "where c1 is a recorded condition of shape (3,), fixed: other data does not change it"
+    assert d.text.splitlines()[1:] == [says] and str(d).splitlines()[-1] == says
+    assert d.numpy.startswith(f"c1 = np.array({[x > 0 for x in entries]})")
+    positive = a > 0
+    named = ad.derive(np.sum(np.where(positive, a, b) * b), a)
+    assert says.replace("c1", "positive") in named.text and "np.array" not in named.numpy
