@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import NoIndexForm, TooBig
 from ..naming import variables
 from ..node import Node, order
-from ..ops.table import TABLE, shape_of, sum_to
+from ..ops.table import RESERVED, TABLE, shape_of, sum_to
 from . import expr
 from .expr import Atom, Poly
 from .forms import NoForm, Space, Symbol, product
@@ -43,7 +43,8 @@ class Graph:
     # ------------------------------------------------------------ names
 
     def _name(self, found: dict[int, str]) -> dict[int, str]:
-        self._taken = {"np", "softmax", *(name for name, op in TABLE.items() if op.source or op.numpy)}  # what formulas call
+        self._taken = {"np", "softmax", *user_ops(), *(name for name, op in TABLE.items() if op.source or op.numpy)}  # what formulas call
+        self._printed: tuple[str, ...] = ()
         self._invented: set[int] = set()
         names = {n.id: n.name or found.get(id(n)) for n in self.nodes}
         inner = [n for n in self.nodes if n.op is not None and n is not self.root]
@@ -54,11 +55,15 @@ class Graph:
         for n in self.nodes:
             if names[n.id] is None and (n.op is None or n.id in self._called):
                 names[n.id] = f"v{1 + sum(1 for m in self.nodes if m.id < n.id)}"
-        return {i: self._unique(name) for i, name in names.items() if name}
+        out = {i: self._unique(name) for i, name in names.items() if name}
+        root = out[self.root.id]
+        self._printed = f"d{root}_d", f"d2{root}_d"  # so begin the names of printed results
+        return {i: self._unique(name) if name.startswith(self._printed) else name for i, name in out.items()}
 
     def _unique(self, name: str) -> str:
         name = re.sub(r"\W", "_", name)
         name = name if name.isidentifier() and not keyword.iskeyword(name) else name + "_" if keyword.iskeyword(name) else "_" + name
+        name = "_" + name if name.startswith(self._printed) else name
         base, k = name, 1
         while name in self._taken:
             k += 1
@@ -303,6 +308,12 @@ class Graph:
             f"the formula at {self.label(n)} grows too long to read: too much between it and the nearest names. Give intermediate "
             f"results names, such as z1 = (W1 @ x).named('z1'); they then stand in the formula as they are."
         )
+
+
+def user_ops() -> dict[str, Any]:
+    """The functions of elementwise ops that a person declared, and that no NumPy source stands for, by name."""
+    mine = [(name, op) for name, op in TABLE.items() if name not in RESERVED and op.kind == "elementwise"]
+    return {name: op.forward for name, op in mine if not op.source and not op.numpy}
 
 
 def call(op: Any, args: list[Any], kw: dict[str, Any]) -> Any:

@@ -10,6 +10,7 @@ import pytest
 import autodiff as ad
 from autodiff.derivation.graph import Graph
 from autodiff.errors import DerivationFailed
+from autodiff.ops import TABLE
 
 
 def V(name: str, *entries: float) -> Any:
@@ -104,3 +105,31 @@ def test_a_recorded_condition_is_said_to_be_fixed(entries: tuple[float, ...]) ->
     positive = a > 0
     named = ad.derive(np.sum(np.where(positive, a, b) * b), a)
     assert says.replace("c1", "positive") in named.text and "np.array" not in named.numpy
+
+
+# ---------------------------------------------------------------- what printed source calls and assigns
+
+
+def test_a_users_op_in_the_answer() -> None:
+    cube = ad.elementwise("cube_of_mine", lambda x: x**3, lambda z, x: 3 * x**2)
+    try:
+        v = V("v", 1, 2)
+        E = np.sum(cube(v) ** 2)
+        d = ad.derive(E)
+        assert d.text == "dE/dv = 6 * v**2 * cube_of_mine(v)"
+        assert d.numpy.splitlines()[0] == "# cube_of_mine is your own op: define it as a function of arrays"
+        assert np.allclose(d(), ad.gradient(E, v)) and np.allclose(d(v=np.array([2.0, 3.0])), [192, 1458])
+        clash = V("cube_of_mine", 1, 2)
+        assert np.allclose(ad.derive(np.sum(cube(clash) ** 2))(), [6, 192])
+    finally:
+        del TABLE["cube_of_mine"]
+
+
+@pytest.mark.parametrize("name", ["dE_dw", "d2E_dwdw"])
+def test_a_variable_named_like_a_printed_result(name: str) -> None:
+    a, w = V(name, 1, -2, 3), V("w", 1, 2, 3)
+    E = np.sum(a * w * w)
+    d = ad.derive(E)
+    assert d.text.splitlines() == [f"dE/dw = 2 * _{name} * w", f"dE/d_{name} = w**2"]
+    assert np.allclose(d()["dE/dw"], ad.gradient(E, w))
+    assert ad.derive(E, wrt=(w, w))().shape == (3, 3)
