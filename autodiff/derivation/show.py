@@ -305,7 +305,8 @@ class Writer:
 
     def _raised(self, x: M, hint: Axes) -> Code:
         (a, b), axes = self.join(x.args, hint)
-        return Code(f"{a.inside(ATOM)}**{b.inside(ATOM)}", POWER, axes)
+        base = a.src + ".0" if a.src.isdigit() and not self.text else a.inside(ATOM)  # NumPy takes no 2**-1 of integers
+        return Code(f"{base}**{b.inside(ATOM)}", POWER, axes)
 
     def _pow(self, x: M, hint: Axes) -> Code:
         inner, k = x.args
@@ -316,6 +317,8 @@ class Writer:
         if k == Fraction(1, 2):
             return Code(f"np.sqrt({c.src})", ATOM, c.axes)
         exponent = numeral(k)
+        if not self.text and k < 0 and "/" not in exponent:
+            exponent = repr(float(k))
         return Code(f"{c.inside(ATOM)}**{exponent if '/' not in exponent else '(' + exponent + ')'}", POWER, c.axes)
 
     def _fn(self, x: M, hint: Axes) -> Code:

@@ -133,3 +133,14 @@ def test_a_variable_named_like_a_printed_result(name: str) -> None:
     assert d.text.splitlines() == [f"dE/dw = 2 * _{name} * w", f"dE/d_{name} = w**2"]
     assert np.allclose(d()["dE/dw"], ad.gradient(E, w))
     assert ad.derive(E, wrt=(w, w))().shape == (3, 3)
+
+
+@pytest.mark.parametrize("x", [np.array([1, 2]), np.array([-1, -2])])
+def test_printed_source_takes_integers(x: Any) -> None:
+    v = V("x", 1, 2)
+    for E in (np.sum(2.0**v), np.sum(v**-3 + v**4), np.sum(1 / v), np.sum(3 * v**-1.0)):
+        d = ad.derive(E, v)
+        scope = {"np": np, "x": x}
+        exec(d.numpy, scope)
+        assert np.allclose(scope["dE_dx"], d(x=x.astype(float)))
+    assert ad.derive(np.sum(2.0**v), v).numpy == "dE_dx = np.log(2) * 2.0**x"
