@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from ..naming import label, user_frame
 from ..node import Node, check_fresh, order
 from ..tensor import Tensor
 from . import expr
-from .assume import Assumption, found_in, parse
+from .assume import Assumption, fitting, found_in
 from .expr import PASSENGER, Poly
 from .forms import NoForm, Symbol, derivative
 from .graph import Graph, atom_of
@@ -339,15 +340,16 @@ def derive(
     Jacobian.  A function in place of E is run on Tensors: `derive(f)(arrays or shapes)`.  `assume=` lists
     assumptions ("sum(t) == 1", "A == A.T"); left out, only constants that sum to one are used; `()` uses none.
     `derive(f)(..., wrt=1)` counts arguments.  `layout=` is "denominator", "numerator" or "mixed"; `dims=` names
-    axes, {"X": ("n", "m")}; `opaque=` lists nodes to treat as variables.  Raises NotScalar, NotConnected,
-    NoIndexForm, NotVerified, TooBig, StaleGraph, and DerivationFailed rather than show a formula that does not
-    give the engine's numbers.
+    axes, {"X": ("n", "m")}; `opaque=` lists nodes to treat as variables.  Raises TypeError or ValueError
+    for a wrong option, NotScalar, NotConnected, NoIndexForm, NotVerified, TooBig, StaleGraph, and DerivationFailed
+    rather than show a formula that does not give the engine's numbers.
 
     >>> import autodiff as ad, numpy as np
     >>> X, w, y = ad.Tensor(np.ones((3, 2)), "X"), ad.Tensor(np.ones(2), "w"), ad.Tensor(np.ones(3), "y")
     >>> ad.derive(np.sum((X @ w - y) ** 2), wrt=w)
     dE/dw = 2 * X.T @ (X @ w - y)
     """
+    _check_options(assume, dims, opaque)
     if callable(E) and not isinstance(E, Node):
         return _of_function(E, assume=assume, layout=layout, dims=dims, opaque=opaque)
     if layout not in LAYOUTS:
@@ -361,6 +363,21 @@ def derive(
         ) from None
 
 
+def _check_options(assume: Any, dims: Any, opaque: Any) -> None:
+    """Each option is of the kind that it must be; whether it fits the graph is seen later."""
+    if assume is not None and not isinstance(assume, list | tuple):
+        raise TypeError(f'assume={assume!r}: it is a list of assumptions, such as assume=["sum(t) == 1"]')
+    if not isinstance(opaque, list | tuple) or not all(isinstance(n, Node) for n in opaque):
+        raise TypeError(f"opaque={opaque!r}: it is a list of nodes, such as opaque=[h]")
+    named = () if dims is None else dims.values() if isinstance(dims, Mapping) else (None,)
+    if not all(isinstance(axes, list | tuple | str) and all(map(_is_name, axes)) for axes in named):
+        raise TypeError(f"dims={dims!r}: it names each axis of a variable, such as dims={{'X': ('n', 'm')}}")
+
+
+def _is_name(d: Any) -> bool:
+    return isinstance(d, str) and d.isidentifier() and not iskeyword(d)
+
+
 def _derive(
     E: Any, wrt: Any, assume: Sequence[Any] | None, layout: str, dims: Mapping[str, Sequence[str]], opaque: Sequence[Any]
 ) -> Derivation:
@@ -370,7 +387,7 @@ def _derive(
     expr.start()
     graph = Graph(E, user_frame(), [*opaque], dims, targets)
     targets = targets or [n for n in nodes if n.active and n.id in graph.names and n is not E]
-    assumptions = found_in(graph) if assume is None else [a if isinstance(a, Assumption) else parse(a, graph) for a in assume]
+    assumptions = found_in(graph) if assume is None else [fitting(a, graph) for a in assume]
     single = any(getattr(n, "dtype", None) == np.float32 for n in nodes)
     printer = _Printer(graph, layout)
     if pair or np.size(E.data) != 1:
@@ -540,13 +557,21 @@ def _of_function(f: Callable[..., Any], **options: Any) -> Callable[..., Derivat
         xs = [Tensor(x, name=names[i] if i < len(names) else f"x{i}") for i, x in enumerate(_arrays(args, rng))]
         with transform():
             out = f(*xs)
-        if isinstance(wrt, int):
-            wrt = xs[wrt]
-        elif wrt is not None:
-            wrt = type(wrt)(xs[k] for k in wrt)
-        return derive(out, wrt, **options)  # type: ignore[no-any-return]
+        return derive(out, _chosen(wrt, xs), **options)  # type: ignore[no-any-return]
 
     return derived
+
+
+def _chosen(wrt: Any, xs: Sequence[Any]) -> Any:
+    """The arguments that wrt= counts."""
+    for k in wrt if isinstance(wrt, list | tuple) else [] if wrt is None else [wrt]:
+        if not isinstance(k, int):
+            raise TypeError(f"wrt={wrt!r}: of a function it counts the arguments from 0: wrt=0, or several, wrt=[0, 1]")
+        if not -len(xs) <= k < len(xs):
+            raise ValueError(f"wrt={wrt!r}: there is no argument {k}; the function was given {len(xs)}, counted from 0")
+    if isinstance(wrt, list | tuple):
+        return type(wrt)(xs[k] for k in wrt)
+    return None if wrt is None else xs[wrt]
 
 
 def _arrays(args: Sequence[Any], rng: np.random.Generator) -> Iterator[Any]:

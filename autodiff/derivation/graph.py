@@ -136,13 +136,19 @@ class Graph:
     ) -> dict[str, str]:
         find = self.space.find
         names: dict[str, str] = {}
+        lengths: dict[str, int] = {}
         by_name = {name: i for i, name in self.names.items()}
         for name, given in wished.items():
             if name not in by_name or len(axes[by_name[name]]) != len(given):
                 raise ValueError(f"dims= names the axes of {name!r} {tuple(given)}, but there is no such variable with {len(given)} axes")
             for d, wish in zip(axes[by_name[name]], given, strict=True):
-                if d:
-                    names.setdefault(find(d), wish)
+                if not d:
+                    continue
+                if wish in self._taken or wish.startswith(self._printed):
+                    raise ValueError(f"dims= calls an axis of {name!r} {wish!r}, a name that the formulas use already; choose another")
+                if lengths.setdefault(wish, self._length(d, axes)) != self._length(d, axes):
+                    raise ValueError(f"dims= calls axes of different lengths {wish!r}: {lengths[wish]} and {self._length(d, axes)}")
+                names.setdefault(find(d), wish)
         variables_ = {find(d) for ds in moving for d in ds if d}
         shared = [find(d) for ds in fixed for d in ds if d and find(d) not in variables_]
         mean = {find(d) for d in averaged}
@@ -156,6 +162,9 @@ class Graph:
                     k += 1
                 names[d] = f"n{k}"
         return names
+
+    def _length(self, dim: str, axes: dict[int, Any]) -> int:
+        return next(k for n in self.nodes for d, k in zip(axes[n.id], n.shape, strict=True) if d == dim)  # type: ignore[no-any-return]
 
     def _free(self, wish: str, names: dict[str, str]) -> str:
         while wish in self._taken or wish in names.values():

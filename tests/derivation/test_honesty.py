@@ -144,3 +144,37 @@ def test_printed_source_takes_integers(x: Any) -> None:
         exec(d.numpy, scope)
         assert np.allclose(scope["dE_dx"], d(x=x.astype(float)))
     assert ad.derive(np.sum(2.0**v), v).numpy == "dE_dx = np.log(2) * 2.0**x"
+
+
+# ---------------------------------------------------------------- options
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"dims": 3}, TypeError, "names each axis"),
+        ({"dims": {"X": (1, 2)}}, TypeError, "names each axis"),
+        ({"dims": {"X": ("n m", "p")}}, TypeError, "names each axis"),
+        ({"dims": {"X": ("X", "n")}}, ValueError, "use already"),
+        ({"dims": {"X": ("n", "n")}}, ValueError, "different lengths 'n': 3 and 2"),
+        ({"dims": {"Q": ("n", "m")}}, ValueError, "no such variable"),
+        ({"opaque": 3}, TypeError, "list of nodes"),
+        ({"opaque": ["X"]}, TypeError, "list of nodes"),
+        ({"assume": "sum(w) == 1"}, TypeError, r"list of assumptions, such as assume=\["),
+        ({"assume": [3]}, ValueError, "is no assumption"),
+        ({"assume": ["sum(q, axis=0) == 1"]}, ValueError, "called q"),
+        ({"assume": ["sum(w, axis=3) == 1"]}, ValueError, "no such axis"),
+        ({"assume": ["X == X.T"]}, ValueError, "square"),
+        ({"assume": [ad.derivation.symmetric("w")]}, ValueError, "square"),
+    ],
+)
+def test_options_of_the_wrong_kind(options: dict[str, Any], error: type[Exception], says: str) -> None:
+    X, w = ad.Tensor(np.ones((3, 2)), "X"), V("w", 1, 2)
+    with pytest.raises(error, match=says):
+        ad.derive(np.sum((X @ w) ** 2), w, **options)
+
+
+@pytest.mark.parametrize(("wrt", "error"), [(5, ValueError), (-3, ValueError), ([0, 7], ValueError), ("x", TypeError), (1.5, TypeError)])
+def test_arguments_that_the_function_lacks(wrt: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"counted from 0|counts the arguments"):
+        ad.derive(lambda x, y: np.sum(x * y))(np.ones(3), np.ones(3), wrt=wrt)
