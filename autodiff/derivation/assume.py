@@ -108,9 +108,12 @@ def orthogonal(name: str) -> Assumption:
 
 
 def found_in(graph: Graph) -> list[Assumption]:
-    """What is used without being asked: constants and leaves whose recorded data sums to one along an axis."""
+    """What is used without being asked: constants whose recorded data sums to one along an axis; variables may change."""
     out = []
+    variables = {graph.names[n.id] for n in graph.nodes if n.active and n.id in graph.names}
     for name, data in graph.data():
+        if name in variables:
+            continue
         x = np.asarray(data)
         axes = [i for i, n in enumerate(x.shape) if n != 1]
         if not 1 <= len(axes) <= 2 or not np.all(np.isfinite(x)):
@@ -121,12 +124,29 @@ def found_in(graph: Graph) -> list[Assumption]:
     return out
 
 
+def fitting(wish: Any, graph: Graph) -> Assumption:
+    """An assumption, or its text, that can be made of the variable it names; raises ValueError."""
+    a: Assumption = wish if isinstance(wish, Assumption) else parse(wish, graph)
+    shapes = {name: np.shape(x) for name, x in graph.data()}
+    if a.name not in shapes:
+        raise ValueError(f"{a}: no variable or constant is called {a.name}")
+    shape = shapes[a.name]
+    if a.kind in ("symmetric", "orthogonal") and (len(shape) != 2 or shape[0] != shape[1]):
+        raise ValueError(f"{a}: only a square matrix can be {a.kind}, and {a.name} has shape {shape}")
+    summed = shape if a.axis is None else shape[a.axis : a.axis + 1]
+    if a.kind == "sum" and all(n == 1 for n in summed):
+        raise ValueError(f"{a}: {a.name} has shape {shape}, which has no such axis to sum over")
+    return a
+
+
 def parse(text: str, graph: Graph) -> Assumption:
     """An assumption written as text: "sum(t, axis=0) == 1", "x > 0", "A == A.T", "Q.T @ Q == I"."""
     name = r"([A-Za-z_]\w*)"
     words = re.sub(r"\s+", "", text) if isinstance(text, str) else ""
     if found := re.fullmatch(rf"sum\({name}(?:,(?:axis=)?(-?\d+))?\)==1", words):
-        axis = None if found[2] is None else int(found[2]) % len(graph.dims_of(found[1]))
+        axis = None if found[2] is None else int(found[2])
+        if axis is not None and axis < 0:
+            axis += max((np.ndim(x) for n, x in graph.data() if n == found[1]), default=0)
         out = Assumption(found[1], "sum", axis)
     elif found := re.fullmatch(rf"{name}>0", words):
         out = positive(found[1])
@@ -136,6 +156,4 @@ def parse(text: str, graph: Graph) -> Assumption:
         out = orthogonal(found[1])
     else:
         raise ValueError(f'{text!r} is no assumption; there are "sum(t, axis=0) == 1", "x > 0", "A == A.T" and "Q.T @ Q == I"')
-    if out.name not in {n for n, _ in graph.data()}:
-        raise ValueError(f"{text}: no variable or constant is called {out.name}")
     return out

@@ -6,6 +6,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from ..naming import label, user_frame
 from ..node import Node, check_fresh, order
 from ..tensor import Tensor
 from . import expr
-from .assume import Assumption, found_in, parse
+from .assume import Assumption, fitting, found_in
 from .expr import PASSENGER, Poly
 from .forms import NoForm, Symbol, derivative
 from .graph import Graph, atom_of
@@ -27,6 +28,8 @@ from .steps import Deriver, Step
 from .verify import POINTS, Points, jacobian_rows, replay, run, same, second_order
 
 LAYOUTS: dict[str, tuple[int, ...]] = {"denominator": (), "numerator": (1, 2), "mixed": (1,)}
+
+SMALL = 12  # entries of a recorded constant that the NumPy source writes out
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,8 @@ class Derivation:
     """Closed forms of derivatives, made by `derive`; shows itself in notebooks and prints as a derivation.
 
     `.text`, `.latex` and `.numpy` give the results; `.steps` how they came about; `.assumptions` what they
-    use.  Called with arrays by name, `d(W1=..., x=...)`, it computes the derivative by the printed source.
+    use.  Called with arrays by name, `d(W1=..., x=...)`, it computes the derivative by the printed source, and
+    raises ValueError where the arrays break an assumption that it uses.
     """
 
     def __init__(
@@ -78,18 +82,27 @@ class Derivation:
     @property
     def text(self) -> str:
         """The results, one a line, every vector a column."""
-        return "\n".join(f"{f.left} = {f.text}" for f in self.results)
+        results = "\n".join(map(str, self.results))
+        return "\n".join([results, *self._recorded(results)])
 
     @property
     def latex(self) -> str:
         """The results in LaTeX, without dollar signs."""
         if len(self.results) == 1:
-            return f"{self.results[0].left_latex} = {self.results[0].latex}"
-        return _aligned([f"{f.left_latex} &= {f.latex}" for f in self.results])
+            f = self.results[0]
+            return f"{f.left_latex} = {f.latex}{_using_latex(f.assumptions)}"
+        return _aligned([f"{f.left_latex} &= {f.latex}{_using_latex(f.assumptions)}" for f in self.results])
 
     @property
     def numpy(self) -> str:
         """Source that computes the results from arrays of the names in the formula; it needs NumPy as np."""
+        source = self._source()
+        constants = [
+            _definition(name, a) for name, a in self._graph.recorded().items() if _mentions(source, name) and self._graph.unnamed(name)
+        ]
+        return "\n".join([*(f"# uses {a}" for a in self.assumptions), *constants, source])
+
+    def _source(self) -> str:
         needed = list(self.results)
         for s in reversed(self.steps):  # long formulas are written in the gradients above them
             if s.result not in needed and any(re.search(rf"\b{s.result.variable}\b", f.numpy) for f in needed):
@@ -136,8 +149,14 @@ class Derivation:
             raise TypeError(f"no variable is called {', '.join(sorted(unknown))}; there are {', '.join(values)}")
         values.update(arrays)
         new = replay(graph, values)
+        for a in self.assumptions:
+            if not a.holds(values[a.name]):
+                raise ValueError(
+                    f"the formula uses {a}, which the {'given' if a.name in arrays else 'recorded'} {a.name} does not satisfy; "
+                    "derive with assume=() for a formula that holds without it"
+                )
         values.update({graph.names[i]: np.asarray(n.data) for i, n in new.items() if i in graph.names})
-        found = {f.left: run(self.numpy, f.variable, values) for f in self.results}
+        found = {f.left: run(self._source(), f.variable, values) for f in self.results}
         return next(iter(found.values())) if len(found) == 1 else found
 
     def __str__(self) -> str:
@@ -154,7 +173,17 @@ class Derivation:
             blocks = [str(f) for f in self.results] + [f"{f}    without that" for f in self._without]
         made = dict.fromkeys(line for f in self.results for line in f.prelude if line.split(" = ")[0] in self._graph.invented())
         note = "where " + ", ".join(made).replace("np.linalg.", "").replace("np.", "") if made else ""
-        return "\n".join([*blocks, *(line for line in (note, self._note) if line)])
+        return "\n".join([*blocks, *(line for line in (note, *self._recorded("\n".join(blocks)), self._note) if line)])
+
+    def _recorded(self, text: str) -> list[str]:
+        """What the constants in the text are that nobody named, and that conditions are fixed."""
+        lines = []
+        for name, a in self._graph.recorded().items():
+            if _mentions(text, name):
+                what = "condition" if a.dtype == bool else "constant"
+                fixed = ", fixed: other data does not change it" if a.dtype == bool else ""
+                lines.append(f"where {name} is a recorded {what} of shape {a.shape}{fixed}")
+        return lines
 
     def __repr__(self) -> str:
         return self.text
@@ -168,6 +197,17 @@ class Derivation:
 
     def _repr_markdown_(self) -> str:
         return "$" + self._repr_latex_() + "$"
+
+
+def _mentions(text: str, name: str) -> bool:
+    return re.search(rf"\b{name}\b", text) is not None
+
+
+def _definition(name: str, a: Any) -> str:
+    """A line of source that gives a recorded constant its value, or says that it must be given."""
+    if a.size <= SMALL and np.all(np.isfinite(a)):
+        return f"{name} = np.array({a.tolist()})"
+    return f"# {name}: pass the recorded {'condition' if a.dtype == bool else 'constant'} of shape {a.shape}"
 
 
 def _aligned(lines: Sequence[str]) -> str:
@@ -298,17 +338,18 @@ def derive(
     E is a node holding a single number; without `wrt` every named node gets its formula, with a node (or a list
     of them) that one, with a pair (u, v) the second derivative, and for an E of several numbers and one node the
     Jacobian.  A function in place of E is run on Tensors: `derive(f)(arrays or shapes)`.  `assume=` lists
-    assumptions ("sum(t) == 1", "A == A.T"); left out, only data that sums to one is used, and `()` uses none.
+    assumptions ("sum(t) == 1", "A == A.T"); left out, only constants that sum to one are used; `()` uses none.
     `derive(f)(..., wrt=1)` counts arguments.  `layout=` is "denominator", "numerator" or "mixed"; `dims=` names
-    axes, {"X": ("n", "m")}; `opaque=` lists nodes to treat as variables.  Raises NotScalar, NotConnected,
-    NoIndexForm, NotVerified, TooBig, StaleGraph, and DerivationFailed rather than show a formula that does not
-    give the engine's numbers.
+    axes, {"X": ("n", "m")}; `opaque=` lists nodes to treat as variables.  Raises TypeError or ValueError
+    for a wrong option, NotScalar, NotConnected, NoIndexForm, NotVerified, TooBig, StaleGraph, and DerivationFailed
+    rather than show a formula that does not give the engine's numbers.
 
     >>> import autodiff as ad, numpy as np
     >>> X, w, y = ad.Tensor(np.ones((3, 2)), "X"), ad.Tensor(np.ones(2), "w"), ad.Tensor(np.ones(3), "y")
     >>> ad.derive(np.sum((X @ w - y) ** 2), wrt=w)
     dE/dw = 2 * X.T @ (X @ w - y)
     """
+    _check_options(assume, dims, opaque)
     if callable(E) and not isinstance(E, Node):
         return _of_function(E, assume=assume, layout=layout, dims=dims, opaque=opaque)
     if layout not in LAYOUTS:
@@ -322,6 +363,21 @@ def derive(
         ) from None
 
 
+def _check_options(assume: Any, dims: Any, opaque: Any) -> None:
+    """Each option is of the kind that it must be; whether it fits the graph is seen later."""
+    if assume is not None and not isinstance(assume, list | tuple):
+        raise TypeError(f'assume={assume!r}: it is a list of assumptions, such as assume=["sum(t) == 1"]')
+    if not isinstance(opaque, list | tuple) or not all(isinstance(n, Node) for n in opaque):
+        raise TypeError(f"opaque={opaque!r}: it is a list of nodes, such as opaque=[h]")
+    named = () if dims is None else dims.values() if isinstance(dims, Mapping) else (None,)
+    if not all(isinstance(axes, list | tuple | str) and all(map(_is_name, axes)) for axes in named):
+        raise TypeError(f"dims={dims!r}: it names each axis of a variable, such as dims={{'X': ('n', 'm')}}")
+
+
+def _is_name(d: Any) -> bool:
+    return isinstance(d, str) and d.isidentifier() and not iskeyword(d)
+
+
 def _derive(
     E: Any, wrt: Any, assume: Sequence[Any] | None, layout: str, dims: Mapping[str, Sequence[str]], opaque: Sequence[Any]
 ) -> Derivation:
@@ -331,7 +387,7 @@ def _derive(
     expr.start()
     graph = Graph(E, user_frame(), [*opaque], dims, targets)
     targets = targets or [n for n in nodes if n.active and n.id in graph.names and n is not E]
-    assumptions = found_in(graph) if assume is None else [a if isinstance(a, Assumption) else parse(a, graph) for a in assume]
+    assumptions = found_in(graph) if assume is None else [fitting(a, graph) for a in assume]
     single = any(getattr(n, "dtype", None) == np.float32 for n in nodes)
     printer = _Printer(graph, layout)
     if pair or np.size(E.data) != 1:
@@ -501,13 +557,21 @@ def _of_function(f: Callable[..., Any], **options: Any) -> Callable[..., Derivat
         xs = [Tensor(x, name=names[i] if i < len(names) else f"x{i}") for i, x in enumerate(_arrays(args, rng))]
         with transform():
             out = f(*xs)
-        if isinstance(wrt, int):
-            wrt = xs[wrt]
-        elif wrt is not None:
-            wrt = type(wrt)(xs[k] for k in wrt)
-        return derive(out, wrt, **options)  # type: ignore[no-any-return]
+        return derive(out, _chosen(wrt, xs), **options)  # type: ignore[no-any-return]
 
     return derived
+
+
+def _chosen(wrt: Any, xs: Sequence[Any]) -> Any:
+    """The arguments that wrt= counts."""
+    for k in wrt if isinstance(wrt, list | tuple) else [] if wrt is None else [wrt]:
+        if not isinstance(k, int):
+            raise TypeError(f"wrt={wrt!r}: of a function it counts the arguments from 0: wrt=0, or several, wrt=[0, 1]")
+        if not -len(xs) <= k < len(xs):
+            raise ValueError(f"wrt={wrt!r}: there is no argument {k}; the function was given {len(xs)}, counted from 0")
+    if isinstance(wrt, list | tuple):
+        return type(wrt)(xs[k] for k in wrt)
+    return None if wrt is None else xs[wrt]
 
 
 def _arrays(args: Sequence[Any], rng: np.random.Generator) -> Iterator[Any]:

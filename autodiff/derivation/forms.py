@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ class Space:
         self._parents: dict[str, str] = {}
         self._count = 0
         self.called: dict[int, str] = {}  # names of plain arrays, by id()
+        self.taken: set[str] = set()  # names that the arrays which nobody named must not get
         self.constants: dict[str, Any] = {}
         self.guards: list[Poly] = []  # what was taken not to be zero
 
@@ -67,12 +69,13 @@ class Space:
             return Symbol(self, plain_number(float(array)), (), ())
         dims = tuple(self.new_dim() if n != 1 else None for n in array.shape) if dims is None else dims
         name = self.called.get(id(x))
-        if not name and array.size and (array == array.flat[0]).all():
+        named = name or array.dtype == bool  # a condition that held everywhere may not hold at other values
+        if not named and array.size and (array == array.flat[0]).all():
             return Symbol(self, plain_number(float(array.flat[0])), array.shape, dims)
-        if not name and array.ndim == 2 and array.shape[0] == array.shape[1] and (array == np.eye(len(array))).all():
+        if not named and array.ndim == 2 and array.shape[0] == array.shape[1] and (array == np.eye(len(array))).all():
             self.join(dims[0], dims[1])  # type: ignore[arg-type]
             return Symbol(self, expr.factor(expr.delta(dims[0]), (0, 1)), array.shape, (dims[0], dims[0]))  # type: ignore[arg-type]
-        name = name or f"c{len(self.constants) + 1}"
+        name = name or next(c for k in count(len(self.constants) + 1) if (c := f"c{k}") not in self.taken and c not in self.constants)
         self.constants[name] = array
         return self.opaque(name, array.shape, dims)
 

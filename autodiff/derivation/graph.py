@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import NoIndexForm, TooBig
 from ..naming import variables
 from ..node import Node, order
-from ..ops.table import TABLE, shape_of, sum_to
+from ..ops.table import RESERVED, TABLE, shape_of, sum_to
 from . import expr
 from .expr import Atom, Poly
 from .forms import NoForm, Space, Symbol, product
@@ -30,20 +30,21 @@ class Graph:
         found = {key: name for key, name in variables(frame).items() if name.isidentifier()}
         self.names = self._name(found)
         self.arrays = {id(a): a for n in self.nodes for a in n.args if isinstance(a, np.ndarray)}
-        self._taken = set(self.names.values())
         for key in self.arrays:
             if key in found:
                 self.space.called[key] = self._unique(found[key])
+        self.space.taken = self._taken
         self.sizes: dict[str, int] = {}
         self.axes = self._axes(dims)
+        self._taken.update(self.sizes)
         self._inline: dict[int, Symbol] = {}
         self._raw: dict[int, Symbol] = {}
-        self.reserved = self._taken | set(self.sizes)
 
     # ------------------------------------------------------------ names
 
     def _name(self, found: dict[int, str]) -> dict[int, str]:
-        self._taken = {"np", "softmax", *(name for name, op in TABLE.items() if op.source or op.numpy)}  # what formulas call
+        self._taken = {"np", "softmax", *user_ops(), *(name for name, op in TABLE.items() if op.source or op.numpy)}  # what formulas call
+        self._printed: tuple[str, ...] = ()
         self._invented: set[int] = set()
         names = {n.id: n.name or found.get(id(n)) for n in self.nodes}
         inner = [n for n in self.nodes if n.op is not None and n is not self.root]
@@ -54,11 +55,15 @@ class Graph:
         for n in self.nodes:
             if names[n.id] is None and (n.op is None or n.id in self._called):
                 names[n.id] = f"v{1 + sum(1 for m in self.nodes if m.id < n.id)}"
-        return {i: self._unique(name) for i, name in names.items() if name}
+        out = {i: self._unique(name) for i, name in names.items() if name}
+        root = out[self.root.id]
+        self._printed = f"d{root}_d", f"d2{root}_d"  # so begin the names of printed results
+        return {i: self._unique(name) if name.startswith(self._printed) else name for i, name in out.items()}
 
     def _unique(self, name: str) -> str:
         name = re.sub(r"\W", "_", name)
         name = name if name.isidentifier() and not keyword.iskeyword(name) else name + "_" if keyword.iskeyword(name) else "_" + name
+        name = "_" + name if name.startswith(self._printed) else name
         base, k = name, 1
         while name in self._taken:
             k += 1
@@ -131,13 +136,19 @@ class Graph:
     ) -> dict[str, str]:
         find = self.space.find
         names: dict[str, str] = {}
+        lengths: dict[str, int] = {}
         by_name = {name: i for i, name in self.names.items()}
         for name, given in wished.items():
             if name not in by_name or len(axes[by_name[name]]) != len(given):
                 raise ValueError(f"dims= names the axes of {name!r} {tuple(given)}, but there is no such variable with {len(given)} axes")
             for d, wish in zip(axes[by_name[name]], given, strict=True):
-                if d:
-                    names.setdefault(find(d), wish)
+                if not d:
+                    continue
+                if wish in self._taken or wish.startswith(self._printed):
+                    raise ValueError(f"dims= calls an axis of {name!r} {wish!r}, a name that the formulas use already; choose another")
+                if lengths.setdefault(wish, self._length(d, axes)) != self._length(d, axes):
+                    raise ValueError(f"dims= calls axes of different lengths {wish!r}: {lengths[wish]} and {self._length(d, axes)}")
+                names.setdefault(find(d), wish)
         variables_ = {find(d) for ds in moving for d in ds if d}
         shared = [find(d) for ds in fixed for d in ds if d and find(d) not in variables_]
         mean = {find(d) for d in averaged}
@@ -152,8 +163,13 @@ class Graph:
                 names[d] = f"n{k}"
         return names
 
+    def _length(self, dim: str, axes: dict[int, Any]) -> int:
+        return next(k for n in self.nodes for d, k in zip(axes[n.id], n.shape, strict=True) if d == dim)  # type: ignore[no-any-return]
+
     def _free(self, wish: str, names: dict[str, str]) -> str:
-        return wish if wish not in self._taken and wish not in names.values() else wish + "_"
+        while wish in self._taken or wish in names.values():
+            wish += "_"
+        return wish
 
     # ------------------------------------------------------------ symbols
 
@@ -247,6 +263,20 @@ class Graph:
             self.operands(n)
         return {key: name for key, a in self.arrays.items() for name, b in self.space.constants.items() if b is a}
 
+    def array_name(self, key: int) -> str | None:
+        """What the symbol of a plain array, by id(), is called; None if it prints as a number."""
+        atoms = expr.atoms_in(self._raw[key].poly) if key in self._raw else []
+        return next((a.name for a in atoms if a.kind == "var"), None)
+
+    def unnamed(self, name: str) -> bool:
+        """Was the plain array of this name named here and not by a person?"""
+        return name not in self.space.called.values()
+
+    def recorded(self) -> dict[str, Any]:
+        """Plain arrays that a formula must explain: those without a name, and conditions, which do not follow the variables."""
+        found = {name: self.arrays[key] for key, name in self.array_names().items()}
+        return {name: a for name, a in found.items() if a.dtype == bool or self.unnamed(name)}
+
     def invented(self) -> dict[str, Any]:
         """The results that were named here and not by a person, in order."""
         return {self.names[n.id]: n for n in self.nodes if n.id in self._invented}
@@ -287,6 +317,12 @@ class Graph:
             f"the formula at {self.label(n)} grows too long to read: too much between it and the nearest names. Give intermediate "
             f"results names, such as z1 = (W1 @ x).named('z1'); they then stand in the formula as they are."
         )
+
+
+def user_ops() -> dict[str, Any]:
+    """The functions of elementwise ops that a person declared, and that no NumPy source stands for, by name."""
+    mine = [(name, op) for name, op in TABLE.items() if name not in RESERVED and op.kind == "elementwise"]
+    return {name: op.forward for name, op in mine if not op.source and not op.numpy}
 
 
 def call(op: Any, args: list[Any], kw: dict[str, Any]) -> Any:

@@ -305,7 +305,8 @@ class Writer:
 
     def _raised(self, x: M, hint: Axes) -> Code:
         (a, b), axes = self.join(x.args, hint)
-        return Code(f"{a.inside(ATOM)}**{b.inside(ATOM)}", POWER, axes)
+        base = a.src + ".0" if a.src.isdigit() and not self.text else a.inside(ATOM)  # NumPy takes no 2**-1 of integers
+        return Code(f"{base}**{b.inside(ATOM)}", POWER, axes)
 
     def _pow(self, x: M, hint: Axes) -> Code:
         inner, k = x.args
@@ -316,6 +317,8 @@ class Writer:
         if k == Fraction(1, 2):
             return Code(f"np.sqrt({c.src})", ATOM, c.axes)
         exponent = numeral(k)
+        if not self.text and k < 0 and "/" not in exponent:
+            exponent = repr(float(k))
         return Code(f"{c.inside(ATOM)}**{exponent if '/' not in exponent else '(' + exponent + ')'}", POWER, c.axes)
 
     def _fn(self, x: M, hint: Axes) -> Code:
@@ -441,10 +444,12 @@ def _broadcasts(axes: Axes, base: Axes) -> bool:
 
 
 def helper(name: str) -> str:
-    """The definition of a function that printed source calls and NumPy lacks."""
+    """The definition of a function that printed source calls and NumPy lacks; for an op of the user's, a comment."""
     if name == "softmax":
         return (
             "def softmax(x, axis=None):\n    e = np.exp(x - np.max(x, axis=axis, keepdims=True))\n"
             "    return e / np.sum(e, axis=axis, keepdims=True)"
         )
+    if not TABLE[name].source:
+        return f"# {name} is your own op: define it as a function of arrays"
     return f"def {name}(x):\n    return {TABLE[name].source}"

@@ -7,19 +7,20 @@ satisfy the assumptions that a formula uses.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..errors import NotVerified
+from ..errors import DerivationFailed, NotVerified
 from ..node import Node
 from ..reverse import pull
 from ..tensor import Tensor, constant_tensor
 from ..value import ConstantValue, ValueBase
 from ..value_ops import Value
 from .assume import Assumption
-from .graph import Graph, call
+from .graph import Graph, call, user_ops
 
 Arrays = dict[str, Any]
 POINTS = 3  # a formula is shown only if at least so many prove it
@@ -50,6 +51,7 @@ class Points:
     def __init__(self, graph: Graph, assumptions: Sequence[Assumption], targets: Sequence[Any], seed: int = 0) -> None:
         self.graph, self.targets = graph, list(targets)
         self.values: list[Arrays] = []
+        _check_names(graph)
         rng = np.random.default_rng(seed)
         recorded = {name: np.asarray(x) if np.asarray(x).dtype == bool else np.array(x, dtype=float) for name, x in graph.data()}
         with np.errstate(all="ignore"):
@@ -85,6 +87,16 @@ class Points:
         return True
 
 
+def _check_names(graph: Graph) -> None:
+    """Values are bound to names, so no name may stand for two things: a formula that mixes them up would prove itself."""
+    nodes = [graph.names[n.id] for n in graph.nodes if n.id in graph.names]
+    arrays = [graph.array_name(key) for key in graph.arrays]
+    names = Counter([*nodes, *filter(None, arrays), *graph.sizes])
+    twice = [name for name, k in names.items() if k > 1]
+    if twice:
+        raise DerivationFailed(f"two things are both called {twice[0]} in the formulas. This is a bug of autodiff; nothing was shown.")
+
+
 def _moved(rng: np.random.Generator, x: Any, reach: float) -> Any:
     if x.dtype == bool:  # a choice that was made
         return x
@@ -115,8 +127,8 @@ def jacobian_rows(y: Any, x: Any) -> Any:
 
 
 def run(source: str, name: str, values: Mapping[str, Any]) -> Any:
-    """What printed source gives for the name it assigns."""
-    scope: dict[str, Any] = {"np": np, **values}
+    """What printed source gives for the name it assigns; ops of the user's are called as declared."""
+    scope: dict[str, Any] = {"np": np, **user_ops(), **values}
     exec(compile(source, "<derived>", "exec"), scope)
     return scope[name]
 

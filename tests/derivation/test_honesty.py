@@ -1,0 +1,180 @@
+"""What a formula must say or refuse beyond being right at the recorded values: names, assumptions, recorded constants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autodiff as ad
+from autodiff.derivation.graph import Graph
+from autodiff.errors import DerivationFailed
+from autodiff.ops import TABLE
+
+
+def V(name: str, *entries: float) -> Any:
+    return ad.Tensor(np.array(entries), name)
+
+
+# ---------------------------------------------------------------- names
+
+
+def test_constants_without_names_are_kept_apart_from_the_users_names() -> None:
+    c1, a = V("c1", 1, 2, 3), V("a", 4, 5, 6)
+    E = np.sum(a * np.array([1.0, 0.0, 2.0]) * c1)
+    d = ad.derive(E, wrt=a)
+    assert "c1**2" not in d.text and "c2" in d.text
+    assert np.array_equal(d(), [1, 0, 6])
+    assert np.array_equal(d(c1=np.ones(3)), [1, 0, 2])
+
+
+def test_axes_are_kept_apart_from_the_users_names() -> None:
+    m, m_, x = V("m", 2), V("m_", 3), ad.Tensor(np.ones((4, 3)), "x")
+    w = V("w", 1, 2, 3)
+    d = ad.derive(np.mean((ad.constant(np.ones((4, 3)), name="X") @ w) ** 2) * np.sum(m) * np.sum(m_) * np.sum(x), wrt=w)
+    assert "m__ = " in d.numpy
+    assert np.allclose(d(), ad.gradient(d._graph.root, w))
+
+
+def test_two_things_under_one_name_prove_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Graph, "_unique", lambda self, name: name)
+    a, b = V("h", 1, 2), V("h", 3, 4)
+    with pytest.raises(DerivationFailed, match="both called h"):
+        ad.derive(np.sum(a * b))
+
+
+# ---------------------------------------------------------------- assumptions
+
+
+def softmax_loss(t: Any) -> tuple[Any, Any]:
+    z = V("z", 1, 2, 3)
+    return -np.sum(t * np.log(np.exp(z) / np.sum(np.exp(z)))), z
+
+
+def test_variables_are_not_taken_to_sum_to_one() -> None:
+    E, z = softmax_loss(V("p", 0.2, 0.3, 0.5))
+    d = ad.derive(E, z)
+    assert d.assumptions == () and "sum(p)" in d.text
+    W, x = ad.Tensor(np.eye(3), "W"), V("x", 1, 2, 3)
+    assert not ad.derive(np.sum(W) * np.sum(x**2), x).assumptions
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_an_assumption_is_said_everywhere(raw: bool) -> None:
+    t = np.array([0.2, 0.3, 0.5])
+    E, z = softmax_loss(t if raw else ad.constant(t, name="t"))
+    d = ad.derive(E, z)
+    assert repr(d) == d.text == "dE/dz = softmax(z) - t    using sum(t) == 1"
+    assert d.numpy.startswith("# uses sum(t) == 1\n")
+    assert r"\text{using }" in d.latex
+    assert np.allclose(d(t=np.array([0.0, 0.0, 1.0])), ad.gradient(E, z) + t - [0, 0, 1])
+    with pytest.raises(ValueError, match=r"uses sum\(t\) == 1, which the given t does not satisfy"):
+        d(t=np.ones(3))
+
+
+def test_an_assumption_that_the_recorded_data_breaks_gives_no_numbers() -> None:
+    E, z = softmax_loss(V("t", 1, 1, 1))
+    d = ad.derive(E, z, assume=["sum(t) == 1"])
+    with pytest.raises(ValueError, match="the recorded t does not satisfy"):
+        d()
+    assert np.isfinite(d(t=np.array([0.2, 0.3, 0.5]))).all()
+
+
+# ---------------------------------------------------------------- recorded constants
+
+
+def test_constants_without_a_name_are_explained() -> None:
+    a, b = V("a", 1, -2, 3), V("b", 1, 2, 3)
+    d = ad.derive(np.sum(a * b * np.array([2.0, 3.0, 4.0])), a)
+    assert d.text == str(d) == "dE/da = b * c1\nwhere c1 is a recorded constant of shape (3,)"
+    assert d.numpy == "c1 = np.array([2.0, 3.0, 4.0])\ndE_da = b * c1"
+    assert np.array_equal(d(c1=np.ones(3)), b.data)
+    x = ad.Tensor(np.ones(50), "x")
+    big = ad.derive(np.sum(x * np.arange(50.0)), x)
+    assert big.numpy == "# c1: pass the recorded constant of shape (50,)\ndE_dx = c1"
+
+
+@pytest.mark.parametrize("entries", [(1, -2, 3), (1, 2, 3)])
+def test_a_recorded_condition_is_said_to_be_fixed(entries: tuple[float, ...]) -> None:
+    a, b = V("a", *entries), V("b", 1, 2, 3)
+    d = ad.derive(np.sum(np.where(a > 0, a, b) * b), a)
+    says = "where c1 is a recorded condition of shape (3,), fixed: other data does not change it"
+    assert d.text.splitlines()[1:] == [says] and str(d).splitlines()[-1] == says
+    assert d.numpy.startswith(f"c1 = np.array({[x > 0 for x in entries]})")
+    positive = a > 0
+    named = ad.derive(np.sum(np.where(positive, a, b) * b), a)
+    assert says.replace("c1", "positive") in named.text and "np.array" not in named.numpy
+
+
+# ---------------------------------------------------------------- what printed source calls and assigns
+
+
+def test_a_users_op_in_the_answer() -> None:
+    cube = ad.elementwise("cube_of_mine", lambda x: x**3, lambda z, x: 3 * x**2)
+    try:
+        v = V("v", 1, 2)
+        E = np.sum(cube(v) ** 2)
+        d = ad.derive(E)
+        assert d.text == "dE/dv = 6 * v**2 * cube_of_mine(v)"
+        assert d.numpy.splitlines()[0] == "# cube_of_mine is your own op: define it as a function of arrays"
+        assert np.allclose(d(), ad.gradient(E, v)) and np.allclose(d(v=np.array([2.0, 3.0])), [192, 1458])
+        clash = V("cube_of_mine", 1, 2)
+        assert np.allclose(ad.derive(np.sum(cube(clash) ** 2))(), [6, 192])
+    finally:
+        del TABLE["cube_of_mine"]
+
+
+@pytest.mark.parametrize("name", ["dE_dw", "d2E_dwdw"])
+def test_a_variable_named_like_a_printed_result(name: str) -> None:
+    a, w = V(name, 1, -2, 3), V("w", 1, 2, 3)
+    E = np.sum(a * w * w)
+    d = ad.derive(E)
+    assert d.text.splitlines() == [f"dE/dw = 2 * _{name} * w", f"dE/d_{name} = w**2"]
+    assert np.allclose(d()["dE/dw"], ad.gradient(E, w))
+    assert ad.derive(E, wrt=(w, w))().shape == (3, 3)
+
+
+@pytest.mark.parametrize("x", [np.array([1, 2]), np.array([-1, -2])])
+def test_printed_source_takes_integers(x: Any) -> None:
+    v = V("x", 1, 2)
+    for E in (np.sum(2.0**v), np.sum(v**-3 + v**4), np.sum(1 / v), np.sum(3 * v**-1.0)):
+        d = ad.derive(E, v)
+        scope = {"np": np, "x": x}
+        exec(d.numpy, scope)
+        assert np.allclose(scope["dE_dx"], d(x=x.astype(float)))
+    assert ad.derive(np.sum(2.0**v), v).numpy == "dE_dx = np.log(2) * 2.0**x"
+
+
+# ---------------------------------------------------------------- options
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "says"),
+    [
+        ({"dims": 3}, TypeError, "names each axis"),
+        ({"dims": {"X": (1, 2)}}, TypeError, "names each axis"),
+        ({"dims": {"X": ("n m", "p")}}, TypeError, "names each axis"),
+        ({"dims": {"X": ("X", "n")}}, ValueError, "use already"),
+        ({"dims": {"X": ("n", "n")}}, ValueError, "different lengths 'n': 3 and 2"),
+        ({"dims": {"Q": ("n", "m")}}, ValueError, "no such variable"),
+        ({"opaque": 3}, TypeError, "list of nodes"),
+        ({"opaque": ["X"]}, TypeError, "list of nodes"),
+        ({"assume": "sum(w) == 1"}, TypeError, r"list of assumptions, such as assume=\["),
+        ({"assume": [3]}, ValueError, "is no assumption"),
+        ({"assume": ["sum(q, axis=0) == 1"]}, ValueError, "called q"),
+        ({"assume": ["sum(w, axis=3) == 1"]}, ValueError, "no such axis"),
+        ({"assume": ["X == X.T"]}, ValueError, "square"),
+        ({"assume": [ad.derivation.symmetric("w")]}, ValueError, "square"),
+    ],
+)
+def test_options_of_the_wrong_kind(options: dict[str, Any], error: type[Exception], says: str) -> None:
+    X, w = ad.Tensor(np.ones((3, 2)), "X"), V("w", 1, 2)
+    with pytest.raises(error, match=says):
+        ad.derive(np.sum((X @ w) ** 2), w, **options)
+
+
+@pytest.mark.parametrize(("wrt", "error"), [(5, ValueError), (-3, ValueError), ([0, 7], ValueError), ("x", TypeError), (1.5, TypeError)])
+def test_arguments_that_the_function_lacks(wrt: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"counted from 0|counts the arguments"):
+        ad.derive(lambda x, y: np.sum(x * y))(np.ones(3), np.ones(3), wrt=wrt)
