@@ -392,7 +392,7 @@ def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
     extra = len(have) - len(shape)
     axes = tuple(range(extra)) + tuple(i for i, n in enumerate(have) if i >= extra and shape[i - extra] == 1 and n != 1)
     if axes:
-        g = TABLE["sum"](g, axis=axes, keepdims=True)
+        g = TABLE["sum"](g, axis=axes[0] if len(axes) == 1 else axes, keepdims=True)
     return TABLE["reshape"](g, shape=shape) if shape_of(g) != shape else g
 
 
