@@ -76,7 +76,7 @@ def _label(graph: Graph, box: Box, head: str, lines: list[str]) -> str:
     if box.vertex is not None:
         v = graph.vertices[box.vertex]
         rows += [f"shape {v.shape}"] if v.shape else []
-        rows += [summary(v.data)] if v.name or v.op is not None else []
+        rows += [summary(v.data)] if v.name or v.op is not None or v.active else []
         rows += [f"∂ {'not yet' if v.grad is None else summary(v.grad)}"] if v.active else []
     return "\n".join(graphviz.escape(row) for row in rows)
 

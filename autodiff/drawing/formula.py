@@ -107,12 +107,12 @@ class _Result:
 
     @cached_property
     def operands(self) -> list[Any]:
-        return [s.data if _is_number(s) else Written(f"{{{k}}}", np.asarray(s.data)) for k, s in enumerate(self.sources)]
+        return [s.data if _is_number(s) else _standing_for(f"{{{k}}}", s) for k, s in enumerate(self.sources)]
 
     def formula(self, i: int) -> Formula:
         v, op = self.vertex, self.vertex.op
         assert op is not None
-        z = Written("{z}", np.asarray(v.data))
+        z = _standing_for("{z}", v)
         if op.kind == "elementwise":
             partial = op.partials[i]
             text = _text(partial(z, *self.operands) if callable(partial) else partial or 0)
@@ -121,6 +121,13 @@ class _Result:
             return Formula(_text(op.vjp(i, 1.0, z, *self.operands, **v.kw)))
         seed = Written("{g}", np.arange(1.0, v.data.size + 1).reshape(v.shape))
         return Formula(_text(op.vjp(i, seed, z, *self.operands, **v.kw)), whole=True)
+
+
+def _standing_for(text: str, v: Vertex) -> Written:
+    """An operand under its text.  An array has made-up numbers, distinct and without pattern: what is written must hold for all data
+    of its shape, not only where these happen to be symmetric or zero."""
+    data = np.asarray(v.data)
+    return Written(text, data if not data.shape else np.sqrt(np.arange(2.0, data.size + 2)).reshape(data.shape))
 
 
 def _is_number(v: Vertex) -> bool:
@@ -148,7 +155,8 @@ class Written(Operand):
         data = np.asarray(op.forward(*numbers, **kw))
         moved = op.kind == "linear" and isinstance(args[0], Written) and _same_numbers(args[0]._data, data)
         if moved and unicodedata.category(op.symbol[0]) != "Lm":  # a transpose is written also where it moves nothing
-            return Written(args[0].text, data, args[0].strength)  # only axes of length 1 came or went
+            axes = _axes(args[0].shape, data.shape)  # at most, axes of length 1 came or went
+            return Written(f"{_operand(args[0], _ATOM)}[{axes}]", data) if axes else Written(args[0].text, data, args[0].strength)
         text, strength = _write(op, args, {} if kw and _same_without(op, numbers, data) else kw)
         return Written(text, data, strength)
 
@@ -178,6 +186,26 @@ class Written(Operand):
     __rand__ = __and__
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _axes(shape: tuple[int, ...], to: tuple[int, ...]) -> str:
+    """The index that takes an array of one shape to the other, where only axes of length 1 come or go; "" for none.
+
+    >>> _axes((3,), (3, 1)), _axes((1, 3), (3,)), _axes((3,), (3,))
+    (':, None', '0, :', '')
+    """
+    left, parts = list(shape), []
+    for n in to:
+        while left and left[0] == 1 != n:
+            left.pop(0)
+            parts.append("0")
+        if left and left[0] == n:
+            left.pop(0)
+            parts.append(":")
+        else:
+            parts.append("None")
+    parts += ["0"] * len(left)
+    return ", ".join(parts) if set(parts) - {":"} else ""
 
 
 def _data(x: Any) -> Any:

@@ -24,6 +24,8 @@ def short(x: float) -> str:
         text = str(x)
     elif x == 0 or 1e-3 <= size < 99995:
         text = f"{x:.4g}"
+        if size != 1 and text in ("1", "-1"):  # a factor so near to 1 is not 1
+            text = f"{x:.7g}" if f"{size:.7g}" != "1" else f"{x:.16g}"
     else:
         text = f"{x:.2e}"
     return text.replace("-", "−", 1) if text.startswith("-") else text

@@ -98,7 +98,7 @@ def _step(graph: Graph, result: Vertex, totals: dict[int, Any], derivatives: Loc
 
 def _amount(result: Vertex, edge: Edge, operand: Vertex, upstream: Any, local: Any, operands: list[Any]) -> Any:
     if isinstance(operand.data, float):
-        return local * upstream
+        return 0.0 if local is None else local * upstream
     assert result.op is not None
     with np.errstate(all="ignore"):
         amount = result.op.vjp(edge.operand, upstream, result.data, *operands, **result.kw)

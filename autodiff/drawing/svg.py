@@ -276,7 +276,7 @@ class Picture:
         v = self.graph.vertices[shape.box.vertex]
         x = 16 if v.kind == "input" else 10
         value = v.data if is_single(v.data) else v.data.item() if v.data.size else float("nan")
-        named = v.op is not None or v.name
+        named = v.op is not None or v.name or v.active
         parts = [_mono(x, 30, short(value), "", "ag-value")] if named or v.shape else []
         if not v.active:
             return parts

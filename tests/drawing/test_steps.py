@@ -141,3 +141,31 @@ def test_a_seed_is_kept() -> None:
     E = x * x
     E.backward(seed=10.0)
     assert math.isclose(swept(E)[1][0], 60.0)
+
+
+def test_formulas_hold_for_all_data_of_their_shapes() -> None:
+    """They are asked of made-up numbers: an operand that happens to be zero or symmetric must not shape the text."""
+    matrix, vector = ad.Tensor(np.eye(2), name="A"), ad.Tensor(np.ones(2), name="v")
+    E = np.sum(np.tanh(matrix @ vector) * np.sum(matrix, axis=1)).named("E")
+    E.backward()
+    html = ad.draw(E).html
+    assert "[:, None] @ v[None, :]" in html  # the outer product, not a product of two vectors
+    assert "dE/dA += broadcast_to(" in html and "[:, None], shape=(2, 2))" in html
+
+
+def test_a_factor_near_one_is_written_out() -> None:
+    x = ad.Value(2.0, name="x")
+    E = x * 1.00001
+    E.backward()
+    drawing = ad.draw(E)
+    assert "dE/dx = 1.00001" in drawing.html and "1.00001" in drawing.text
+
+
+def test_a_structural_zero_passes_nothing() -> None:
+    E = ad.sign(ad.Value(0.7, name="x")) * 2
+    E.backward()
+    assert "= 0" in ad.draw(E).html
+
+
+def test_unnamed_leaves_show_their_numbers() -> None:
+    assert ">3<" in ad.draw(ad.Value(3.0) * ad.Value(4.0)).svg
