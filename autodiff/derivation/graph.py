@@ -333,8 +333,3 @@ def call(op: Any, args: list[Any], kw: dict[str, Any]) -> Any:
 def atom_of(s: Symbol) -> Atom:
     """The atom of a symbol that is a name."""
     return s.poly.only()[0][0][0]
-
-
-def is_scalar(p: Poly) -> bool:
-    """Has it no axes left?"""
-    return not expr.free(p)
