@@ -74,6 +74,7 @@ from .ops import (
     transpose,
     where,
 )
+from .ops.table import COMPOSED, RESERVED
 from .reverse import gradient
 from .tensor import Tensor
 from .value import dot, sum
@@ -186,8 +187,11 @@ _READERS = {
 def __getattr__(name: str) -> Any:
     if name in _READERS:
         return getattr(import_module(f"{__name__}.{_READERS[name]}"), name)
+    if name in RESERVED:  # every built-in function of the table is ad.<its name>
+        found = globals()[name] = COMPOSED.get(name) or TABLE[name]
+        return found
     raise AttributeError(f"module 'autodiff' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted({*__all__, *RESERVED})

@@ -4,6 +4,8 @@ Every class is also a subclass of the built-in error that a NumPy user would cat
 mistake.  The message is written where the mistake is found; this file only names the kinds.
 """
 
+from numpy.linalg import LinAlgError
+
 
 class AutodiffError(Exception):
     """The base of every error that autodiff raises itself."""
@@ -19,6 +21,10 @@ class BadOperand(AutodiffError, TypeError):
 
 class ShapeMismatch(AutodiffError, ValueError):
     """The shapes of the operands do not fit the operation."""
+
+
+class Degenerate(AutodiffError, LinAlgError):
+    """A matrix is singular, or so special (repeated eigenvalues) that a derivative does not exist."""
 
 
 class NotScalar(AutodiffError, ValueError):

@@ -15,7 +15,7 @@ import numpy as np
 from . import node as switches
 from . import ops
 from .containers import map_leaves
-from .errors import BadOperand, Detached, NoRule, ReadOnly, ShapeMismatch
+from .errors import AutodiffError, BadOperand, Detached, NoRule, ReadOnly, ShapeMismatch
 from .node import Node, assigned_result, rebound, settle, tick
 from .ops import BY_NUMPY, Op
 from .ops.operand import COMPARISONS, NO_KW, Operand, add_methods
@@ -325,7 +325,7 @@ def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
             break
     try:
         z = op.forward(*xs, **kw)
-    except ShapeMismatch:
+    except AutodiffError:
         raise
     except ValueError as error:
         raise _misfit(op, args, kw, error) from None

@@ -49,7 +49,8 @@ Sampler = Callable[["np.random.Generator"], list[Case]]  # as text: NumPy loads 
 
 TABLE: dict[str, Op] = {}
 RESERVED: set[str] = set()  # the built-in names, once all are declared; an op of the user may be declared anew
-BY_NUMPY: dict[Any, Op] = {}  # NumPy's functions, and the op that stands for each
+COMPOSED: dict[str, Composition] = {}  # functions written with ops of the table
+BY_NUMPY: dict[Any, Any] = {}  # NumPy's functions, and the op or composition that stands for each
 
 
 class Op:
@@ -137,14 +138,56 @@ class Op:
         statics = dict(zip(self.statics, rest, strict=False))
         for key, value in kw.items():
             if key not in self.statics:
-                raise NoRule(f"{self.name} has no rule for the keyword {key}=; {self._known()}.")
+                raise no_keyword(self, key)
             if key in statics:
                 raise TypeError(f"{self.name} got two values for {key}=")
             statics[key] = value
         return operands, statics
 
-    def _known(self) -> str:
-        return f"it knows {', '.join(s + '=' for s in self.statics)}" if self.statics else "it takes operands only"
+
+class Composition:
+    """A function of NumPy's, or like them, that is written with ops of the table; made by `composed`.
+
+    Nothing of its own is recorded: a call records the ops it consists of, so that every reader knows it already.
+
+    >>> import autodiff as ad, numpy as np
+    >>> ad.grad(lambda x: np.var(x, ddof=1))(np.array([1.0, 3.0]))
+    array([-2.,  2.])
+    """
+
+    kind = "composed"
+
+    def __init__(self, function: Callable[..., Any], numpy: tuple[Any, ...], sample: Sampler, arity: int) -> None:
+        self.name, self.function, self.numpy, self.sample, self.arity = function.__name__, function, numpy, sample, arity
+        self.statics = _statics(function, arity)
+        self.known = frozenset(self.statics)
+        self.__doc__ = function.__doc__
+        COMPOSED[self.name] = self
+        BY_NUMPY.update(dict.fromkeys(numpy, self))
+
+    def __call__(self, *args: Any, **kw: Any) -> Any:
+        for key in kw:
+            if key not in self.known:
+                raise no_keyword(self, key)
+        return self.function(*args, **kw)
+
+    def __repr__(self) -> str:
+        return f"<composition {self.name}>"
+
+    def bind(self, args: Sequence[Any], kw: dict[str, Any]) -> Case:
+        """The call as it is: Python binds the arguments of a function better than anyone."""
+        return tuple(args), kw
+
+
+def composed(*numpy: Any, sample: Sampler, arity: int = 1) -> Callable[[Callable[..., Any]], Composition]:
+    """Declare that a function written with ops stands for functions of NumPy's; `arity` counts its operands."""
+    return lambda function: Composition(function, numpy, sample, arity)
+
+
+def no_keyword(op: Op | Composition, key: str) -> NoRule:
+    """The error for a keyword argument without a rule."""
+    known = f"it knows {', '.join(s + '=' for s in op.statics)}" if op.statics else "it takes operands only"
+    return NoRule(f"{op.name} has no rule for the keyword {key}=; {known}.")
 
 
 def _described(op: Op) -> str:
@@ -183,32 +226,43 @@ def _numpy_signature(func: Any) -> Any:
         return None
 
 
-def bind_numpy(func: Any, args: Sequence[Any], kw: dict[str, Any]) -> tuple[Op, Case]:
-    """The op and the bound call that a call of a NumPy function means; raises NoRule if none does."""
+def bind_numpy(func: Any, args: Sequence[Any], kw: dict[str, Any]) -> tuple[Any, Case]:
+    """The op or composition, and the bound call, that a call of a NumPy function means; raises NoRule if none does."""
     op = BY_NUMPY.get(func)
     if op is None:
         raise no_rule(f"np.{getattr(func, '__name__', func)}", getattr(func, "__name__", ""))
+    try:
+        return op, op.bind(*_by_name(op, func, args, kw))
+    except NoRule as error:
+        raise NoRule(f"np.{func.__name__}: {error}") from None
+
+
+def _by_name(op: Any, func: Any, args: Sequence[Any], kw: dict[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
+    """A call as NumPy's signature reads it: operands first, the others by name, without those left at their defaults."""
     signature = None if isinstance(func, np.ufunc) else _numpy_signature(func)
-    if signature is None:
-        return op, op.bind(args, kw)
+    if signature is None or any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values()):
+        return args, kw
     given = signature.bind(*args, **kw).arguments
+    given.update(given.pop("kwargs", {}))
     count = 1 if op.arity is None else op.arity
     operands, statics = list(given.values())[:count], dict(list(given.items())[count:])
     for name in list(statics):
-        default = signature.parameters[name].default
-        if name not in op.statics and (statics[name] is default or statics[name] is np._NoValue):
+        parameter = signature.parameters.get(name)
+        if statics[name] is np._NoValue or (name not in op.known and parameter is not None and statics[name] is parameter.default):
             del statics[name]
-    try:
-        return op, op.bind(operands, statics)
-    except NoRule as error:
-        raise NoRule(f"np.{func.__name__}: {error}") from None
+    for name in statics:
+        if name not in op.known:
+            raise no_keyword(op, name)
+    return operands, statics
 
 
 def no_rule(what: str, name: str) -> NoRule:
     """The error for a call without a rule: what there is, the nearest name, and the way out."""
     import difflib
 
-    known = sorted({f"np.{f.__name__}" for f in BY_NUMPY} | {f"ad.{op.name}" for op in TABLE.values() if _is_called_by_name(op)})
+    known = sorted(
+        {f"np.{f.__name__}" for f in BY_NUMPY} | {f"ad.{op.name}" for op in (*TABLE.values(), *COMPOSED.values()) if _is_called_by_name(op)}
+    )
     near = difflib.get_close_matches(name, [k[3:] for k in known], n=2, cutoff=0.7)
     hint = f" Did you mean {' or '.join(k for k in known if k[3:] in near)}?" if near else ""
     return NoRule(
@@ -218,8 +272,8 @@ def no_rule(what: str, name: str) -> NoRule:
     )
 
 
-def _is_called_by_name(op: Op) -> bool:
-    required = len(op.statics) - len(getattr(op.forward, "__defaults__", None) or ())
+def _is_called_by_name(op: Any) -> bool:
+    required = len(op.statics) - len(getattr(getattr(op, "forward", None) or op.function, "__defaults__", None) or ())
     return not op.numpy and op.arity == 1 and required <= 0
 
 
