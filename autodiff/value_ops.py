@@ -24,11 +24,11 @@ from math import (
     expm1,
     fabs,
     hypot,
-    inf,
+    isfinite,
     log,
-    log10,
     log1p,
     log2,
+    log10,
     pi,
     sin,
     sinh,
@@ -92,6 +92,7 @@ ERFC = TABLE["erfc"]
 GELU = TABLE["gelu"]
 FMAX = TABLE["fmax"]
 FMIN = TABLE["fmin"]
+NAN_TO_NUM = TABLE["nan_to_num"]
 MOD = TABLE["mod"]
 FLOOR = TABLE["floor"]
 CEIL = TABLE["ceil"]
@@ -989,8 +990,40 @@ class Value(ValueBase):
             y = other._data
             try:
                 z = x + log(2.0) if x == y else max(x, y) + log1p(exp(-fabs(x - y)))
-                da = 1 / (1 + exp(-((0.0 if x == y and fabs(x) == inf else x - y) * 1.0)))
-                db = 1 / (1 + exp(-((0.0 if y == x and fabs(y) == inf else y - x) * 1.0)))
+                da = 1 / (
+                    1
+                    + exp(
+                        -(
+                            (
+                                0.0
+                                if x - y != x - y
+                                else 1.7976931348623157e308
+                                if x - y > 1.7976931348623157e308
+                                else -1.7976931348623157e308
+                                if x - y < -1.7976931348623157e308
+                                else x - y
+                            )
+                            * 1.0
+                        )
+                    )
+                )
+                db = 1 / (
+                    1
+                    + exp(
+                        -(
+                            (
+                                0.0
+                                if y - x != y - x
+                                else 1.7976931348623157e308
+                                if y - x > 1.7976931348623157e308
+                                else -1.7976931348623157e308
+                                if y - x < -1.7976931348623157e308
+                                else y - x
+                            )
+                            * 1.0
+                        )
+                    )
+                )
             except (ArithmeticError, ValueError):
                 return self.__apply__(
                     LOGADDEXP,
@@ -1016,7 +1049,23 @@ class Value(ValueBase):
             y = float(other)
             try:
                 z = x + log(2.0) if x == y else max(x, y) + log1p(exp(-fabs(x - y)))
-                da = 1 / (1 + exp(-((0.0 if x == y and fabs(x) == inf else x - y) * 1.0)))
+                da = 1 / (
+                    1
+                    + exp(
+                        -(
+                            (
+                                0.0
+                                if x - y != x - y
+                                else 1.7976931348623157e308
+                                if x - y > 1.7976931348623157e308
+                                else -1.7976931348623157e308
+                                if x - y < -1.7976931348623157e308
+                                else x - y
+                            )
+                            * 1.0
+                        )
+                    )
+                )
             except (ArithmeticError, ValueError):
                 return self.__apply__(
                     LOGADDEXP,
@@ -1046,8 +1095,40 @@ class Value(ValueBase):
             y = other._data
             try:
                 z = x + 1.0 if x == y else max(x, y) + log1p(2.0 ** (-fabs(x - y))) / log(2.0)
-                da = 1 / (1 + exp(-((0.0 if x == y and fabs(x) == inf else x - y) * 0.6931471805599453)))
-                db = 1 / (1 + exp(-((0.0 if y == x and fabs(y) == inf else y - x) * 0.6931471805599453)))
+                da = 1 / (
+                    1
+                    + exp(
+                        -(
+                            (
+                                0.0
+                                if x - y != x - y
+                                else 1.7976931348623157e308
+                                if x - y > 1.7976931348623157e308
+                                else -1.7976931348623157e308
+                                if x - y < -1.7976931348623157e308
+                                else x - y
+                            )
+                            * 0.6931471805599453
+                        )
+                    )
+                )
+                db = 1 / (
+                    1
+                    + exp(
+                        -(
+                            (
+                                0.0
+                                if y - x != y - x
+                                else 1.7976931348623157e308
+                                if y - x > 1.7976931348623157e308
+                                else -1.7976931348623157e308
+                                if y - x < -1.7976931348623157e308
+                                else y - x
+                            )
+                            * 0.6931471805599453
+                        )
+                    )
+                )
             except (ArithmeticError, ValueError):
                 return self.__apply__(
                     LOGADDEXP2,
@@ -1073,7 +1154,23 @@ class Value(ValueBase):
             y = float(other)
             try:
                 z = x + 1.0 if x == y else max(x, y) + log1p(2.0 ** (-fabs(x - y))) / log(2.0)
-                da = 1 / (1 + exp(-((0.0 if x == y and fabs(x) == inf else x - y) * 0.6931471805599453)))
+                da = 1 / (
+                    1
+                    + exp(
+                        -(
+                            (
+                                0.0
+                                if x - y != x - y
+                                else 1.7976931348623157e308
+                                if x - y > 1.7976931348623157e308
+                                else -1.7976931348623157e308
+                                if x - y < -1.7976931348623157e308
+                                else x - y
+                            )
+                            * 0.6931471805599453
+                        )
+                    )
+                )
             except (ArithmeticError, ValueError):
                 return self.__apply__(
                     LOGADDEXP2,
@@ -1426,8 +1523,8 @@ class Value(ValueBase):
             y = other._data
             try:
                 z = x if x > y or y != y else y
-                da = (x > y or y != y) + 0.5 * (x == y)
-                db = (y > x or x != x) + 0.5 * (x == y)
+                da = (1 - (y > x)) * (x == x) - 0.5 * (x == y)
+                db = (1 - (x > y)) * (y == y) - 0.5 * (x == y)
             except (ArithmeticError, ValueError):
                 return self.__apply__(
                     FMAX,
@@ -1453,7 +1550,7 @@ class Value(ValueBase):
             y = float(other)
             try:
                 z = x if x > y or y != y else y
-                da = (x > y or y != y) + 0.5 * (x == y)
+                da = (1 - (y > x)) * (x == x) - 0.5 * (x == y)
             except (ArithmeticError, ValueError):
                 return self.__apply__(
                     FMAX,
@@ -1483,8 +1580,8 @@ class Value(ValueBase):
             y = other._data
             try:
                 z = x if x < y or y != y else y
-                da = (x < y or y != y) + 0.5 * (x == y)
-                db = (y < x or x != x) + 0.5 * (x == y)
+                da = (1 - (y < x)) * (x == x) - 0.5 * (x == y)
+                db = (1 - (x < y)) * (y == y) - 0.5 * (x == y)
             except (ArithmeticError, ValueError):
                 return self.__apply__(
                     FMIN,
@@ -1510,7 +1607,7 @@ class Value(ValueBase):
             y = float(other)
             try:
                 z = x if x < y or y != y else y
-                da = (x < y or y != y) + 0.5 * (x == y)
+                da = (1 - (y < x)) * (x == x) - 0.5 * (x == y)
             except (ArithmeticError, ValueError):
                 return self.__apply__(
                     FMIN,
@@ -1533,6 +1630,33 @@ class Value(ValueBase):
             out.id = tick()
             return settle(out) if switches.special else out
         return self.__apply__(FMIN, (self, other), {})
+
+    def nan_to_num(self) -> Any:
+        x = self._data
+        try:
+            z = (
+                0.0
+                if x != x
+                else 1.7976931348623157e308
+                if x > 1.7976931348623157e308
+                else -1.7976931348623157e308
+                if x < -1.7976931348623157e308
+                else x
+            )
+            da = isfinite(x)
+        except (ArithmeticError, ValueError):
+            return self.__apply__(NAN_TO_NUM, (self,), {})
+        out = new(Value)
+        out._data = z
+        out.grad = None
+        out.op = NAN_TO_NUM
+        out.a = self
+        out.b = None
+        out.da = da
+        out.raw = None
+        out.mark = 0
+        out.id = tick()
+        return settle(out) if switches.special else out
 
     def __mod__(self, other: Any) -> Any:
         if other.__class__ is Value:

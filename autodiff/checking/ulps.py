@@ -99,7 +99,7 @@ def _carried(n: Any, mags: list[Any], ulps: list[int]) -> tuple[Any, int]:
     if op.kind == "bilinear":
         return op.forward(*mags, **n.kw), ulps[0] + ulps[1] + _summed(op, xs, n.kw) + OP_ULPS
     if op.kind == "elementwise" and not any(callable(p) for p in op.partials):
-        return sum(m for m, p in zip(mags, op.partials, strict=True) if p is not None) + np.zeros(n.shape), max(ulps) + OP_ULPS
+        return sum(abs(p) * m for m, p in zip(mags, op.partials, strict=True) if p is not None) + np.zeros(n.shape), max(ulps) + OP_ULPS
     if op.kind == "elementwise":
         # Of factors the magnitudes multiply and the ulps add; so |partial| * magnitude counts once each.
         moving = [(p, m) for p, m, a in zip(op.partials, mags, n.args, strict=True) if p is not None and isinstance(a, Node)]

@@ -150,7 +150,7 @@ class Symbol(Operand):
             return _CORE[op.name](space, op, *args)
         if op.form is not None:
             return product(space, op.form(*(len(shape_of(a)) for a in args), **kw), args)
-        if isinstance(op.index, str):
+        if isinstance(op.index, str) and len(args[0]._shape) == 2:
             x = args[0]
             before, _, after = op.index.partition("->")
             axes = [before.index(letter) for letter in after]

@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import BadOperand, NoRule
 from .pointwise import where
 from .shapes import broadcast_to, concatenate, getitem, reshape, scatter, transpose
-from .table import Case, Op, composed, general, linear, shape_of
+from .table import Case, Op, composed, dtype_of, general, linear, shape_of
 
 Axis = int | tuple[int, ...] | None
 
@@ -83,11 +83,11 @@ diagonal = _moving(
     "diagonal",
     np.diagonal,
     ((3, 4), {}),
+    ((3, 3), {}),
     ((3, 4), {"offset": 1}),
     ((2, 3, 4), {"offset": -1, "axis1": 2, "axis2": 1}),
     index=_diagonal_form,
 )
-resize = _moving("resize", np.resize, ((2, 3), {"new_shape": (2, 5)}))
 _BORDERS = ("edge", "reflect", "symmetric", "wrap")
 borders = _moving("borders", np.pad, *(((3, 4), {"pad_width": ((1, 2), (0, 1)), "mode": mode}) for mode in _BORDERS))
 
@@ -339,7 +339,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
     return (
         padded
         if np.all(np.equal(constant_values, 0))
-        else padded + np.pad(np.zeros(shape_of(x)), pad_width, constant_values=constant_values)
+        else padded + np.pad(np.zeros(shape_of(x), dtype_of(x)), pad_width, constant_values=constant_values)
     )
 
 
@@ -372,7 +372,7 @@ def _sample_linspace(rng: np.random.Generator) -> list[Case]:
 def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, axis: int = 0) -> Any:
     """Evenly spaced numbers from `start` to `stop`."""
     rank = len(np.broadcast_shapes(shape_of(start), shape_of(stop)))
-    s = np.linspace(0.0, 1.0, num, endpoint=endpoint).reshape((num,) + (1,) * rank)
+    s = np.linspace(0.0, 1.0, num, endpoint=endpoint, dtype=dtype_of(start, stop)).reshape((num,) + (1,) * rank)
     z = start * (1 - s) + stop * s
     return z if axis == 0 else moveaxis(z, 0, axis)
 

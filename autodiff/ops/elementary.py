@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from .pointwise import abs, exp, log, sigmoid, sqrt, where
-from .table import Op, elementwise, general
+from .pointwise import exp, log, sigmoid, sqrt, where
+from .table import Op, composed, elementwise, general
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
 
@@ -70,7 +70,7 @@ hypot: Op = elementwise(
 
 def _share(scale: float) -> Callable[..., Any]:
     """The part of exp(x) in exp(x) + exp(y), to the base exp(scale); of two equal infinities it is half."""
-    return lambda z, x, y: sigmoid(where((x == y) & (abs(x) == math.inf), 0.0, x - y) * scale)
+    return lambda z, x, y: sigmoid(nan_to_num(x - y) * scale)
 
 
 def _other(share: Callable[..., Any]) -> Callable[..., Any]:
@@ -286,25 +286,35 @@ def _bounded(x: Any, low: Any, high: Any) -> Any:
 
 
 # On a bound the derivative belongs to x, as in PyTorch's clamp.  Where the bounds cross, NumPy gives the upper one.
-clip: Op = elementwise(
+_between: Op = elementwise(
     "clip",
     _bounded,
-    lambda z, x, low, high: (x >= low) & (x <= high),
+    lambda z, x, low, high: (low <= x) & (x <= high),
     lambda z, x, low, high: (x < low) & (low <= high),
-    lambda z, x, low, high: (x > high) | (low > high),
+    lambda z, x, low, high: 1 - (low <= high) * (x <= high),
     analytic=False,
     monotone=True,
     sample=lambda rng: [
+        ((rng.normal(size=(3, 4)), rng.uniform(-0.6, -0.3, (3, 4)), rng.uniform(0.3, 0.6, (3, 4))), {}),
         ((rng.normal(size=(3, 4)), np.float64(-0.5), rng.uniform(0.3, 0.6, 4)), {}),
         ((rng.normal(size=5), rng.normal(size=(3, 1)), rng.normal(size=())), {}),
     ],
     index=lambda x, low, high: where(x < low, low, where(x > high, high, x)),
 )
+
+
+@composed(np.clip, sample=lambda rng: [((rng.normal(size=(3, 4)),), {"a_min": -0.5, "a_max": 0.5}), ((rng.normal(size=4),), {"max": 0.3})])
+def clip(x: Any, a_min: Any = None, a_max: Any = None, min: Any = None, max: Any = None) -> Any:
+    """`x`, but the bounds where it lies outside of them; None is no bound."""
+    low, high = a_min if min is None else min, a_max if max is None else max
+    return _between(x, -math.inf if low is None else low, math.inf if high is None else high)
+
+
 fmax: Op = elementwise(
     "fmax",
     np.fmax,
-    lambda z, x, y: ((x > y) | (y != y)) + 0.5 * (x == y),
-    lambda z, x, y: ((y > x) | (x != x)) + 0.5 * (x == y),
+    lambda z, x, y: (1 - (y > x)) * (x == x) - 0.5 * (x == y),
+    lambda z, x, y: (1 - (x > y)) * (y == y) - 0.5 * (x == y),
     numpy=(np.fmax,),
     analytic=False,
     monotone=True,
@@ -313,15 +323,23 @@ fmax: Op = elementwise(
 fmin: Op = elementwise(
     "fmin",
     np.fmin,
-    lambda z, x, y: ((x < y) | (y != y)) + 0.5 * (x == y),
-    lambda z, x, y: ((y < x) | (x != x)) + 0.5 * (x == y),
+    lambda z, x, y: (1 - (y < x)) * (x == x) - 0.5 * (x == y),
+    lambda z, x, y: (1 - (x < y)) * (y == y) - 0.5 * (x == y),
     numpy=(np.fmin,),
     analytic=False,
     monotone=True,
     scalar="{0} if {0} < {1} or {1} != {1} else {1}",
 )
 nan_to_num: Op = elementwise(
-    "nan_to_num", lambda x: np.nan_to_num(x), lambda z, x: np.isfinite(x), numpy=(np.nan_to_num,), analytic=False, monotone=True
+    "nan_to_num",
+    lambda x: np.nan_to_num(x),
+    lambda z, x: np.isfinite(x),
+    numpy=(np.nan_to_num,),
+    analytic=False,
+    monotone=True,
+    scalar="0.0 if {0} != {0} else fmax_ if {0} > fmax_ else -fmax_ if {0} < -fmax_ else {0}".replace(
+        "fmax_", repr(np.finfo(float).max.item())
+    ),
 )
 # The remainder has the sign of y, as Python's % has; (z - x) / y is the whole number of times y was taken off.
 mod: Op = elementwise(

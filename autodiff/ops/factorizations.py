@@ -23,7 +23,7 @@ from .operand import plain
 from .products import matmul
 from .reductions import sum as sum_
 from .shapes import reshape
-from .table import Case, Op, composed, general, shape_of
+from .table import Case, Op, composed, dtype_of, general, shape_of
 
 
 @lru_cache(maxsize=4)
@@ -87,7 +87,7 @@ def _unfold(g: Any, UPLO: str = "L") -> Any:
 def _half(a: Any) -> Any:
     """The lower triangle, with half of the diagonal."""
     n = shape_of(a)[-1]
-    return a * (np.tri(n) - 0.5 * np.eye(n))
+    return a * (np.tri(n) - 0.5 * np.eye(n)).astype(dtype_of(a))
 
 
 @lapack("cholesky", "The operand must be symmetric and positive definite")

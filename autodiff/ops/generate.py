@@ -12,6 +12,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .operand import Operand
 from .table import TABLE, Op
 
@@ -62,11 +64,17 @@ class Text(Operand):
             raise TypeError(f"{op.name} has no source text on floats")
         return Text("(" + op.scalar.format(*(_source(a) for a in args)) + ")")
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kw: Any) -> Any:
+        return Text(f"isfinite({self.source})") if ufunc is np.isfinite else super().__array_ufunc__(ufunc, method, *args, **kw)
+
     def _compare(self, sign: str, other: Any) -> Text:
         return Text(f"({self.source} {sign} {_source(other)})")
 
     def __lt__(self, other: Any) -> Text:
         return self._compare("<", other)
+
+    def __le__(self, other: Any) -> Text:
+        return self._compare("<=", other)
 
     def __gt__(self, other: Any) -> Text:
         return self._compare(">", other)
@@ -77,14 +85,8 @@ class Text(Operand):
     def __eq__(self, other: Any) -> Text:  # type: ignore[override]
         return self._compare("==", other)
 
-    def __ne__(self, other: Any) -> Text:  # type: ignore[override]
-        return self._compare("!=", other)
-
     def __and__(self, other: Any) -> Text:
         return self._compare("and", other)
-
-    def __or__(self, other: Any) -> Text:
-        return self._compare("or", other)
 
 
 def _source(x: Any) -> str:

@@ -21,7 +21,7 @@ from .reductions import max as max_
 from .reductions import min as min_
 from .reductions import sum as sum_
 from .shapes import reshape, scatter, transpose
-from .table import Case, Op, add_up, composed, general, linear, shape_of, sum_to
+from .table import Case, Op, add_up, composed, dtype_of, general, linear, shape_of, sum_to
 
 
 def square(name: str, x: Any) -> int:
@@ -344,9 +344,9 @@ def _cofactors(x: Any) -> Any:
 
     Stewart, On the adjugate matrix, Linear Algebra and its Applications 283 (1998), pp. 151-164.
     """
-    u, s, v = np.linalg.svd(x)
+    u, s, v = np.linalg.svd(np.asarray(x, np.float64))
     rest = np.moveaxis(others(np.moveaxis(s, -1, 0)), 0, -1)
-    return spread(np.linalg.det(u) * np.linalg.det(v)) * ((u * rest[..., None, :]) @ v)
+    return (spread(np.linalg.det(u) * np.linalg.det(v)) * ((u * rest[..., None, :]) @ v)).astype(x.dtype)
 
 
 def _cofactors_moved(t: Any, x: Any) -> Any:
@@ -404,7 +404,7 @@ def matrix_power(x: Any, n: int) -> Any:
     """`x @ x @ ... @ x`, n times, by repeated squaring; of the inverse if n is negative."""
     square("matrix_power", x)
     if n == 0:
-        return attach(np.broadcast_to(np.eye(shape_of(x)[-1], dtype=getattr(x, "dtype", None)), shape_of(x)), x)
+        return attach(np.broadcast_to(np.eye(shape_of(x)[-1], dtype=dtype_of(x)), shape_of(x)), x)
     x, n = (inv(x), -n) if n < 0 else (x, n)
     z = None
     while n:

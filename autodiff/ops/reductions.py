@@ -13,7 +13,7 @@ import numpy as np
 
 from .pointwise import square
 from .shapes import broadcast_to, concatenate, getitem, reshape, transpose
-from .table import Case, Op, composed, general, linear, shape_of
+from .table import Case, Op, composed, dtype_of, general, linear, shape_of
 
 Axis = int | tuple[int, ...] | None
 SMALL = 2**16  # entries
@@ -154,7 +154,7 @@ def others(x: Any) -> Any:
     """For each row the product of all other rows: halves are multiplied and then handed back down, so nothing is divided."""
     n = shape_of(x)[0]
     if n < 2:
-        return np.ones(shape_of(x), getattr(x, "dtype", None))
+        return np.ones(shape_of(x), dtype_of(x))
     half = n // 2
     a, b, rest = getitem(x, slice(0, half)), getitem(x, slice(half, 2 * half)), getitem(x, slice(2 * half, None))
     pairs = others(concatenate([a * b, rest]))
@@ -222,7 +222,7 @@ def _recurrence(a: Any, b: Any, axis: int) -> Any:
 
 def _shifted(z: Any, axis: int, fill: float) -> Any:
     """Along an axis each entry in its follower's place, and `fill` in the first."""
-    edge = np.full((*shape_of(z)[:axis], 1, *shape_of(z)[axis + 1 :]), fill, getattr(z, "dtype", None))
+    edge = np.full((*shape_of(z)[:axis], 1, *shape_of(z)[axis + 1 :]), fill, dtype_of(z))
     return getitem(concatenate([edge, z], axis=axis), (slice(None),) * axis + (slice(0, -1),))
 
 

@@ -429,6 +429,11 @@ def shape_of(x: Any) -> tuple[int, ...]:
         return ()
 
 
+def dtype_of(*xs: Any) -> Any:
+    """The dtype that the operands have together; plain numbers take their partners'."""
+    return np.result_type(*(x.dtype for x in xs if shape_of(x) or hasattr(x, "__apply__")) or (np.float64,))
+
+
 def add_up(terms: Iterable[Any]) -> Any:
     """The sum of the terms that are not None; None if there are none."""
     total = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 from typing import Any
 
@@ -16,7 +17,7 @@ from autodiff.ops import TABLE, Op
 from tests.drawing.graphs import exact_scalar, mlp, two_layer
 
 # What a formula may be made of, so that a test can compute it: Python's operators and the table.
-_SIGNS = str.maketrans({"×": "*", "÷": "/", "−": "-", "^": "**", "≥": ">=", "·": "@"})
+_SIGNS = str.maketrans({"×": "*", "÷": "/", "−": "-", "^": "**", "≥": ">=", "≤": "<=", "·": "@"})
 
 
 def recorded(op: Op, args: Any, kw: dict[str, Any]) -> Any:
@@ -83,7 +84,7 @@ def evaluated(formula: Formula, graph: Graph, dst: int) -> Any:
     values = {"z_": graph.vertices[dst].data} | {f"x{k}_": graph.vertices[graph.edges[i].src].data for k, i in enumerate(graph.inputs[dst])}
     source = formula.local(names).replace(" and ", " & ").replace(" = ", " == ").translate(_SIGNS)
     return np.broadcast_to(
-        eval(source, {n: getattr(ad, n) for n in ("where", "log", "exp", "sin", "cos", "sign", "sigmoid")}, values),
+        eval(source, {name: getattr(ad, name) for name in TABLE if not hasattr(builtins, name)}, values),
         graph.vertices[dst].shape,
     )
 
