@@ -45,7 +45,7 @@ class _Moving(Op):
         return operands, {key: np.array(value) if isinstance(value, list | np.ndarray) else value for key, value in statics.items()}
 
 
-def _moving(name: str, function: Callable[..., Any], *calls: tuple[tuple[int, ...], dict[str, Any]], index: Any = None) -> Op:
+def _moving(name: str, function: Callable[..., Any], *calls: tuple[tuple[int, ...], dict[str, Any]], means: Any = None) -> Op:
     def vjp(i: int, g: Any, z: Any, x: Any, **kw: Any) -> Any:
         shape = shape_of(x)
         places = function(np.arange(math.prod(shape)).reshape(shape), **kw)
@@ -54,18 +54,13 @@ def _moving(name: str, function: Callable[..., Any], *calls: tuple[tuple[int, ..
     def jvp(ts: Sequence[Any], z: Any, x: Any, **kw: Any) -> Any:
         return op(ts[0], **kw)
 
-    means = (getattr(np, name),) if hasattr(np, name) else ()
-    op = _Moving(name, "linear", function, vjp, jvp, arity=1, numpy=means, sample=_sampler(*calls), monotone=True, index=index)
+    means = means if means is not None else (getattr(np, name),) if hasattr(np, name) else ()
+    op = _Moving(name, "linear", function, vjp, jvp, arity=1, numpy=means, sample=_sampler(*calls), monotone=True)
     return op
 
 
 def _take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") -> Any:
     return np.take(x, indices, axis=axis, mode=mode)  # type: ignore[call-overload]
-
-
-def _diagonal_form(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> str | None:
-    shape = shape_of(x)
-    return "ii->i" if len(shape) == 2 and shape[0] == shape[1] and (offset, axis1, axis2) == (0, 0, 1) else None
 
 
 _PICKED = {"indices": np.array([[2, 0], [2, 1]])}
@@ -79,14 +74,13 @@ repeat = _moving("repeat", np.repeat, ((2, 3), {"repeats": 2}), ((2, 3), {"repea
 take = _moving("take", _take, ((3, 4), _PICKED), ((3, 4), {"indices": [0, -1, 0], "axis": 1}), ((3,), {"indices": 5, "mode": "clip"}))
 take_along_axis = _moving("take_along_axis", np.take_along_axis, ((3, 4), {"indices": np.array([[3, 3, 0]] * 3), "axis": 1}))
 delete = _moving("delete", np.delete, ((3, 4), {"obj": 1, "axis": 0}), ((5,), {"obj": [0, 3]}))
-diagonal = _moving(
+any_diagonal = _moving(
     "diagonal",
     np.diagonal,
     ((3, 4), {}),
-    ((3, 3), {}),
     ((3, 4), {"offset": 1}),
     ((2, 3, 4), {"offset": -1, "axis1": 2, "axis2": 1}),
-    index=_diagonal_form,
+    means=(),
 )
 _BORDERS = ("edge", "reflect", "symmetric", "wrap")
 borders = _moving("borders", np.pad, *(((3, 4), {"pad_width": ((1, 2), (0, 1)), "mode": mode}) for mode in _BORDERS))
@@ -99,7 +93,7 @@ def _triangle(name: str, function: Callable[..., Any]) -> Op:
     def transpose(i: int, g: Any, x: Any, k: int = 0) -> Any:
         return op(g, k=k)
 
-    calls = ((3, 4), {}), ((3, 4), {"k": 1}), ((2, 3, 3), {"k": -1})
+    calls: Any = ((3, 4), {}), ((3, 4), {"k": 1}), ((2, 3, 3), {"k": -1})
     op = linear(name, keep, transpose, numpy=(function,), sample=_sampler(*calls), monotone=True)
     return op
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +174,8 @@ def source() -> str:
     text += "    >>> import autodiff as ad\n    >>> x = ad.Value(2.0); y = x * x + 1; y.backward(); x.grad\n    4.0\n"
     text += '    """\n\n    __slots__ = ()\n\n'
     text += "\n".join(_method(op) for op in ops)
-    used = sorted({node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)} & set(dir(math)))
+    names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)} & set(dir(math))
+    used = sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
     return _HEADER.format(imports=f"from math import {', '.join(used)}") + text
 
 

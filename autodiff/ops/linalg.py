@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import Degenerate, NoRule, ShapeMismatch
-from .arrange import diagonal, matrix_transpose, moveaxis
+from .arrange import any_diagonal, matrix_transpose, moveaxis
 from .pointwise import abs, attach, sign, sqrt, where
 from .products import matmul, outer
 from .reductions import Axis, freedom, mean, others, restore
@@ -108,11 +108,24 @@ _main_diag: Op = linear(
 )
 
 
+def _is_main(x: Any, offset: int, axis1: int, axis2: int) -> bool:
+    """Is the main diagonal of one square matrix meant, which has an index form?"""
+    shape = shape_of(x)
+    return len(shape) == 2 and shape[0] == shape[1] and (offset, axis1, axis2) == (0, 0, 1)
+
+
+@composed(np.diagonal, sample=_sampler((((3, 3),), {}), (((3, 4),), {"offset": -1}), (((2, 3, 4),), {"axis1": 1, "axis2": -1})))
+def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """The entries of a diagonal, of stacks of matrices along the last axis."""
+    if _is_main(x, offset, axis1, axis2):
+        return _main_diag(x)
+    return any_diagonal(x, offset=offset, axis1=axis1, axis2=axis2)
+
+
 @composed(np.trace, sample=_sampler((((3, 3),), {}), (((3, 4),), {"offset": -1}), (((2, 3, 4),), {"axis1": 2, "axis2": 1})))
 def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     """The sum along a diagonal."""
-    shape = shape_of(x)
-    if len(shape) == 2 and shape[0] == shape[1] and (offset, axis1, axis2) == (0, 0, 1):
+    if _is_main(x, offset, axis1, axis2):
         return _one_trace(x)
     return sum_(diagonal(x, offset=offset, axis1=axis1, axis2=axis2), axis=-1)
 

@@ -17,7 +17,7 @@ from ..errors import NoRule
 from . import pointwise as p
 from .elementary import mod
 from .products import matmul
-from .table import BY_NUMPY, COMPOSED, TABLE, Op, bind_numpy, no_rule
+from .table import BY_NUMPY, Op, bind_numpy, functions, no_rule
 
 NO_KW: dict[str, Any] = {}
 
@@ -138,6 +138,6 @@ class Operand(NumpyProtocols):
 
 def add_methods(kind: type) -> None:
     """Every op of the table with one operand, and whatever arrays have as a method, becomes one, unless the class has its own."""
-    for op in (*COMPOSED.values(), *TABLE.values()):
+    for op in functions():
         if (op.arity == 1 or hasattr(np.ndarray, op.name)) and not hasattr(kind, op.name):
             setattr(kind, op.name, lambda self, *args, _op=op, **kw: _op(self, *args, **kw))

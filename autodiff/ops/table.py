@@ -260,9 +260,7 @@ def no_rule(what: str, name: str) -> NoRule:
     """The error for a call without a rule: what there is, the nearest name, and the way out."""
     import difflib
 
-    known = sorted(
-        {f"np.{f.__name__}" for f in BY_NUMPY} | {f"ad.{op.name}" for op in (*TABLE.values(), *COMPOSED.values()) if _is_called_by_name(op)}
-    )
+    known = sorted({f"np.{f.__name__}" for f in BY_NUMPY} | {f"ad.{op.name}" for op in functions() if _is_called_by_name(op)})
     near = difflib.get_close_matches(name, [k[3:] for k in known], n=2, cutoff=0.7)
     hint = f" Did you mean {' or '.join(k for k in known if k[3:] in near)}?" if near else ""
     return NoRule(
@@ -270,6 +268,11 @@ def no_rule(what: str, name: str) -> NoRule:
         f"for an op of your own see ad.elementwise, ad.linear, ad.bilinear and ad.general. What records: operators, indexing, "
         f"{', '.join(known)}."
     )
+
+
+def functions() -> list[Any]:
+    """Everything that can be called: the compositions, and the ops."""
+    return [*COMPOSED.values(), *TABLE.values()]
 
 
 def _is_called_by_name(op: Any) -> bool:
@@ -431,7 +434,7 @@ def shape_of(x: Any) -> tuple[int, ...]:
 
 def dtype_of(*xs: Any) -> Any:
     """The dtype that the operands have together; plain numbers take their partners'."""
-    return np.result_type(*(x.dtype for x in xs if shape_of(x) or hasattr(x, "__apply__")) or (np.float64,))
+    return np.result_type(*([x.dtype for x in xs if shape_of(x) or hasattr(x, "__apply__")] or [np.float64]))
 
 
 def add_up(terms: Iterable[Any]) -> Any:
