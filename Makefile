@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test slow lint format ops notebooks check-notebooks bench clean
+.PHONY: demo test slow lint format ops notebooks check-notebooks bench peers-tests limits clean
 
 # One stamp a set of extras, renewed when pyproject.toml changes.
 .venv/%.stamp: pyproject.toml
@@ -35,6 +35,9 @@ ops: .venv/dev.stamp
 	$(BIN)/python -c "$(BARE); runpy.run_module('autodiff.ops.generate', run_name='__main__')"
 	$(BIN)/ruff format --quiet autodiff/value_ops.py
 
+limits: .venv/dev.stamp
+	$(BIN)/python -m autodiff.ops.limits
+
 notebooks: .venv/dev.stamp
 	$(BIN)/python notebooks/render.py
 
@@ -43,6 +46,10 @@ check-notebooks: .venv/dev.stamp
 
 bench: .venv/bench.stamp
 	$(BIN)/python -m benchmarks
+
+# HIPS autograd's own tests, on this engine; downloads its source archive into build/.
+peers-tests: .venv/test.stamp
+	$(BIN)/python -m benchmarks.peers
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

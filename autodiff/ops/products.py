@@ -60,7 +60,7 @@ matmul = bilinear(
     _matmul,
     matmul_form,
     _matmul_direct,
-    numpy=(np.matmul,),
+    numpy=(np.matmul, np.linalg.matmul),
     symbol="@",
     sample=_sampler(*_COMMON, ((5, 2, 3), (5, 3, 4)), ((5, 2, 3), (3, 4)), ((3,), (5, 3, 4)), ((5, 1, 2, 3), (6, 3, 4))),
 )
@@ -75,7 +75,7 @@ def _outer(x: Any, y: Any) -> Any:
     return np.outer(x, y)
 
 
-outer = bilinear("outer", _outer, lambda m, n: "i,j->ij", numpy=(np.outer,), symbol="⊗", sample=_sampler(((2,), (3,))))
+outer = bilinear("outer", _outer, lambda m, n: "i,j->ij", numpy=(np.outer, np.linalg.outer), symbol="⊗", sample=_sampler(((2,), (3,))))
 
 
 # ---------------------------------------------------------------- other products, written as contractions
@@ -132,7 +132,7 @@ def _sample_cross(rng: np.random.Generator) -> list[Case]:
     return [((x, y), {}), ((x[0], y), {}), ((x, y), {"axisa": 0, "axisc": 0}), ((x, y), {"axis": 0})]
 
 
-@composed(np.cross, sample=_sample_cross, arity=2)
+@composed(np.cross, np.linalg.cross, sample=_sample_cross, arity=2)
 def cross(x: Any, y: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
     """The vector product of vectors of three entries, which stand along the given axes."""
     if axis is not None:

@@ -83,7 +83,7 @@ def _sum_form(x: Any, axis: Axis = None, keepdims: bool = False) -> str:
     return f"{letters}->{out}"
 
 
-def _extreme(name: str, reduce: Callable[..., Any]) -> Op:
+def _extreme(name: str, reduce: Callable[..., Any], also: Callable[..., Any]) -> Op:
     # Entries that share the extreme value share the derivative, as in PyTorch's amax and in JAX.
     def shares(z: Any, x: Any, axis: Axis) -> Any:
         hit = x == restore(z, shape_of(x), axis)
@@ -101,7 +101,7 @@ def _extreme(name: str, reduce: Callable[..., Any]) -> Op:
     def jvp(ts: Sequence[Any], z: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
         return sum(ts[0] * shares(z, x, axis), axis=axis, keepdims=keepdims)
 
-    return general(name, forward, vjp, jvp, numpy=(reduce,), sample=sample_axes, analytic=False, monotone=True, index=form)
+    return general(name, forward, vjp, jvp, numpy=(reduce, also), sample=sample_axes, analytic=False, monotone=True, index=form)
 
 
 sum = linear("sum", _sum, _sum_transpose, numpy=(np.sum,), symbol="Σ", sample=sample_axes, monotone=True, index=_sum_form)
@@ -115,8 +115,8 @@ mean = linear(
     monotone=True,
     index=lambda x, axis=None, keepdims=False: sum(x, axis=axis, keepdims=keepdims) / _count(x, axis),
 )
-max = _extreme("max", np.max)
-min = _extreme("min", np.min)
+max = _extreme("max", np.max, np.amax)
+min = _extreme("min", np.min, np.amin)
 
 # ---------------------------------------------------------------- variance
 
