@@ -73,3 +73,7 @@ class DerivationFailed(AutodiffError, ArithmeticError):
 
 class NotVerified(AutodiffError, ArithmeticError):
     """A derived formula could not be checked, because nothing is finite near the recorded values."""
+
+
+class BroadcastWarning(UserWarning):
+    """A vector and a column, (n,) and (n, 1), were broadcast to a matrix larger than both, which is seldom meant."""

@@ -15,7 +15,7 @@ import numpy as np
 from . import node as switches
 from . import ops
 from .containers import map_leaves
-from .errors import AutodiffError, BadOperand, Detached, NoRule, ReadOnly, ShapeMismatch
+from .errors import AutodiffError, BadOperand, BroadcastWarning, Detached, NoRule, ReadOnly, ShapeMismatch
 from .node import Node, assigned_result, rebound, settle, tick
 from .ops import BY_NUMPY, Op
 from .ops.operand import COMPARISONS, NO_KW, Operand, add_methods
@@ -331,6 +331,10 @@ def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
         raise _misfit(op, args, kw, error) from None
     if z.__class__ is not ndarray:
         z = np.asarray(z)
+    elif op.is_pair and z.ndim == 2:
+        x, y = xs
+        if x.__class__ is ndarray is y.__class__ and x.ndim != y.ndim and x.size < z.size > y.size:  # a column and a vector
+            _warn_of_growth(op, args, z)
     if z is xs[0] and not isinstance(args[0], Tensor):
         z = z.view()  # a plain operand that comes out as it went in stays the caller's to write
     z.setflags(write=False)
@@ -355,6 +359,28 @@ def _misfit(op: Op, args: tuple[Any, ...], kw: dict[str, Any], error: ValueError
 
     options = "".join(f", {k}={v}" for k, v in kw.items())
     return ShapeMismatch(f"{op.name} does not fit {describe(args)}{options}: {error}")
+
+
+_warned: set[tuple[str, int]] = set()  # file and line
+
+
+def _warn_of_growth(op: Op, args: tuple[Any, ...], z: Array) -> None:
+    """Tell, once for each line of the user's, of a vector and a column that made a matrix."""
+    import warnings
+
+    from .naming import describe, user_frame
+
+    frame = user_frame()
+    place = (frame.f_code.co_filename, frame.f_lineno) if frame is not None else ("", 0)
+    if place in _warned:
+        return
+    _warned.add(place)
+    warnings.warn_explicit(
+        f"{op.name} of {describe(args)} makes shape {z.shape}: both operands grow. If their entries belong together one by one, "
+        f"give both the same shape, x[:, 0] or t[:, None]; if every pair is meant, give both the same rank, such as t[None, :]",
+        BroadcastWarning,
+        *place,
+    )
 
 
 def _leaf(data: Array, active: bool) -> Tensor:

@@ -367,6 +367,7 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, axis: 
     """Evenly spaced numbers from `start` to `stop`."""
     rank = len(np.broadcast_shapes(shape_of(start), shape_of(stop)))
     s = np.linspace(0.0, 1.0, num, endpoint=endpoint, dtype=dtype_of(start, stop)).reshape((num,) + (1,) * rank)
+    start, stop = (reshape(x, shape=(1, *shape_of(x))) if shape_of(x) else x for x in (start, stop))
     z = start * (1 - s) + stop * s
     return z if axis == 0 else moveaxis(z, 0, axis)
 

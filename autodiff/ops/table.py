@@ -98,6 +98,7 @@ class Op:
         self.index, self.latex, self.source = index, latex, source
         self.statics = _statics(forward, arity)  # names of the keyword arguments
         self.known = frozenset(self.statics)  # the same, to look names up in
+        self.is_pair = kind == "elementwise" and arity == 2  # of these a broadcast that grows both is told
         self.__doc__ = _described(self)
         taken = [name] if name in RESERVED else [f"np.{f.__name__}" for f in numpy if getattr(BY_NUMPY.get(f), "name", "") in RESERVED]
         if taken:
@@ -414,7 +415,7 @@ def _sample_elementwise(arity: int, domain: tuple[float, float]) -> Sampler:
             return [((draw(3, 4),), {}), ((draw(),), {}), ((draw(0),), {})]
         return [
             (tuple(draw(3, 4) for _ in range(arity)), {}),
-            ((draw(4), *(draw(3, 1) for _ in range(arity - 1))), {}),
+            ((draw(1, 4), *(draw(3, 1) for _ in range(arity - 1))), {}),
             ((draw(2, 3), *(draw() for _ in range(arity - 1))), {}),
         ]
 

@@ -93,7 +93,7 @@ def make_ggnvp(f: Any, g: Any = lambda y: 0.5 * np.sum(y * y), argnum: int = 0) 
 
 def grad_and_aux(f: Any, argnum: int = 0) -> Any:
     def of(*args: Any) -> Any:
-        (y, aux), pull = ad.vjp(lambda x: f(*args[:argnum], x, *args[argnum + 1 :]), args[argnum])
+        (_, aux), pull = ad.vjp(lambda x: f(*args[:argnum], x, *args[argnum + 1 :]), args[argnum])
         return pull((1.0, np.zeros_like(aux)))[0], aux
 
     return of
@@ -191,23 +191,11 @@ def _real_only(check_grads: Any) -> Any:
 
 def install() -> None:
     """Put the package into sys.modules."""
-    transforms = dict(
-        grad=grad,
-        value_and_grad=value_and_grad,
-        elementwise_grad=elementwise_grad,
-        deriv=deriv,
-        jacobian=jacobian,
-        hessian=ad.hessian,
-        make_hvp=make_hvp,
-        hessian_tensor_product=tensor_hessian_product,
-        tensor_jacobian_product=tensor_jacobian_product,
-        make_ggnvp=make_ggnvp,
-        grad_and_aux=grad_and_aux,
-        holomorphic_grad=_theirs,
-        checkpoint=_theirs,
-        primitive=_theirs,
-    )
-    containers = dict(tuple=builtins.tuple, list=builtins.list, dict=builtins.dict, isinstance=builtins.isinstance)
+    names = ("grad", "value_and_grad", "elementwise_grad", "deriv", "jacobian", "make_hvp", "tensor_jacobian_product", "make_ggnvp")
+    transforms = {name: globals()[name] for name in (*names, "grad_and_aux")}
+    transforms |= {"hessian": ad.hessian, "hessian_tensor_product": tensor_hessian_product}
+    transforms |= dict.fromkeys(("holomorphic_grad", "checkpoint", "primitive"), _theirs)
+    containers = {name: getattr(builtins, name) for name in ("tuple", "list", "dict", "isinstance")}
     package = _module("autograd", __path__=[], **transforms, **containers)
     sys.modules["autograd.numpy"] = package.numpy = np  # type: ignore[attr-defined]
     sys.modules["autograd.numpy.random"] = np.random

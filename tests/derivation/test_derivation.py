@@ -58,6 +58,7 @@ def sane_latex(text: str) -> bool:
     return depth == 0 and double is None and text.count(r"\left") == text.count(r"\right") and "?" not in text
 
 
+@pytest.mark.filterwarnings("ignore::autodiff.errors.BroadcastWarning")
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6))
 def test_random_graphs(seed: int) -> None:
