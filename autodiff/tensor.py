@@ -329,9 +329,9 @@ def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
         raise _misfit(op, args, kw, error) from None
     if z.__class__ is not ndarray:
         z = np.asarray(z)
-    elif op.is_pair and z.ndim == 2:
+    elif z.ndim == op.watched:
         x, y = xs
-        if x.__class__ is ndarray is y.__class__ and x.ndim != y.ndim and x.size < z.size > y.size:  # a column and a vector
+        if x.__class__ is y.__class__ and x.ndim != y.ndim and x.size < z.size > y.size:  # a column and a vector
             _warn_of_growth(op, args, z)
     if z is xs[0] and not isinstance(args[0], Tensor):
         z = z.view()  # a plain operand that comes out as it went in stays the caller's to write

@@ -107,7 +107,8 @@ def _listed(prefix: str, module: Any) -> list[str]:
 
 def page() -> str:
     """The text of LIMITS.md."""
-    about = sorted(f"`np.{f.__name__}`" for f in {*ABOUT, *COMPARISONS})
+    answering: set[Any] = {*ABOUT, *COMPARISONS}
+    about = sorted(f"`np.{f.__name__}`" for f in answering)
     parts = [_HEAD.format(version=".".join(np.__version__.split(".")[:2]))]
     parts += ["## What records", "", "| function | keywords | left out |", "|---|---|---|", *_recorded(), ""]
     parts += ["Ufuncs take no `where=`, and of their methods (`np.add.reduce`, ...) none records.", ""]

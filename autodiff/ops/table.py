@@ -99,7 +99,7 @@ class Op:
         self.index, self.latex, self.source = index, latex, source
         self.statics = _statics(forward, arity)  # names of the keyword arguments
         self.known = frozenset(self.statics)  # the same, to look names up in
-        self.is_pair = kind == "elementwise" and arity == 2  # of these a broadcast that grows both is told
+        self.watched = 2 if kind == "elementwise" and arity == 2 else -1  # a result of this rank may be a vector's with a column
         self.__doc__ = _described(self)
         taken = [name] if name in RESERVED else [f"np.{f.__name__}" for f in numpy if getattr(BY_NUMPY.get(f), "name", "") in RESERVED]
         if taken:
