@@ -63,6 +63,10 @@ def _take(x: Any, indices: Any, axis: int | None = None, mode: str = "raise") ->
     return np.take(x, indices, axis=axis, mode=mode)  # type: ignore[call-overload]
 
 
+def _take_along_axis(x: Any, indices: Any, axis: int | None = -1) -> Any:
+    return np.take_along_axis(np.asarray(x), indices, axis)
+
+
 _PICKED = {"indices": np.array([[2, 0], [2, 1]])}
 roll = _moving("roll", np.roll, ((3, 4), {"shift": 2}), ((3, 4), {"shift": -1, "axis": 1}), ((3, 4), {"shift": (1, 2), "axis": (0, 1)}))
 flip = _moving("flip", np.flip, ((3, 4), {}), ((3, 4), {"axis": 1}), ((), {}))
@@ -72,7 +76,7 @@ rot90 = _moving("rot90", np.rot90, ((3, 4), {}), ((2, 3, 4), {"k": 3, "axes": (1
 tile = _moving("tile", np.tile, ((3,), {"reps": 2}), ((2, 3), {"reps": (2, 1, 2)}), ((), {"reps": 3}))
 repeat = _moving("repeat", np.repeat, ((2, 3), {"repeats": 2}), ((2, 3), {"repeats": [1, 0, 3], "axis": 1}))
 take = _moving("take", _take, ((3, 4), _PICKED), ((3, 4), {"indices": [0, -1, 0], "axis": 1}), ((3,), {"indices": 5, "mode": "clip"}))
-take_along_axis = _moving("take_along_axis", np.take_along_axis, ((3, 4), {"indices": np.array([[3, 3, 0]] * 3), "axis": 1}))
+take_along_axis = _moving("take_along_axis", _take_along_axis, ((3, 4), {"indices": np.array([[3, 3, 0]] * 3), "axis": 1}))
 delete = _moving("delete", np.delete, ((3, 4), {"obj": 1, "axis": 0}), ((5,), {"obj": [0, 3]}))
 any_diagonal = _moving(
     "diagonal",

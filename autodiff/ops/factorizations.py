@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import Degenerate, NoRule
 from .arrange import tril, triu
-from .linalg import lapack, solve, square, turned
+from .linalg import lapack, matrices, solve, square, turned
 from .operand import plain
 from .products import matmul
 from .reductions import sum as sum_
@@ -47,7 +47,7 @@ def _same(w: Any) -> Any:
 def _checked(m: Any, gone: Any, message: str) -> None:
     """Raise Degenerate if m has an entry, beyond rounding, where its divisor is gone."""
     m = np.abs(plain(m))
-    if np.any(gone & (m > m.shape[-1] * np.finfo(m.dtype).eps * np.max(m, initial=0.0))):
+    if np.any(gone & (m > np.shape(gone)[-1] * np.finfo(float).eps * np.max(m, initial=0.0))):
         raise Degenerate(message)
 
 
@@ -55,16 +55,16 @@ def _row(w: Any) -> Any:
     return reshape(w, shape=(*shape_of(w)[:-1], 1, shape_of(w)[-1]))
 
 
-def _over_gaps(m: Any, w: Any, name: str, power: int = 1) -> Any:
-    """m[i, j] / (w[j]**power - w[i]**power) off the diagonal; Degenerate where this is 0 and m is not."""
+def _over_gaps(m: Any, w: Any, name: str, power: int = 1, used: Any = 1.0) -> Any:
+    """m[i, j] / (w[j]**power - w[i]**power) off the diagonal; Degenerate if a column of `used` belongs to a value that is repeated."""
     same = _same(w)
-    eye = np.eye(same.shape[-1], dtype=bool)
-    what = "eigenvalue" if power == 1 else "singular value"
+    alone = np.sum(same, axis=-2, keepdims=True) == 1
+    what, values = ("eigenvalue", "np.linalg.eigvalsh") if power == 1 else ("singular value", "np.linalg.svdvals")
     _checked(
-        m,
-        same & ~eye,
+        used,
+        ~alone,
         f"{name}: a {what} is repeated, to rounding, so its vectors are any of many and have no derivative. "
-        f"Functions of the {what}s alone have one: np.linalg.{'eigvalsh' if power == 1 else 'svdvals'}",
+        f"Functions of the {what}s alone have one: {values}",
     )
     rows, columns = _row(w), turned(_row(w))
     gaps = rows - columns if power == 1 else (rows - columns) * (rows + columns)
@@ -144,7 +144,8 @@ def _eigvalsh_jvp(ts: Sequence[Any], z: Any, x: Any, UPLO: str = "L") -> Any:
 
 
 def _eigvecsh_vjp(i: int, g: Any, z: Any, x: Any, UPLO: str = "L") -> Any:
-    m = _over_gaps(matmul(turned(z), g), eigvalsh(x, UPLO=UPLO), "eigh")
+    m = matmul(turned(z), g)
+    m = _over_gaps(m, eigvalsh(x, UPLO=UPLO), "eigh", used=m)
     return _unfold(matmul(matmul(z, m), turned(z)), UPLO.upper())
 
 
@@ -181,8 +182,7 @@ def eigh(x: Any, UPLO: str = "L") -> EighResult:
 
 
 def _svd(x: Any) -> Any:
-    if len(shape_of(x)) < 2:
-        square("svd", x)
+    matrices("svd", x)
     return _once(np.linalg.svd, x, False)
 
 
@@ -223,7 +223,8 @@ def _outside(a: Any, p: Any, s: Any) -> Any:
 
 def _vectors_vjp(g: Any, p: Any, q: Any, s: Any) -> Any:
     """The cotangent of a = p s q^T from that of the vectors p."""
-    m = _over_gaps(matmul(turned(p), g), s, "svd", power=2)
+    m = matmul(turned(p), g)
+    m = _over_gaps(m, s, "svd", power=2, used=m)
     found = matmul(p, (m + turned(m)) * _row(s))
     rest = _outside(g, p, s)
     return matmul(found if rest is None else found + rest, turned(q))
@@ -273,6 +274,7 @@ class SVDResult(NamedTuple):
 @composed(np.linalg.svd, sample=lambda rng: [(args, {"full_matrices": False}) for args, _ in _sample_any(rng)])
 def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
     """The singular value decomposition `U * S @ Vh`; of a matrix that is not square only with `full_matrices=False`."""
+    matrices("svd", x)
     if not compute_uv:
         return svdvals(x)
     if full_matrices and shape_of(x)[-1:] != shape_of(x)[-2:-1]:
@@ -287,8 +289,7 @@ def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
 
 
 def _pinv(x: Any, rcond: Any = None) -> Any:
-    if len(shape_of(x)) < 2:
-        square("pinv", x)
+    matrices("pinv", x)
     return np.linalg.pinv(x, rcond)
 
 

@@ -24,12 +24,20 @@ from .shapes import reshape, scatter, transpose
 from .table import Case, Op, add_up, composed, dtype_of, general, linear, shape_of, sum_to
 
 
+def matrices(name: str, x: Any) -> tuple[int, int]:
+    """The shape of a matrix, or of each of a stack of them."""
+    if len(shape_of(x)) < 2:
+        raise ShapeMismatch(f"{name} of shape {tuple(shape_of(x))}: the operand must be a matrix, or a stack of them")
+    rows, columns = shape_of(x)[-2:]
+    return rows, columns
+
+
 def square(name: str, x: Any) -> int:
-    """The side of a square matrix, or of a stack of them."""
-    shape = shape_of(x)
-    if len(shape) < 2 or shape[-1] != shape[-2]:
-        raise ShapeMismatch(f"{name} of shape {tuple(shape)}: the operand must be a square matrix, or a stack of them")
-    return int(shape[-1])
+    """The side of a square matrix, or of each of a stack of them."""
+    rows, columns = matrices(name, x)
+    if rows != columns:
+        raise ShapeMismatch(f"{name} of shape {tuple(shape_of(x))}: the operand must be a square matrix, or a stack of them")
+    return rows
 
 
 def turned(x: Any) -> Any:
