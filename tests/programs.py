@@ -39,6 +39,27 @@ SMOOTH: dict[str, Any] = {
     "tanh": lambda a, b: ad.tanh(a),
     "sigmoid": lambda a, b: ad.sigmoid(a),
     "softplus": lambda a, b: ad.softplus(a),
+    "log2": lambda a, b: np.log2(1 + a * a),
+    "log10": lambda a, b: np.log10(1 + b * b),
+    "exp2": lambda a, b: np.exp2(np.tanh(a)),
+    "reciprocal": lambda a, b: np.reciprocal(1 + a * a),
+    "tan": lambda a, b: np.tan(np.tanh(a)),
+    "arcsin": lambda a, b: np.arcsin(0.9 * np.tanh(a)),
+    "arccos": lambda a, b: np.arccos(0.9 * np.tanh(b)),
+    "arctan": lambda a, b: np.arctan(a),
+    "arctan2": lambda a, b: np.arctan2(a, 1 + b * b),
+    "sinh": lambda a, b: np.sinh(np.tanh(a)),
+    "cosh": lambda a, b: np.cosh(np.tanh(b)),
+    "arcsinh": lambda a, b: np.arcsinh(a),
+    "arccosh": lambda a, b: np.arccosh(2 + a * a),
+    "arctanh": lambda a, b: np.arctanh(0.9 * np.tanh(a)),
+    "hypot": lambda a, b: np.hypot(a, 1 + b * b),
+    "logaddexp": lambda a, b: np.logaddexp(a, b),
+    "logaddexp2": lambda a, b: np.logaddexp2(a, b),
+    "erf": lambda a, b: ad.erf(a),
+    "erfc": lambda a, b: ad.erfc(b),
+    "gelu": lambda a, b: ad.gelu(a),
+    "sinc": lambda a, b: np.sinc(np.tanh(a)),
 }
 # What differences would not confirm: kinks, jumps, and derivatives that are stopped.
 ROUGH: dict[str, Any] = {
@@ -49,6 +70,15 @@ ROUGH: dict[str, Any] = {
     "minimum": lambda a, b: ad.minimum(a, 0.25),
     "sign": lambda a, b: ad.sign(a) * b,
     "where": lambda a, b: ad.where(a > 0, b, a),
+    "clip": lambda a, b: ad.clip(a, -0.5, 0.5),
+    "clamp": lambda a, b: ad.clip(a, -0.5, b),
+    "fmax": lambda a, b: np.fmax(a, b),
+    "fmin": lambda a, b: np.fmin(a, b),
+    "floor": lambda a, b: np.floor(a) * b,
+    "ceil": lambda a, b: np.ceil(b) * a,
+    "trunc": lambda a, b: np.trunc(a) + b,
+    "rint": lambda a, b: np.rint(a) * b,
+    "mod": lambda a, b: a % (1.5 + ad.tanh(b)),
 }
 ALL = {**SMOOTH, **ROUGH}
 
