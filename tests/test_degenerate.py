@@ -54,6 +54,12 @@ def test_norms_with_a_zero_entry() -> None:
         close(got, np.sign(x) * np.abs(x) ** (ord - 1) * np.linalg.norm(x, ord=ord) ** (1 - ord))
 
 
+def test_a_norm_of_negative_order_with_a_zero_entry_is_flat() -> None:
+    with np.errstate(divide="ignore"):  # NumPy divides by the zero, too
+        assert ad.grad(lambda x: np.linalg.norm(x, ord=-1))(np.array([0.0, 3.0])).tolist() == [0.0, 0.0]
+    ad.check_grads(lambda x: np.linalg.norm(x, ord=-2), np.array([1.0, 3.0]))
+
+
 def test_sort_with_ties_moves_each_cotangent_once() -> None:
     x = np.array([2.0, 1.0, 2.0, 1.0])
     g = np.array([1.0, 10.0, 100.0, 1000.0])
@@ -313,10 +319,15 @@ MISFITS = {
     "svd": lambda t: np.linalg.svd(t),
     "norm": lambda t: np.linalg.norm(t, axis=3),
     "take": lambda t: np.take(t, 7),
+    "norm of three axes": lambda t: np.linalg.norm(t.reshape(1, 1, 3), "fro"),
+    "matrix_power of a fraction": lambda t: np.linalg.matrix_power(np.diag(t), 2.5),
+    "gradient of uneven spacing": lambda t: np.gradient(t, np.array([0.0, 1.0, 3.0])),
+    "einsum of too few": lambda t: np.einsum("i,i", t),
+    "roll along no axis": lambda t: np.roll(t, 1, axis=4),
 }
 
 
 @pytest.mark.parametrize("name", MISFITS)
 def test_what_does_not_fit_is_told_when_it_is_called(name: str) -> None:
-    with pytest.raises((ValueError, IndexError)):
+    with pytest.raises((ValueError, IndexError, TypeError)):
         MISFITS[name](ad.Tensor(np.ones(3)))

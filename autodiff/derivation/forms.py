@@ -8,6 +8,7 @@ index forms are written in.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import count
@@ -143,6 +144,8 @@ class Symbol(Operand):
     def __apply__(op: Op, args: Sequence[Any], kw: dict[str, Any]) -> Any:
         space = next(a.space for a in args if isinstance(a, Symbol))
         args = [space.lift(a) if isinstance(a, Size) else a for a in args]
+        if any(isinstance(a, float) and not math.isfinite(a) for a in args):  # inf and nan follow no rule that formulas are made by
+            raise NoForm(op)
         if op.name == "where" and isinstance(args[0], Symbol) and args[0].guard:
             space.guards.append(args[0].poly)
             return args[2]

@@ -7,6 +7,7 @@ differentiation, in Advances in Automatic Differentiation (Springer 2008), pp. 3
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -162,8 +163,8 @@ def _norm(x: Any, axis: Axis = None, keepdims: bool = False, p: float = 2) -> An
 def _direction(z: Any, x: Any, axis: Axis, p: float) -> Any:
     """The derivative of a norm.  Where the whole is 0, or for p < 2 an entry, it has none and 0 is taken, as in PyTorch."""
     z = restore(z, shape_of(x), axis)
-    z = where(z == 0, 1.0, z)
-    return x / z if p == 2 else sign(x) * (where(x == 0, 1.0, abs(x)) / z) ** (p - 1)
+    size = where(z == 0, 1.0, z)
+    return x / size if p == 2 else sign(x) * where(z == 0, 0.0, (where(x == 0, 1.0, abs(x)) / size) ** (p - 1))
 
 
 def _norm_vjp(i: int, g: Any, z: Any, x: Any, axis: Axis = None, keepdims: bool = False, p: float = 2) -> Any:
@@ -207,7 +208,7 @@ _NORMS = [None, 1, 2, -2, np.inf, -np.inf]
 def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Any:
     """The norm of all entries, of vectors along an axis, or of matrices along two; `ord` as in NumPy."""
     rank = len(shape_of(x))
-    if ord is None or (ord in (2, "fro") and axis is None and (ord == 2) == (rank == 1)):
+    if ord is None or (axis is None and (ord, rank) in ((2, 1), ("fro", 2))):
         return _of_entries(x, axis=axis, keepdims=keepdims)
     axes = (axis,) if isinstance(axis, int) else tuple(range(rank)) if axis is None else axis
     if len(axes) == 1 and not isinstance(ord, str) and ord != 0:
@@ -424,6 +425,7 @@ def slogdet(x: Any) -> SlogdetResult:
 def matrix_power(x: Any, n: int) -> Any:
     """`x @ x @ ... @ x`, n times, by repeated squaring; of the inverse if n is negative."""
     square("matrix_power", x)
+    n = operator.index(n)
     if n == 0:
         return attach(np.broadcast_to(np.eye(shape_of(x)[-1], dtype=dtype_of(x)), shape_of(x)), x)
     x, n = (inv(x), -n) if n < 0 else (x, n)
