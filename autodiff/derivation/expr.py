@@ -46,11 +46,12 @@ class Atom(int):
     Deltas have negative numbers and so come first in every term.
     """
 
-    kind: str  # var | num | size | delta | fn | group | contr | whole | over
+    kind: str  # var | num | size | delta | fn | group | contr | whole | over | along
     name: str
     dims: tuple[str, ...]
     body: Poly | None  # over labels 0, 1, ..: its own axes, then (contr, over) those it goes over
     bound: tuple[str, ...]  # contr and over: the dimensions that it goes over
+    over: tuple[int, ...]  # along: the own axes that it mixes
     parts: frozenset[Atom]
     depth: int
     cost: int
@@ -121,12 +122,12 @@ def _make(key: Any, kind: str, name: str, dims: tuple[str, ...], body: Poly | No
     if atom.depth > DEPTH_LIMIT:
         raise TooDeep
     atom.has_delta = kind == "delta" or (kind in ("group", "contr") and any(a.has_delta for a in atom.parts))
-    atom.positive = kind == "size" or name in ("exp", "sigmoid", "softplus") or name.startswith("softmax")
+    atom.positive = kind in ("size", "along") or (kind == "fn" and name in ("exp", "sigmoid", "softplus"))
     atom.positive = atom.positive or (kind in ("group", "contr") and _positive(body))
     inside = 0 if body is None else cost(body)
     sums = {a for a in atom.parts if a.kind == "contr"}
     nested = kind == "group" and any(a.kind == "group" for a in atom.parts.union(*(a.parts for a in sums)))
-    own = {"var": 2, "num": 2, "fn": 3, "contr": 2, "group": 1 + nested, "whole": 3, "over": 3}
+    own = {"var": 2, "num": 2, "fn": 3, "contr": 2, "group": 1 + nested, "whole": 3, "over": 3, "along": 3}
     atom.cost = own.get(kind, 1) + inside + (6 if kind == "group" and atom.has_delta else 0)
     if atom.cost > COST_LIMIT:
         raise TooDeep
@@ -377,16 +378,16 @@ def _dims(p: Poly, order: Labels) -> tuple[str, ...]:
     return tuple(dims[label] for label in order)
 
 
-def _canonical(p: Poly) -> tuple[Poly, Labels, int]:
-    """p at labels 0, 1, .. in an order, and with a sign, that depend on its structure alone."""
+def _canonical(p: Poly, signed: bool = False) -> tuple[Poly, Labels, int]:
+    """p at labels 0, 1, .. in an order, and unless `signed` with a sign, that depend on its structure alone."""
     best: tuple[Any, Poly, Labels] | None = None
     for order in _orders(list(p.terms.items()), free(p)):
         q = relabel(p, {label: i for i, label in enumerate(order)})
-        key = sorted((m, abs(c)) for m, c in q.terms.items())
+        key = sorted((m, c if signed else abs(c)) for m, c in q.terms.items())
         if best is None or key < best[0]:
             best = key, q, order
     _, q, order = best  # type: ignore[misc]
-    sign = 1 if q.terms[min(q.terms)] > 0 else -1
+    sign = 1 if signed or q.terms[min(q.terms)] > 0 else -1
     return scale(q, sign), order, sign
 
 
@@ -504,24 +505,33 @@ def inside(a: Atom, ls: Labels) -> tuple[Mono, dict[int, str]]:
 
 def fn(name: str, p: Poly) -> Poly:
     """A function applied entry by entry; exp and log know each other, and exp(-a) is exp(a)^-1."""
-    if name == "exp":
-        found = _exp(p)
-    elif name == "log":
-        found = _log(p)
-    else:
-        found = None
+    found = _exp(p) if name == "exp" else _log(p) if name == "log" else None
     if found is not None:
         return found
-    best: tuple[Any, Poly, Labels] | None = None
-    for order in _orders(list(p.terms.items()), free(p)):
-        q = relabel(p, {label: i for i, label in enumerate(order)})
-        key = sorted(q.terms.items())
-        if best is None or key < best[0]:
-            best = key, q, order
-    _, q, order = best  # type: ignore[misc]
-    if name.startswith("softmax"):  # its axis is a label too
-        name = f"softmax{order.index(int(name[7:]))}"
+    q, order, _ = _canonical(p, signed=True)
     return factor(_make(("fn", name, q), "fn", name, _dims(p, order), q), order)
+
+
+def softmax(p: Poly, along: dict[int, str]) -> Poly:
+    """exp(p) over its sum along labels, given with their dimensions; what is the same along them makes no difference."""
+    p = Poly({m: c for m, c in p.terms.items() if not along.keys().isdisjoint(labels_of(m))})
+    out = ONE
+    for label in along.keys() - free(p):
+        out = mul(out, power(size(along[label]), -1))
+    if not p.terms:
+        return out
+    q, order, _ = _canonical(p, signed=True)
+    axes = tuple([i for i, label in enumerate(order) if label in along])
+    atom = _make(("softmax", axes, q), "along", "softmax", _dims(p, order), q)
+    atom.over = axes
+    return mul(out, factor(atom, order))
+
+
+def exponent(m: Mono) -> Poly | None:
+    """What a term that is nothing but exponentials is the exponential of; None for any other."""
+    if not m or not all(a.kind == "fn" and a.name == "exp" and q.__class__ is int for a, _, q in m):
+        return None
+    return add(*(scale(relabel(a.body, dict(enumerate(ls))), q) for a, ls, q in m))  # type: ignore[arg-type]
 
 
 def _exp(p: Poly) -> Poly | None:
@@ -533,10 +543,16 @@ def _exp(p: Poly) -> Poly | None:
         return mul(fn("exp", Poly({m: c for m, c in p.terms.items() if m not in apart})), fn("exp", Poly(apart)))
     if wrap(p).only()[1] < 0:
         return power(fn("exp", scale(p, -1)), -1)
-    if len(p) == 1:
-        (m, c) = p.only()
-        if len(m) == 1 and m[0][0].kind == "fn" and m[0][0].name == "log" and m[0][2] == 1:
-            return power(relabel(m[0][0].body, dict(enumerate(m[0][1]))), c)  # type: ignore[arg-type]
+    (m, c) = p.only()
+    if len(p) > 1 or len(m) != 1 or m[0][2] != 1:
+        return None
+    a, ls, _ = m[0]
+    if a.kind == "fn" and a.name == "log":
+        return power(relabel(a.body, dict(enumerate(ls))), c)  # type: ignore[arg-type]
+    if a.kind == "over" and a.name == "logsumexp":
+        names = fresh(range(len(ls), len(ls) + len(a.bound)))
+        e = fn("exp", relabel(a.body, {**dict(enumerate(ls)), **names}))  # type: ignore[arg-type]
+        return power(contract(e, dict(zip(names.values(), a.bound, strict=True))), c)
     return None
 
 
@@ -544,13 +560,27 @@ def _log(p: Poly) -> Poly | None:
     if p == ONE:
         return ZERO
     m, c = wrap(p).only() if p.terms else ((), 0)
-    if c == 1 and any(a.name == "exp" for a, _, _ in m) and all(a.positive for a, _, _ in m):
-        return add(
-            *(
-                scale(relabel(a.body, dict(enumerate(ls))) if a.name == "exp" else fn("log", factor(a, ls)), q)  # type: ignore[arg-type]
-                for a, ls, q in m
-            )
-        )
+    if c != 1 or not all(a.positive for a, _, _ in m):
+        return None
+    logs = [_log_of(a, ls) for a, ls, _ in m]
+    if not any(logs):
+        return None
+    return add(*(scale(x or fn("log", factor(a, ls)), q) for x, (a, ls, q) in zip(logs, m, strict=True)))
+
+
+def _log_of(a: Atom, ls: Labels) -> Poly | None:
+    """The logarithm of an exponential, of a sum of them, and of a softmax, in forms that do not overflow."""
+    if a.kind == "fn" and a.name == "exp":
+        return relabel(a.body, dict(enumerate(ls)))  # type: ignore[arg-type]
+    if a.kind == "along":
+        names = fresh(a.over)
+        x = relabel(a.body, dict(enumerate(ls)))  # type: ignore[arg-type]
+        shifted = relabel(a.body, {**dict(enumerate(ls)), **names})  # type: ignore[arg-type]
+        return add(x, scale(over("logsumexp", shifted, {names[i]: a.dims[i] for i in a.over}), -1))
+    if a.kind == "contr":
+        m, bound = inside(a, ls)
+        x = exponent(m)
+        return None if x is None or not bound.keys() <= free(x) else over("logsumexp", x, bound)  # type: ignore[arg-type]
     return None
 
 
@@ -610,8 +640,8 @@ class Rewrite:
             return body
         if a.kind == "over":
             return over(a.name, body, {len(own) + k: d for k, d in enumerate(a.bound)})
-        if a.name.startswith("softmax") and int(a.name[7:]) not in free(body):  # of what is the same along the axis
-            return power(size(a.dims[int(a.name[7:])]), -1)
+        if a.kind == "along":
+            return softmax(body, {i: a.dims[i] for i in a.over})
         return fn(a.name, body) if a.kind == "fn" else whole(a.name, body, a.bound, a.dims)
 
     def _assemble(self, p: Poly) -> Poly:

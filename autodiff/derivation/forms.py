@@ -21,6 +21,7 @@ from ..ops.operand import Operand
 from ..ops.table import shape_of
 from . import expr
 from .expr import Poly, add, constant, contract, mul, power, relabel
+from .simplify import known_functions
 
 Dims = tuple[str | None, ...]
 
@@ -43,6 +44,7 @@ class Space:
         self.taken: set[str] = set()  # names that the arrays which nobody named must not get
         self.constants: dict[str, Any] = {}
         self.guards: list[Poly] = []  # what was taken not to be zero
+        self.known = expr.Rewrite(known_functions)
 
     def new_dim(self) -> str:
         self._count += 1
@@ -165,7 +167,8 @@ class Symbol(Operand):
             if isinstance(found, tuple):
                 return product(space, found[0], args, found[1])
             if found is not None:
-                return space.lift(found)
+                found = space.lift(found)
+                return found.map(space.known) if op.kind == "general" else found  # what softmax does in one go stays in one piece
         elif op.kind == "elementwise" and op.arity == 1:
             return args[0].map(lambda p: expr.fn(op.name, p))
         raise NoForm(op)
@@ -320,14 +323,11 @@ def derivative(p: Poly, atom: expr.Atom, space: Space, labels: Sequence[int]) ->
     from ..ops import TABLE
 
     made: dict[expr.Atom, Poly] = {}  # the derivative of each atom, over its own axes and `labels`
-    lost: set[expr.Atom] = set()  # maxima and the like, whose derivative has no form here
 
     def of(q: Poly) -> Poly:
         parts = []
         for m, c in q.terms.items():
             for i, (a, ls, k) in enumerate(m):
-                if a in lost:
-                    raise NoForm(TABLE[a.name])
                 if made.get(a, expr.ZERO).terms:
                     lowered = constant(c) if k == 1 else expr.scale(expr.factor(a, ls, k - 1), c * k)
                     rest = Poly({m[:i] + m[i + 1 :]: 1})
@@ -339,7 +339,7 @@ def derivative(p: Poly, atom: expr.Atom, space: Space, labels: Sequence[int]) ->
             made[a] = expr.ONE
             for i, label in enumerate(labels):
                 made[a] = mul(made[a], expr.factor(expr.delta(a.dims[i]), (i, label)))
-        elif a.body is None or not any(x in lost or made[x].terms for x in a.parts):
+        elif a.body is None or not any(made[x].terms for x in a.parts):
             made[a] = expr.ZERO
         elif a.kind == "contr":
             m, bound = expr.inside(a, tuple(range(len(a.dims))))
@@ -348,19 +348,19 @@ def derivative(p: Poly, atom: expr.Atom, space: Space, labels: Sequence[int]) ->
             made[a] = of(a.body)
         elif a.name in (">", ">=", "=="):
             made[a] = expr.ZERO
-        elif a.kind == "over":
-            lost.add(a)
         else:
-            dims = a.bound if a.kind == "whole" else a.dims
-            x = Symbol(space, a.body, (2,) * len(dims), dims)
-            t = Symbol(space, of(a.body), (2,) * len(dims), dims)
+            dims = {"whole": a.bound, "over": a.dims + a.bound}.get(a.kind, a.dims)
+            x, t = (Symbol(space, p, (2,) * len(dims), dims) for p in (a.body, of(a.body)))
             z = Symbol(space, a.poly, (2,) * len(a.dims), a.dims)
-            op = TABLE[a.name]
-            made[a] = _tangent(op, z, x, t).poly
+            made[a] = _tangent(TABLE[a.name], z, x, t, a).poly
     return of(p)
 
 
-def _tangent(op: Op, z: Symbol, x: Symbol, t: Symbol) -> Symbol:
+def _tangent(op: Op, z: Symbol, x: Symbol, t: Symbol, a: expr.Atom) -> Symbol:
+    if a.kind == "over":
+        return op.jvp([t], z, x, axis=tuple(range(len(a.dims), len(x.dims))))  # type: ignore[no-any-return]
+    if a.kind == "along":
+        return op.jvp([t], z, x, axis=a.over)  # type: ignore[no-any-return]
     if op.kind != "elementwise":
         return op.jvp([t], z, x)  # type: ignore[no-any-return]
     partial = op.partials[0]

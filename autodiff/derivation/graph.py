@@ -43,7 +43,7 @@ class Graph:
     # ------------------------------------------------------------ names
 
     def _name(self, found: dict[int, str]) -> dict[int, str]:
-        self._taken = {"np", "softmax", *user_ops(), *(name for name, op in TABLE.items() if op.source or op.numpy)}  # what formulas call
+        self._taken = {"np", *user_ops(), *(name for name, op in TABLE.items() if op.source or op.numpy)}  # what formulas call
         self._printed: tuple[str, ...] = ()
         self._invented: set[int] = set()
         names = {n.id: n.name or found.get(id(n)) for n in self.nodes}
@@ -75,6 +75,7 @@ class Graph:
         """Names for a graph without any: what a layer computes before and after its nonlinear function."""
         affine: set[int] = set()
         names: dict[int, str] = {}
+        k = 0
         for n in self.nodes:
             operands = [a.id for a in n.args if isinstance(a, Node)]
             if n.op is None:
@@ -82,8 +83,10 @@ class Graph:
             if n.op.kind == "bilinear" or (n.op.name in ("add", "sub") and affine & set(operands)):
                 affine.add(n.id)
             elif n.op.arity == 1 and operands[0] in affine and n.op.kind != "linear" and n is not self.root and n.shape:
-                k = 1 + len(names) // 2
-                names[operands[0]], names[n.id] = f"z{k}", f"y{k}"
+                k += 1
+                names[operands[0]] = f"z{k}"
+                if n.op.kind == "elementwise" or n.op.name == "softmax":
+                    names[n.id] = f"y{k}"
         return names
 
     # ------------------------------------------------------------ axes
@@ -248,7 +251,10 @@ class Graph:
             raise self.no_form(n, error) from None
         except expr.TooDeep:
             raise self.too_big(n) from None
-        return None if d is None else self._settled(self.space.lift(d), n.args[i])
+        if d is None:
+            return None
+        d = self._settled(self.space.lift(d), n.args[i])
+        return d.map(self.space.known) if n.op.kind == "general" else d
 
     # ------------------------------------------------------------ what the variables hold
 

@@ -162,9 +162,10 @@ class Latex:
             return rf"\mathbb{{1}}\left[{self.write(inner)} {sign} 0\right]", ATOM
         return self._call(name, inner), ATOM
 
-    def _call(self, name: str, inner: M) -> str:
-        op = TABLE[name]
-        form = op.latex or rf"\mathrm{{{_escape(name)}}}\left({{0}}\right)".replace("mathrm{", "mathrm{{").replace(r"}\left", r"}}\left")
+    def _call(self, name: str, inner: M, axis: str = "") -> str:
+        form = TABLE[name].latex
+        if form is None:
+            return rf"\mathrm{{{_escape(name)}}}{axis}\left({self.write(inner)}\right)"
         return form.format(self.write(inner))
 
     def _whole(self, x: M) -> tuple[str, float]:
@@ -174,7 +175,11 @@ class Latex:
         return self._call(name, inner), ATOM
 
     def _over(self, x: M) -> tuple[str, float]:
-        return self._call(*x.args[:2]), ATOM
+        name, inner, labels = x.args
+        axes = ",".join(str(i) for i, label in enumerate(inner.ls) if label in labels)
+        return self._call(name, inner, rf"_{{\mathrm{{axis}}={axes}}}" if len(labels) < len(inner.ls) else ""), ATOM
+
+    _along = _over
 
     def _scale(self, x: M) -> tuple[str, float]:
         c, y = x.args

@@ -17,7 +17,7 @@ from .expr import Atom, Factor, Labels, Mono, Number, Poly, relabel
 class M(NamedTuple):
     """A node of matrix notation.
 
-    op: sym num T mm had div pow fn add scale bc sum rowsum inner frob diag diagof ones zeros eye whole raised ein,
+    op: sym num T mm had div pow fn add scale bc sum rowsum inner frob diag diagof ones zeros eye whole along over raised ein,
     and row, column: the symbol of a gradient in a layout where it is a row, as it is and transposed;
     `ls`: the labels it has, () for a number, (i,) for a column, (i, j) for a matrix with rows i.
     """
@@ -211,7 +211,7 @@ def _term(m: Mono, want: Labels, flips: set[Factor]) -> M:
 
 
 def _atom(a: Atom, ls: Labels, flip: bool, want: Labels) -> M:
-    if len(ls) == 2 and ls[0] == ls[1] and (a.kind in ("var", "whole") or a.name.startswith("softmax")):
+    if len(ls) == 2 and ls[0] == ls[1] and a.kind in ("var", "whole", "along"):
         return M("diagof", (_atom(a, tuple(expr.fresh((0, 1)).values()), flip, ()),), ls[:1])
     order = tuple(x for x in want if x in ls) if set(ls) <= set(want) else tuple(dict.fromkeys(ls))
     if a.kind in ("var", "num", "size"):
@@ -224,8 +224,8 @@ def _atom(a: Atom, ls: Labels, flip: bool, want: Labels) -> M:
         return _spread(to_matrix(expr.scale(body, -1) if flip else body, order), order)
     if a.name == "exp" and a.kind == "fn":
         return _exponential(relabel(a.body, dict(enumerate(ls))), order)  # type: ignore[arg-type]
-    if a.kind == "fn" and a.name.startswith("softmax"):
-        x = M("fn", ("softmax", _spread(to_matrix(relabel(a.body, dict(enumerate(ls))), ls), ls), ls[int(a.name[7:])]), ls)  # type: ignore[arg-type]
+    if a.kind == "along":
+        x = M("along", (a.name, _spread(to_matrix(relabel(a.body, dict(enumerate(ls))), ls), ls), tuple(ls[i] for i in a.over)), ls)  # type: ignore[arg-type]
         return transpose(x) if len(ls) == 2 and order != ls else x
     if a.kind == "fn":
         x = _spread(to_matrix(relabel(a.body, dict(enumerate(ls))), order), order)  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ notation without `np.` in which every vector is a column, so that it reads like 
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -330,11 +331,17 @@ class Writer:
                 (a, b), _ = self.join([y for _, y in inner.args], hint)
                 left, right = a.src, b.src
             return Code(f"({left} {name} {right})", ATOM, c.axes, True)
-        if name == "softmax":
-            axis = c.axes.index(x.args[2]) if len(c.axes) > 1 and not (self.text and len(x.ls) == 1) else None
-            self.helpers.add("softmax")
-            return Code(f"softmax({c.src}{'' if axis is None else f', axis={axis}'})", ATOM, c.axes)
         return Code(f"{self._function(name)}({c.src})", ATOM, c.axes)
+
+    def _along(self, x: M, hint: Axes) -> Code:
+        name, inner, labels = x.args
+        c = self.code(inner, hint)
+        which = "" if len(labels) == len(x.ls) and (self.text or None not in c.axes) else self._axis(c, labels)
+        return Code(f"{self._function(name)}({c.src}{which})", ATOM, c.axes)
+
+    def _axis(self, c: Code, labels: Axes) -> str:
+        axes = [i for i, a in enumerate(c.axes) if a in labels]
+        return f", axis={axes[0] if len(axes) == 1 else tuple(axes)}"
 
     def _function(self, name: str) -> str:
         op = TABLE[name]
@@ -403,9 +410,8 @@ class Writer:
     def _over(self, x: M, hint: Axes) -> Code:
         name, inner, gone = x.args
         c = self.code(inner.args[0] if inner.op == "T" else inner)
-        axes = [i for i, a in enumerate(c.axes) if a in gone]
         keep = tuple(None if a in gone else a for a in c.axes)
-        which = "" if not x.ls else f", axis={axes[0]}" if len(axes) == 1 else f", axis={tuple(axes)}"
+        which = self._axis(c, gone) if x.ls else ""
         if x.ls and hint == keep and not self.text:
             return Code(f"{self._function(name)}({c.src}{which}, keepdims=True)", ATOM, keep)
         return Code(f"{self._function(name)}({c.src}{which})", ATOM, tuple(a for a in keep if a is not None) if x.ls else ())
@@ -445,11 +451,11 @@ def _broadcasts(axes: Axes, base: Axes) -> bool:
 
 def helper(name: str) -> str:
     """The definition of a function that printed source calls and NumPy lacks; for an op of the user's, a comment."""
-    if name == "softmax":
-        return (
-            "def softmax(x, axis=None):\n    e = np.exp(x - np.max(x, axis=axis, keepdims=True))\n"
-            "    return e / np.sum(e, axis=axis, keepdims=True)"
-        )
-    if not TABLE[name].source:
+    op = TABLE[name]
+    if not op.source:
         return f"# {name} is your own op: define it as a function of arrays"
-    return f"def {name}(x):\n    return {TABLE[name].source}"
+    *lines, last = op.source.splitlines()
+    signature = ", ".join(
+        f"{k}={p.default}" if p.default is not p.empty else k for k, p in inspect.signature(op.forward).parameters.items()
+    )
+    return "\n    ".join([f"def {name}({signature}):", *lines, f"return {last}"])

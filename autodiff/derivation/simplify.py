@@ -247,18 +247,26 @@ def _folds(atom: Atom, body: Poly) -> list[Fold]:
 # ---------------------------------------------------------------- what needs no name
 
 
-def _known_functions(q: Poly) -> Poly:
-    """exp / (exp + 1) is sigmoid, 1 / (exp + 1) is 1 - sigmoid, exp / sum(exp) is softmax."""
+def known_functions(q: Poly) -> Poly:
+    """exp / (exp + 1) is sigmoid, 1 / (exp + 1) is 1 - sigmoid, exp / sum(exp) is softmax, which sums to 1."""
     changed = True
     while changed:
         changed = False
         for m, c in q.terms.items():
-            new = next((new for f in m if f[2] < 0 for new in (*_sigmoid(m, f), *_softmax(m, f))), None)
+            new = next((new for f in m for new in _known(m, f)), None)
             if new is not None:
                 q = add(Poly({n: d for n, d in q.terms.items() if n != m}), scale(new, c))
                 changed = True
                 break
     return q
+
+
+def _known(m: Mono, f: Factor) -> Iterator[Poly]:
+    if f[2] < 0:
+        yield from _sigmoid(m, f)
+        yield from _softmax(m, f)
+    elif f[0].kind == "contr":
+        yield from _sums_to_one(m, f)
 
 
 def _sigmoid(m: Mono, f: Factor) -> Iterator[Poly]:
@@ -276,26 +284,37 @@ def _sigmoid(m: Mono, f: Factor) -> Iterator[Poly]:
         yield mul(Poly({times(m, ((a, ls, 1),)): 1}), add(ONE, scale(s, -1)))
 
 
-def without_softmax(a: Atom) -> Poly | None:
-    """The softmax atom as exp / sum(exp) again, as derivatives need it."""
-    if a.kind != "fn" or not a.name.startswith("softmax"):
-        return None
-    e = expr.fn("exp", a.body)  # type: ignore[arg-type]
-    axis = int(a.name[7:])
-    return mul(e, power(contract(e, {axis: a.dims[axis]}), -1))
-
-
 def _softmax(m: Mono, f: Factor) -> Iterator[Poly]:
+    """Exponentials over their sum, side by side or inside another sum."""
     a, ls, _ = f
-    n = a.body.only()[0] if a.kind == "contr" and len(a.bound) == 1 else ()  # type: ignore[union-attr]
-    if len(n) != 1 or n[0][0].name != "exp" or n[0][2] != 1:
+    if a.kind != "contr":
         return
-    e, at = n[0][0], n[0][1]
-    axis = at.index(len(ls))
+    es, bound = inside(a, ls)
+    x = expr.exponent(es)
+    if x is None:
+        return
+    fixed = {k: k for k in ls}
+    soft = mul(Poly({reciprocal(es): 1}), expr.softmax(x, bound))
+    for names in matches(es, m, fixed):
+        yield mul(Poly({times(m, ((a, ls, 1),)): 1}), relabel(soft, names))
     for b, lb, k in m:
-        if b is e and k > 0 and all(lb[i] == ls[x] for i, x in enumerate(at) if i != axis):
-            s = expr._make(("fn", f"softmax{axis}", e.body), "fn", f"softmax{axis}", e.dims, e.body)
-            yield Poly({times(m, ((a, ls, 1), (b, lb, -1), (s, lb, 1))): 1})
+        if b.kind == "contr" and k == 1:
+            n, inner = inside(b, lb)
+            for names in matches(es, n, fixed):
+                opened = contract(mul(Poly({n: 1}), relabel(soft, names)), inner)
+                yield mul(Poly({times(m, ((a, ls, 1), (b, lb, -1))): 1}), opened)
+
+
+def _sums_to_one(m: Mono, f: Factor) -> Iterator[Poly]:
+    """The sum of a softmax along its axes, as far as nothing else in the sum depends on them."""
+    inner, bound = inside(f[0], f[1])
+    for b, lb, k in inner:
+        if b.kind == "along" and k == 1:
+            mixed = {lb[i] for i in b.over}
+            rest = tuple([g for g in inner if g != (b, lb, k)])
+            if mixed <= bound.keys() and len(set(lb)) == len(lb) and not mixed & labels_of(rest):
+                left = {x: d for x, d in bound.items() if x not in mixed}
+                yield mul(Poly({tuple([g for g in m if g != f]): 1}), contract(Poly({rest: 1}), left))
 
 
 def _take_out(q: Poly) -> Poly:
@@ -400,7 +419,7 @@ class Simplifier:
     def __init__(self, definitions: dict[Atom, Poly], relations: Sequence[Relation] = ()) -> None:
         self.definitions = definitions
         self._expand = Rewrite(_expand)
-        self._known = Rewrite(_known_functions)
+        self._known = Rewrite(known_functions)
         self._out = Rewrite(_take_out)
         folds = [fold for atom, body in reversed(definitions.items()) for fold in _folds(atom, body)]
         self._folds = [(needed, Rewrite(fold)) for needed, fold in folds]

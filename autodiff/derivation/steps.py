@@ -13,7 +13,7 @@ from . import expr
 from .assume import Assumption
 from .expr import Atom, Poly
 from .graph import Graph, atom_of
-from .simplify import Simplifier, without_softmax
+from .simplify import Simplifier
 
 INLINE_LIMIT = 50  # a longer gradient stays a symbol in the formulas below it, about three layers up
 
@@ -99,7 +99,7 @@ class Deriver:
         for n in self.named:
             if n.id in depends and n is not v and n.op is not None:
                 table[atom_of(self.graph.symbol(n))] = expr.substitute(self.graph.own(n, self.graph.definition(n).poly), table)
-        return expr.Rewrite(lambda q: q, without_softmax)(expr.substitute(p, table))
+        return expr.substitute(p, table)
 
     def _needs(self, a: Assumption, p: Poly, unfold: list[Atom], simple: Poly) -> bool:
         return len(self.assumptions) == 1 or self._each[a](p, unfold) != simple

@@ -58,7 +58,7 @@ class Points:
             if all(a.holds(recorded[a.name]) for a in assumptions if a.name in recorded):
                 self._try(recorded)
             for _ in range(POINTS + 1):
-                for reach in (0.5, 0.2, 0.05, 0.01, 0.0):
+                for reach in (0.5, 0.2, 0.05, 0.01, 0.0, None):
                     moved = {name: _moved(rng, x, reach) for name, x in recorded.items()}
                     for a in assumptions:
                         if a.name in moved:
@@ -97,10 +97,13 @@ def _check_names(graph: Graph) -> None:
         raise DerivationFailed(f"two things are both called {twice[0]} in the formulas. This is a bug of autodiff; nothing was shown.")
 
 
-def _moved(rng: np.random.Generator, x: Any, reach: float) -> Any:
+def _moved(rng: np.random.Generator, x: Any, reach: float | None) -> Any:
+    """Values near x; without a reach anywhere, as far as the signs allow."""
     if x.dtype == bool:  # a choice that was made
         return x
     noise = rng.normal(size=x.shape)
+    if reach is None:
+        return np.abs(noise) if (x > 0).all() else noise
     if ((x == 0) | (x == 1)).all() and x.size > 1:
         return np.abs(x - 2 * reach * rng.uniform(0.05, 0.8, x.shape))
     if (x > 0).all():
