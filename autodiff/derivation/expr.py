@@ -25,6 +25,7 @@ Factor = tuple["Atom", Labels, Number]
 Mono = tuple[Factor, ...]
 
 PASSENGER, BOUND = 100, 1000
+COMPARISONS = (">", ">=", "==")  # functions that ask how an operand stands to 0
 DEPTH_LIMIT = 60  # parentheses within parentheses; nobody reads more
 ATOM_LIMIT = 20_000
 COST_LIMIT = 3_000  # symbols to read
@@ -57,6 +58,7 @@ class Atom(int):
     cost: int
     has_delta: bool
     positive: bool
+    indicator: bool  # is every entry 0 or 1?
     poly: Poly  # the atom alone, over its own axes
 
 
@@ -122,6 +124,7 @@ def _make(key: Any, kind: str, name: str, dims: tuple[str, ...], body: Poly | No
     if atom.depth > DEPTH_LIMIT:
         raise TooDeep
     atom.has_delta = kind == "delta" or (kind in ("group", "contr") and any(a.has_delta for a in atom.parts))
+    atom.indicator = kind == "fn" and name in COMPARISONS
     atom.positive = kind in ("size", "along") or (kind == "fn" and name in ("exp", "sigmoid", "softplus"))
     atom.positive = atom.positive or (kind in ("group", "contr") and _positive(body))
     inside = 0 if body is None else cost(body)
@@ -143,10 +146,10 @@ def _positive(p: Poly | None) -> bool:
     return all(a.positive or (q.__class__ is int and q % 2 == 0) for m in p.terms for a, _, q in m)
 
 
-def var(name: str, dims: Iterable[str], positive: bool = False) -> Atom:
+def var(name: str, dims: Iterable[str], indicator: bool = False) -> Atom:
     """The atom of a name."""
     atom = _make(("var", name), "var", name, tuple(dims))
-    atom.positive = atom.positive or positive
+    atom.indicator = atom.indicator or indicator
     return atom
 
 
@@ -227,7 +230,7 @@ def relabel(p: Poly, names: Mapping[int, int]) -> Poly:
 
 def settle(powers: dict[tuple[Atom, Labels], Number]) -> Mono:
     """A term in its normal order, with deltas carried out on the other factors."""
-    m = tuple(sorted([(a, ls, number(q)) for (a, ls), q in powers.items() if q]))
+    m = tuple(sorted([(a, ls, 1 if a.indicator and q > 0 else number(q)) for (a, ls), q in powers.items() if q]))
     if not m or m[0][0] > 0:
         return m
     same: dict[int, int] = {}
@@ -302,8 +305,9 @@ def content(p: Poly) -> tuple[Number, Mono]:
             common[key] = low
     numbers = [Fraction(c) for c in p.terms.values()]
     top, bottom = math.gcd(*(c.numerator for c in numbers)), math.lcm(*(c.denominator for c in numbers))
-    shared = Fraction(top, bottom)  # 0.5 x + y / 3 is not made 1/6 (3 x + 2 y)
-    return number(shared if shared.denominator == 1 or shared in map(abs, numbers) else Fraction(1)), settle(common)
+    shared = Fraction(top, bottom)  # 0.5 x + y / 3 is not made 1/6 (3 x + 2 y), nor x + 0.001 made 0.001 (1000 x + 1)
+    short = shared.denominator == 1 or (shared in map(abs, numbers) and max(map(abs, numbers)) < 10 * shared)
+    return number(shared if short else Fraction(1)), settle(common)
 
 
 def reciprocal(m: Mono) -> Mono:
@@ -341,7 +345,7 @@ def power(p: Poly, k: Number) -> Poly:
         deltas, rest = [f for f in m if f[0] < 0], tuple([f for f in m if f[0] > 0])
         return mul(Poly({tuple(deltas): 1}), power(Poly({rest: c}), k))
     if k.__class__ is int:
-        out = Poly({tuple([(a, ls, number(q * k)) for a, ls, q in m]): number(Fraction(c) ** k)})
+        out = Poly({settle({(a, ls): q * k for a, ls, q in m}): number(Fraction(c) ** k)})
         return _open(out) if any(a.kind == "group" and len(a.body.terms) == 1 for a, _, _ in m) else out  # type: ignore[union-attr]
     safe = tuple([f for f in m if f[0].positive])
     rest = tuple([f for f in m if not f[0].positive])
@@ -579,8 +583,8 @@ def _log_of(a: Atom, ls: Labels) -> Poly | None:
         return add(x, scale(over("logsumexp", shifted, {names[i]: a.dims[i] for i in a.over}), -1))
     if a.kind == "contr":
         m, bound = inside(a, ls)
-        x = exponent(m)
-        return None if x is None or not bound.keys() <= free(x) else over("logsumexp", x, bound)  # type: ignore[arg-type]
+        e = exponent(m)
+        return None if e is None or not bound.keys() <= free(e) else over("logsumexp", e, bound)
     return None
 
 

@@ -67,7 +67,7 @@ class Space:
         if isinstance(x, Size):
             return Symbol(self, x.poly, (), ())
         array = np.asarray(x)
-        if array.ndim == 0:
+        if array.ndim == 0 and not (isinstance(x, np.ndarray) and x.dtype == bool):  # rules compare plain numbers, too
             return Symbol(self, plain_number(float(array)), (), ())
         dims = tuple(self.new_dim() if n != 1 else None for n in array.shape) if dims is None else dims
         name = self.called.get(id(x))
@@ -79,12 +79,12 @@ class Space:
             return Symbol(self, expr.factor(expr.delta(dims[0]), (0, 1)), array.shape, (dims[0], dims[0]))  # type: ignore[arg-type]
         name = name or next(c for k in count(len(self.constants) + 1) if (c := f"c{k}") not in self.taken and c not in self.constants)
         self.constants[name] = array
-        return self.opaque(name, array.shape, dims)
+        return self.opaque(name, array.shape, dims, indicator=array.dtype == bool)
 
-    def opaque(self, name: str, shape: Sequence[int], dims: Dims, positive: bool = False) -> Symbol:
+    def opaque(self, name: str, shape: Sequence[int], dims: Dims, indicator: bool = False) -> Symbol:
         """The symbol of a name."""
         own = [i for i, d in enumerate(dims) if d is not None]
-        atom = expr.var(name, [dims[i] for i in own], positive)  # type: ignore[misc]
+        atom = expr.var(name, [dims[i] for i in own], indicator)  # type: ignore[misc]
         return Symbol(self, expr.factor(atom, tuple(own)), tuple(shape), dims)
 
 
@@ -346,7 +346,7 @@ def derivative(p: Poly, atom: expr.Atom, space: Space, labels: Sequence[int]) ->
             made[a] = contract(of(Poly({m: 1})), bound, keep=False)
         elif a.kind == "group":
             made[a] = of(a.body)
-        elif a.name in (">", ">=", "=="):
+        elif a.indicator:
             made[a] = expr.ZERO
         else:
             dims = {"whole": a.bound, "over": a.dims + a.bound}.get(a.kind, a.dims)

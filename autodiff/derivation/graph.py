@@ -29,7 +29,9 @@ class Graph:
         self._called = {t.id for t in targets} | self.cut
         found = {key: name for key, name in variables(frame).items() if name.isidentifier()}
         self.names = self._name(found)
-        self.arrays = {id(a): a for n in self.nodes for a in n.args if isinstance(a, np.ndarray)}
+        # A condition on numbers is recorded as a plain bool, which here becomes an array of its own, to be told from others.
+        self.args = {n.id: [np.asarray(a) if isinstance(a, bool | np.bool_) else a for a in n.args] for n in self.nodes}
+        self.arrays = {id(a): a for args in self.args.values() for a in args if isinstance(a, np.ndarray)}
         for key in self.arrays:
             if key in found:
                 self.space.called[key] = self._unique(found[key])
@@ -102,7 +104,7 @@ class Graph:
             axes[n.id] = own
             if n.op is None:
                 continue
-            args = [space.opaque(f"#{a.id}", a.shape, axes[a.id]) if isinstance(a, Node) else raw.get(id(a), a) for a in n.args]
+            args = [space.opaque(f"#{a.id}", a.shape, axes[a.id]) if isinstance(a, Node) else raw.get(id(a), a) for a in self.args[n.id]]
             try:
                 z = space.lift(call(n.op, args, n.kw))
             except NoForm:
@@ -224,7 +226,7 @@ class Graph:
 
     def operands(self, n: Any) -> list[Any]:
         """The operands of a node as symbols; plain numbers as they are."""
-        return [self._operand(a) for a in n.args]
+        return [self._operand(a) for a in self.args[n.id]]
 
     def _operand(self, a: Any) -> Any:
         if isinstance(a, Node):

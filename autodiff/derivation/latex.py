@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from ..ops import TABLE
-from .expr import Number
+from .expr import COMPARISONS, Number
 from .matrix import M, transpose, walk
 
 SUM, TERM, PRODUCT, ATOM = 0.0, 1.0, 1.5, 2.0
@@ -157,7 +157,7 @@ class Latex:
 
     def _fn(self, x: M) -> tuple[str, float]:
         name, inner = x.args[:2]
-        if name in (">", ">=", "=="):
+        if name in COMPARISONS:
             sign = {">": ">", ">=": r"\ge", "==": "="}[name]
             return rf"\mathbb{{1}}\left[{self.write(inner)} {sign} 0\right]", ATOM
         return self._call(name, inner), ATOM

@@ -14,7 +14,7 @@ from string import ascii_letters
 from typing import NamedTuple
 
 from ..ops import TABLE
-from .expr import Number
+from .expr import COMPARISONS, Number
 from .matrix import M, scaled, transpose
 
 Axes = tuple[int | None, ...]
@@ -325,7 +325,7 @@ class Writer:
     def _fn(self, x: M, hint: Axes) -> Code:
         name, inner = x.args[:2]
         c = self.code(inner, hint)
-        if name in (">", ">=", "=="):
+        if name in COMPARISONS:
             left, right = c.src, "0"
             if inner.op == "add" and len(inner.args) == 2 and inner.args[0][0] == 1 and inner.args[1][0] == -1:
                 (a, b), _ = self.join([y for _, y in inner.args], hint)
@@ -433,7 +433,7 @@ def _leads_with_mask(x: M) -> bool:
     """Does it begin with a comparison, whose booleans NumPy does not negate?"""
     while x.op in ("had", "div", "scale", "bc"):
         x = x.args[1 if x.op == "scale" else 0]
-    return x.op == "fn" and x.args[0] in (">", ">=", "==")
+    return x.op == "fn" and x.args[0] in COMPARISONS
 
 
 def _squared(x: M) -> M | None:

@@ -55,10 +55,10 @@ def _multiplied_out(q: Poly, left: Callable[[], int]) -> Poly | None:
         for m, c in todo.pop().terms.items():
             if left() < 0:  # sums within sums turned out to give more
                 return None
-            i = next((i for i, (a, _, k) in enumerate(m) if a.kind == "group" and k > 0 and k.__class__ is int), None)
+            i = next((i for i, (a, _, k) in enumerate(m) if a.kind == "group" and k == 1), None)
             if i is not None:
-                a, ls, k = m[i]
-                rest = times(m[:i] + m[i + 1 :], ((a, ls, k - 1),) if k > 1 else ())
+                a, ls, _ = m[i]
+                rest = m[:i] + m[i + 1 :]
                 body = relabel(a.body, dict(enumerate(ls)))  # type: ignore[arg-type]
                 todo.append(add(*(Poly({times(n, rest): number(c * d)}) for n, d in body.terms.items())))
                 continue
@@ -83,8 +83,8 @@ def _terms(q: Poly) -> int:
         n, factors = todo.pop()
         while factors and n <= EXPAND_LIMIT:
             a, _, k = factors.pop()
-            if a.kind == "group" and k > 0 and k.__class__ is int:
-                n *= len(a.body) ** int(k)  # type: ignore[arg-type]
+            if a.kind == "group" and k == 1:
+                n *= len(a.body)  # type: ignore[arg-type]
             elif a.kind == "contr" and k == 1:
                 factors += a.body.only()[0]  # type: ignore[union-attr]
         total += n
@@ -92,7 +92,7 @@ def _terms(q: Poly) -> int:
 
 
 def _has_sum(a: Atom) -> bool:
-    return any(b.kind == "group" and k > 0 and k.__class__ is int for b, _, k in a.body.only()[0])  # type: ignore[union-attr]
+    return any(b.kind == "group" and k == 1 for b, _, k in a.body.only()[0])  # type: ignore[union-attr]
 
 
 # ---------------------------------------------------------------- putting names back
@@ -262,11 +262,28 @@ def known_functions(q: Poly) -> Poly:
 
 
 def _known(m: Mono, f: Factor) -> Iterator[Poly]:
-    if f[2] < 0:
+    if f[0].indicator:
+        yield from _compared(m, f)
+    elif f[2] < 0:
         yield from _sigmoid(m, f)
         yield from _softmax(m, f)
     elif f[0].kind == "contr":
         yield from _sums_to_one(m, f)
+
+
+def _compared(m: Mono, f: Factor) -> Iterator[Poly]:
+    """No number is greater than 0 and also 0 or less; relu is 0 where that is."""
+    a, ls, _ = f
+    if a.name != ">":
+        return
+    x = relabel(a.body, dict(enumerate(ls)))  # type: ignore[arg-type]
+    for b, lb, k in m:
+        if b.kind == "fn" and k > 0 and b.name in ("relu", *expr.COMPARISONS) and b is not a:
+            y = relabel(b.body, dict(enumerate(lb)))  # type: ignore[arg-type]
+            if b.name == "relu" and x == y:
+                yield Poly({tuple([g for g in m if g != f]): 1})
+            elif (b.name == ">" and x == scale(y, -1)) or (b.name == "==" and x in (y, scale(y, -1))):
+                yield expr.ZERO
 
 
 def _sigmoid(m: Mono, f: Factor) -> Iterator[Poly]:

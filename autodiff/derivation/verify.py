@@ -28,13 +28,14 @@ POINTS = 3  # a formula is shown only if at least so many prove it
 
 def replay(graph: Graph, values: Mapping[str, Any]) -> dict[int, Any]:
     """The recorded computation on other values of the variables, as a graph of its own; by the old nodes' ids."""
-    arrays = {key: values.get(name, graph.arrays[key]) for key, name in graph.array_names().items()}
+    arrays = {key: np.asarray(values.get(name, graph.arrays[key])) for key, name in graph.array_names().items()}
+    arrays = {key: a.item() if a.dtype == bool and a.ndim == 0 else a for key, a in arrays.items()}
     new: dict[int, Any] = {}
     for n in graph.nodes:
         if n.op is None or n.id in graph.cut:
             new[n.id] = _leaf(n, values[graph.names[n.id]])
         else:
-            args = [new[a.id] if isinstance(a, Node) else arrays.get(id(a), a) for a in n.args]
+            args = [new[a.id] if isinstance(a, Node) else arrays.get(id(a), a) for a in graph.args[n.id]]
             new[n.id] = call(n.op, args, n.kw)
     return new
 
