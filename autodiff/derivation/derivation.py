@@ -21,7 +21,7 @@ from .assume import Assumption, fitting, found_in
 from .expr import PASSENGER, Poly
 from .forms import NoForm, Symbol, derivative
 from .graph import Graph, atom_of
-from .latex import Latex
+from .latex import Latex, symbol
 from .matrix import M, is_upstream, to_matrix, transpose, with_ones
 from .show import Axes, Writer, helper
 from .steps import Deriver, Step
@@ -90,8 +90,15 @@ class Derivation:
         """The results in LaTeX, without dollar signs."""
         if len(self.results) == 1:
             f = self.results[0]
-            return f"{f.left_latex} = {f.latex}{_using_latex(f.assumptions)}"
-        return _aligned([f"{f.left_latex} &= {f.latex}{_using_latex(f.assumptions)}" for f in self.results])
+            return f"{f.left_latex} = {f.latex}{_using_latex(f.assumptions)}{self._recorded_latex(', ')}"
+        lines = [f"{f.left_latex} &= {f.latex}{_using_latex(f.assumptions)}" for f in self.results]
+        return _aligned([*lines, *filter(None, [self._recorded_latex("&")])])
+
+    def _recorded_latex(self, before: str) -> str:
+        text = "\n".join(f.text for f in self.results)
+        found = [(name, a) for name, a in self._graph.recorded().items() if _mentions(text, name)]
+        said = r", \; ".join(rf"{symbol(name, a.ndim > 0)} \text{{ is {_described(a)}}}" for name, a in found)
+        return rf"{before} \quad \text{{where }} {said}" if said else ""
 
     @property
     def numpy(self) -> str:
@@ -141,22 +148,33 @@ class Derivation:
         return Writer(dims, True, graph.names[graph.root.id]).write(_tree(d.poly, tuple(range(len(given))), given))
 
     def __call__(self, **arrays: Any) -> Any:
-        """The derivative at the arrays given by name, by the printed source; leaves not given keep their recorded values."""
+        """The derivative at the arrays given by name, by the printed source; leaves not given keep their recorded values.
+
+        Raises TypeError for a name or kind of data that there is not, ValueError where the shapes do not fit, an assumption
+        does not hold, or a condition was recorded that the given arrays may change: it must be given with them.
+        """
         graph = self._graph
         values = dict(graph.data())
-        unknown = set(arrays) - set(values)
-        if unknown:
+        given = {graph.found_as(name): x for name, x in arrays.items()}
+        if unknown := set(given) - set(values):
             raise TypeError(f"no variable is called {', '.join(sorted(unknown))}; there are {', '.join(values)}")
-        values.update(arrays)
+        values.update({name: _numbers(name, x) for name, x in given.items()})
+        graph.check_shapes({name: np.shape(values[name]) for name in given})
+        source = self._source()
+        if given and (fixed := [name for name in graph.conditions(lambda name: _mentions(source, name)) if name not in given]):
+            raise ValueError(
+                f"the formula uses the recorded condition {fixed[0]}, which may be another one at the given {', '.join(given)}: "
+                f"pass it too, as {fixed[0]}=, an array of booleans of shape {np.shape(values[fixed[0]])}"
+            )
         new = replay(graph, values)
         for a in self.assumptions:
             if not a.holds(values[a.name]):
                 raise ValueError(
-                    f"the formula uses {a}, which the {'given' if a.name in arrays else 'recorded'} {a.name} does not satisfy; "
+                    f"the formula uses {a}, which the {'given' if a.name in given else 'recorded'} {a.name} does not satisfy; "
                     "derive with assume=() for a formula that holds without it"
                 )
         values.update({graph.names[i]: np.asarray(n.data) for i, n in new.items() if i in graph.names})
-        found = {f.left: run(self._source(), f.variable, values) for f in self.results}
+        found = {f.left: run(source, f.variable, values) for f in self.results}
         return next(iter(found.values())) if len(found) == 1 else found
 
     def __str__(self) -> str:
@@ -173,17 +191,13 @@ class Derivation:
             blocks = [str(f) for f in self.results] + [f"{f}    without that" for f in self._without]
         made = dict.fromkeys(line for f in self.results for line in f.prelude if line.split(" = ")[0] in self._graph.invented())
         note = "where " + ", ".join(made).replace("np.linalg.", "").replace("np.", "") if made else ""
-        return "\n".join([*blocks, *(line for line in (note, *self._recorded("\n".join(blocks)), self._note) if line)])
+        text = "\n".join(blocks)
+        renamed = [f"where {new} is the variable {old!r}" for new, old in self._graph.renamed.items() if _mentions(text, new)]
+        return "\n".join([*blocks, *(line for line in (note, *self._recorded(text), *renamed, self._note) if line)])
 
     def _recorded(self, text: str) -> list[str]:
-        """What the constants in the text are that nobody named, and that conditions are fixed."""
-        lines = []
-        for name, a in self._graph.recorded().items():
-            if _mentions(text, name):
-                what = "condition" if a.dtype == bool else "constant"
-                fixed = ", fixed: other data does not change it" if a.dtype == bool else ""
-                lines.append(f"where {name} is a recorded {what} of shape {a.shape}{fixed}")
-        return lines
+        """What the constants in the text are that nobody named, and that conditions belong to the recorded data."""
+        return [f"where {name} is {_described(a)}" for name, a in self._graph.recorded().items() if _mentions(text, name)]
 
     def __repr__(self) -> str:
         return self.text
@@ -203,11 +217,24 @@ def _mentions(text: str, name: str) -> bool:
     return re.search(rf"\b{name}\b", text) is not None
 
 
+def _described(a: Any) -> str:
+    if a.dtype == bool:
+        return f"a recorded condition of shape {a.shape}: other data may need another one"
+    return f"a recorded constant of shape {a.shape}"
+
+
 def _definition(name: str, a: Any) -> str:
     """A line of source that gives a recorded constant its value, or says that it must be given."""
     if a.size <= SMALL and np.all(np.isfinite(a)):
-        return f"{name} = np.array({a.tolist()})"
-    return f"# {name}: pass the recorded {'condition' if a.dtype == bool else 'constant'} of shape {a.shape}"
+        return f"{name} = np.array({a.tolist()})" + ("  # at the recorded data; other data may need another one" if a.dtype == bool else "")
+    return f"# {name}: pass {_described(a).replace('a recorded', 'the recorded')}"
+
+
+def _numbers(name: str, x: Any) -> Any:
+    a = np.asarray(getattr(x, "data", x) if isinstance(x, Node) else x)
+    if a.dtype.kind not in "biuf":
+        raise TypeError(f"{name}={x!r} is not an array of real numbers")
+    return a
 
 
 def _aligned(lines: Sequence[str]) -> str:
@@ -384,6 +411,9 @@ def _derive(
     pair = isinstance(wrt, tuple)
     targets = [] if wrt is None else list(wrt) if isinstance(wrt, list | tuple) else [wrt]
     nodes = _checked(E, targets, pair)
+    strange = [n for n in opaque if all(n is not m for m in nodes)]
+    if strange:
+        raise NotConnected(f"opaque= lists {label(strange[0])}, without which {label(E)} was computed; it takes nodes of that graph")
     expr.start()
     graph = Graph(E, user_frame(), [*opaque], dims, targets)
     targets = targets or [n for n in nodes if n.active and n.id in graph.names and n is not E]
@@ -407,7 +437,9 @@ def _checked(E: Any, targets: list[Any], pair: bool) -> list[Any]:
         if not isinstance(t, Node) or not t.active:
             what = f"the constant {label(t)}" if isinstance(t, Node) else f"{type(t).__name__} {t!r}"
             raise NotConnected(f"formulas are derived with respect to variables and results, not {what}")
-        if t.id not in reached or t is E:
+        if t is E:
+            raise NotConnected(f"{label(E)} is what is derived, and its derivative in itself is 1: give wrt= a variable that it depends on")
+        if t.id not in reached:
             raise NotConnected(f"{label(t)} does not reach {label(E)}: it was computed without it, so there is no derivative to write down")
     if pair and len(targets) != 2:
         raise ValueError(f"wrt=(u, v) is the second derivative in two variables; {len(targets)} came. For several gradients write a list")

@@ -74,9 +74,10 @@ class Space:
         named = name or array.dtype == bool  # a condition that held everywhere may not hold at other values
         if not named and array.size and (array == array.flat[0]).all():
             return Symbol(self, plain_number(float(array.flat[0])), array.shape, dims)
-        if not named and array.ndim == 2 and array.shape[0] == array.shape[1] and (array == np.eye(len(array))).all():
+        if not named and array.ndim == 2 and array.shape[0] == array.shape[1] and (array == array[0, 0] * np.eye(len(array))).all():
             self.join(dims[0], dims[1])  # type: ignore[arg-type]
-            return Symbol(self, expr.factor(expr.delta(dims[0]), (0, 1)), array.shape, (dims[0], dims[0]))  # type: ignore[arg-type]
+            identity = mul(plain_number(float(array[0, 0])), expr.factor(expr.delta(dims[0]), (0, 1)))  # type: ignore[arg-type]
+            return Symbol(self, identity, array.shape, (dims[0], dims[0]))
         name = name or next(c for k in count(len(self.constants) + 1) if (c := f"c{k}") not in self.taken and c not in self.constants)
         self.constants[name] = array
         return self.opaque(name, array.shape, dims, indicator=array.dtype == bool)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Collection, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ class Graph:
         self.nodes: list[Any] = order(root)
         self.cut = {n.id for n in opaque}
         self.space = Space()
+        self.renamed: dict[str, str] = {}  # names that could not be had, by what they became
         self._called = {t.id for t in targets} | self.cut
         found = {key: name for key, name in variables(frame).items() if name.isidentifier()}
         self.names = self._name(found)
@@ -53,7 +55,7 @@ class Graph:
         if not any(names[n.id] for n in inner):
             names.update(invented := self._activations())
             self._invented = set(invented)
-        names[self.root.id] = names[self.root.id] or "E"
+        names[self.root.id] = names[self.root.id] or next((x for x in "ELJ" if x not in names.values()), "loss")
         for n in self.nodes:
             if names[n.id] is None and (n.op is None or n.id in self._called):
                 names[n.id] = f"v{1 + sum(1 for m in self.nodes if m.id < n.id)}"
@@ -62,8 +64,9 @@ class Graph:
         self._printed = f"d{root}_d", f"d2{root}_d"  # so begin the names of printed results
         return {i: self._unique(name) if name.startswith(self._printed) else name for i, name in out.items()}
 
-    def _unique(self, name: str) -> str:
-        name = re.sub(r"\W", "_", name)
+    def _unique(self, wish: str) -> str:
+        """An identifier like the wish that formulas do not use yet."""
+        name = re.sub(r"\W", "_", unicodedata.normalize("NFKC", wish))
         name = name if name.isidentifier() and not keyword.iskeyword(name) else name + "_" if keyword.iskeyword(name) else "_" + name
         name = "_" + name if name.startswith(self._printed) else name
         base, k = name, 1
@@ -71,7 +74,14 @@ class Graph:
             k += 1
             name = f"{base}_{k}"
         self._taken.add(name)
+        if name != wish:
+            self.renamed[name] = self.renamed.pop(wish, wish)
         return name
+
+    def found_as(self, name: str) -> str:
+        """What formulas call the variable that a person calls so; the name itself if that is unclear."""
+        found = [new for new, old in self.renamed.items() if old == name]
+        return found[0] if len(found) == 1 and name not in dict(self.data()) else name
 
     def _activations(self) -> dict[int, str]:
         """Names for a graph without any: what a layer computes before and after its nonlinear function."""
@@ -285,6 +295,33 @@ class Graph:
         found = {name: self.arrays[key] for key, name in self.array_names().items()}
         return {name: a for name, a in found.items() if a.dtype == bool or self.unnamed(name)}
 
+    def conditions(self, used: Callable[[str], bool]) -> list[str]:
+        """The recorded conditions that used names are made of."""
+        names = self.array_names()
+        found: dict[int, set[str]] = {}
+        out: set[str] = set()
+        for n in self.nodes:
+            below = [found[a.id] if isinstance(a, Node) else {names[id(a)]} if id(a) in names else set() for a in self.args[n.id]]
+            found[n.id] = set().union(*below) if n.id not in self.cut else set()
+            out |= found[n.id] if n.id in self.names and used(self.names[n.id]) else set()
+        recorded = self.recorded()
+        return [name for name, a in recorded.items() if a.dtype == bool and (name in out or used(name))]
+
+    def check_shapes(self, given: Mapping[str, tuple[int, ...]]) -> None:
+        """Raises ValueError where arrays do not have the axes of their variables, in lengths that fit all others."""
+        known: dict[str, tuple[str, int]] = {}
+        for name, x in self.data():
+            shape, dims = given.get(name, np.shape(x)), self.dims_of(name)
+            if len(shape) != len(dims) or any(d is None and n != 1 for n, d in zip(shape, dims, strict=True)):
+                raise ValueError(f"{name} came with shape {shape}, but was recorded with shape {np.shape(x)}")
+            for d, n in zip(dims, shape, strict=True):
+                other, length = known.setdefault(d, (name, n)) if d is not None else (name, n)
+                if n != length:
+                    mine, its = (name, other) if name in given else (other, name)
+                    raise ValueError(
+                        f"{mine} came with shape {given[mine]}, which does not fit {its} along their axis {d}: {length} and {n}"
+                    )
+
     def invented(self) -> dict[str, Any]:
         """The results that were named here and not by a person, in order."""
         return {self.names[n.id]: n for n in self.nodes if n.id in self._invented}
@@ -314,8 +351,12 @@ class Graph:
 
     def no_form(self, n: Any, error: NoForm) -> NoIndexForm:
         who = self.label(n)
+        op = (n.op or error.op).name
+        why = (
+            "moves or picks entries in a way that has no index form here" if op in RESERVED else "is an op of yours declared without index="
+        )
         return NoIndexForm(
-            f"{who} cannot be written as a formula: {(n.op or error.op).name} moves or picks entries in a way that has no index form here"
+            f"{who} cannot be written as a formula: {op} {why}"
             f"{'' if error.op is n.op else f' (its rule needs {error.op.name})'}. Derive from there on, with {who.split(',')[0]} as a "
             f"variable of its own, by ad.derive(..., opaque=[node])."
         )

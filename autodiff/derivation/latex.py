@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
@@ -12,30 +13,33 @@ from .matrix import M, transpose, walk
 
 SUM, TERM, PRODUCT, ATOM = 0.0, 1.0, 1.5, 2.0
 
-_GREEK = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau phi chi psi omega "
-    "Gamma Delta Theta Lambda Sigma Phi Psi Omega"
-)
-_SYMBOLS = {**{g: "\\" + g for g in _GREEK.split()}, "lam": r"\lambda", "eps": r"\epsilon", "lambda_": r"\lambda"}
+_SPELT = {"lam": r"\lambda", "lambda_": r"\lambda", "eps": r"\epsilon"}
+_LIKE_LATIN = {"omicron", "Alpha", "Beta", "Epsilon", "Zeta", "Eta", "Iota", "Kappa", "Mu", "Nu", "Omicron", "Rho", "Tau", "Chi"}
+for _code in range(0x391, 0x3CA):
+    _letter = re.match(r"GREEK (SMALL|CAPITAL) LETTER (\w+)$", unicodedata.name(chr(_code), ""))
+    if _letter is not None:
+        _word = _letter[2].lower().replace("lamda", "lambda")
+        _word = _word.capitalize() if _letter[1] == "CAPITAL" else _word
+        if _word not in _LIKE_LATIN:
+            _SPELT[_word] = _SPELT[chr(_code)] = "\\" + _word
 _INDICES = "ijklabcdefgh"
 
 
 def symbol(name: str, bold: bool) -> str:
-    """A name: `y2` is a bold y with subscript 2, `lam` is a lambda."""
-    found = re.fullmatch(r"([A-Za-z]+?)_?(\d+)", name)
-    base, sub = (found[1], found[2]) if found else (name, "")
-    if not found and "_" in name.strip("_") and re.fullmatch(r"[A-Za-z]+_\w+", name):
-        base, sub = name.split("_", 1)
-    if base in _SYMBOLS:
-        text = rf"\boldsymbol{{{_SYMBOLS[base]}}}" if bold else _SYMBOLS[base]
+    """A name: `y2` is a bold y with subscript 2, `lam` and `λ` are lambdas."""
+    found = re.fullmatch(r"([^\W\d_]+?)_?(\d+)", name) or re.fullmatch(r"([^\W\d_]+)_(\w*[^\W_])", name)
+    base, sub = (found[1], found[2]) if found and name not in _SPELT else (name, "")
+    if base in _SPELT:
+        text = rf"\boldsymbol{{{_SPELT[base]}}}" if bold else _SPELT[base]
     elif len(base) == 1:
-        text = rf"\mathbf{{{base}}}" if bold else base
+        text = rf"\mathbf{{{_escape(base)}}}" if bold else _escape(base)
     else:
         text = rf"\mathrm{{{_escape(base)}}}"
     if not sub:
         return text
-    lower = sub if sub.isdigit() or len(sub) == 1 else rf"\mathrm{{{_escape(sub)}}}"
-    return f"{text}_{{{lower}}}"
+    indices = re.sub(r"(?<=\d)_(?=\d)", ",", sub)
+    plain = len(sub) == 1 or re.fullmatch("[0-9,]+", indices)
+    return f"{text}_{{{indices}}}" if plain else rf"{text}_{{\mathrm{{{_escape(indices)}}}}}"
 
 
 def _escape(text: str) -> str:
@@ -139,9 +143,9 @@ class Latex:
         inner, k = x.args
         if k == Fraction(1, 2):
             if inner.op == "frob":
-                return rf"\left\lVert {self.write(inner.args[0])} \right\rVert", ATOM
+                return rf"\left\| {self.write(inner.args[0])} \right\|", ATOM
             if inner.op == "mm" and not inner.ls and len(inner.args) == 2 and inner.args[0] == transpose(inner.args[1]):
-                return rf"\left\lVert {self.write(inner.args[1])} \right\rVert", ATOM
+                return rf"\left\| {self.write(inner.args[1])} \right\|", ATOM
             return rf"\sqrt{{{self.write(inner)}}}", ATOM
         exponent = numeral(k)
         return _power(self.write(inner, ATOM), rf"\circ {exponent}" if x.ls else exponent), ATOM
@@ -230,7 +234,7 @@ class Latex:
         return rf"\left\langle {self.write(x.args[0])}, {self.write(x.args[1])} \right\rangle", ATOM
 
     def _frob(self, x: M) -> tuple[str, float]:
-        return rf"\left\lVert {self.write(x.args[0])} \right\rVert_F^2", PRODUCT
+        return rf"\left\| {self.write(x.args[0])} \right\|_F^2", PRODUCT
 
     def _ein(self, x: M) -> tuple[str, float]:
         letters: dict[int, str] = {}

@@ -111,12 +111,19 @@ def is_upstream(x: M) -> bool:
 
 
 def hadamard(xs: Sequence[M]) -> M:
-    """An elementwise product, in the order it is read: gradients, products, names, sums."""
-    if not xs[0].ls:  # numbers: names first
-        ordered = sorted(flat("had", xs), key=lambda y: (y.op != "sym", y.op == "add"))
-    else:
-        ordered = sorted(flat("had", xs), key=lambda y: (y.op == "add", y.op not in ("mm", "rowsum", "ein"), not is_upstream(y)))
+    """An elementwise product, in the order it is read: gradients, products, differences, names, 1 - y and other sums."""
+    ordered = sorted(flat("had", xs), key=_place if xs[0].ls else lambda y: (y.op != "sym" and not _is_difference(y), _place(y)))
     return ordered[0] if len(ordered) == 1 else M("had", tuple(ordered), ordered[0].ls)
+
+
+def _place(y: M) -> Any:
+    late = y.op == "add" and not _is_difference(y)
+    return late, y.op not in ("mm", "rowsum", "ein"), not is_upstream(y), not _is_difference(y)
+
+
+def _is_difference(x: M) -> bool:
+    """A residual, such as w x - y, and neither 1 - y nor what is centred, such as g - sum(g)."""
+    return x.op == "add" and any(c < 0 for c, _ in x.args) and all(y.op != "num" and y.ls == x.ls and y.op != "bc" for _, y in x.args)
 
 
 # ---------------------------------------------------------------- signs

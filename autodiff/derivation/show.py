@@ -1,7 +1,7 @@
 """Printing matrix notation as NumPy source and as plain text.
 
 NumPy source keeps the true shapes of the user's arrays: (n,), (n, 1), (1, n), (n, m).  Plain text is NumPy's
-notation without `np.` in which every vector is a column, so that it reads like mathematics: `(y2 - t) @ y1.T`.
+notation without `np.`, but in products every vector is a column, so that it reads like mathematics: `(y2 - t) @ y1.T`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from string import ascii_letters
 from typing import NamedTuple
+
+import numpy as np
 
 from ..ops import TABLE
 from .expr import COMPARISONS, Number
@@ -54,8 +56,10 @@ class Writer:
     def write(self, x: M, axes: Axes | None = None) -> str:
         """The source of a tree; for NumPy, of a value with exactly these axes."""
         if self.text or axes is None:
-            src = _real(self.code(x, ())).src
-            return re.sub(r"\bnp\.(linalg\.)?", "", src) if self.text else src
+            matrix = x.ls if len(x.ls) == 2 else ()
+            c = _real(self.code(x, matrix))
+            c = self.fit(c, matrix) if matrix and c.axes == matrix[::-1] else c
+            return re.sub(r"\bnp\.(linalg\.)?", "", c.src) if self.text else c.src
         c = _real(self.code(x, axes))
         return self.fit(self._number_free(c, axes), axes).src
 
@@ -75,9 +79,6 @@ class Writer:
         if c.axes == axes:
             return c
         c = _real(c)
-        if self.text:  # there a vector with one axis is a column in products and broadcasts as it must
-            turned = len(axes) == 2 and c.axes[::-1] == axes
-            return Code(c.inside(ATOM) + ".T", ATOM, axes) if turned else c
         if c.axes[::-1] == axes:
             return Code(c.inside(ATOM) + ".T", ATOM, axes)
         if not any(a is not None for a in c.axes):
@@ -107,7 +108,7 @@ class Writer:
             base = tuple(a for a in hint if a in labels) if set(labels) <= set(hint) else tuple(labels)
         out = []
         for x, c in zip(xs, codes, strict=True):
-            if not (_broadcasts(c.axes, base) or (self.text and len(c.axes) == 1)):
+            if not _broadcasts(c.axes, base):
                 wish = tuple(a if a in c.axes else None for a in base)
                 while wish and wish[0] is None:
                     wish = wish[1:]
@@ -171,13 +172,23 @@ class Writer:
             return c
         return Code(c.inside(ATOM) + ".T", ATOM, c.axes[::-1])
 
-    def _oriented(self, x: M) -> Code:
-        """A factor of a product in text: vectors are columns, their transposes rows."""
-        c = _real(self.code(x))
-        if len(x.ls) != 1:
-            return self.fit(c, x.ls) if len(x.ls) == len(c.axes) == 2 else c
-        row = x.op in ("T", "row") or (x.op == "mm" and x.args[0].op == "T" and len(x.args[0].ls) == 1)
-        return self.fit(c, (None, x.ls[0]) if row else (x.ls[0], None))
+    def _oriented(self, xs: Sequence[M]) -> list[Code]:
+        """The factors of a product in text: a vector is a column, or a row where its neighbours need one."""
+        out: list[Code] = []
+        trail: int | None = None  # the label that the product so far ends with, None if it ends with an axis of length 1
+        for i, x in enumerate(xs):
+            if len(x.ls) != 1:
+                c = _real(self.code(x))
+                out.append(self.fit(c, x.ls) if len(x.ls) == 2 else c)
+                trail = x.ls[-1] if x.ls else None
+                continue
+            (k,) = x.ls
+            c = _real(self.code(x.args[0] if x.op == "T" else x))
+            column = trail == k or (i == 0 and xs[1].ls[:1] != (k,))
+            is_row = c.axes[:1] == (None,)
+            out.append(c if is_row != column else Code(c.inside(ATOM) + ".T", ATOM, (k, None) if column else (None, k)))
+            trail = None if column else k
+        return out
 
     def _mm(self, x: M, hint: Axes) -> Code:
         if self.text:
@@ -187,7 +198,7 @@ class Writer:
             if last.op == "diag" and len(x.args) > 1 and len(x.ls) == 2 and len(x.args[0].ls) == 2 and self._is_row(last.args[0]):
                 rest = self._mm(M("mm", x.args[:-1], x.ls), hint) if len(x.args) > 2 else self.code(x.args[0])
                 return Code(f"{rest.inside(MATMUL)} {self._times(last.args[0], (None, last.ls[0]))}", PRODUCT, x.ls)
-            parts = [self._oriented(a) for a in x.args]
+            parts = self._oriented(x.args)
             axes: Axes = x.ls
             if len(x.ls) == 1:
                 axes = (None, *x.ls) if parts[0].axes[:1] == (None,) else (*x.ls, None) if len(parts[-1].axes) == 2 else x.ls
@@ -265,7 +276,7 @@ class Writer:
         """Multiplication of what stands before by a vector along one axis; 1 / s divides."""
         below = v.op == "div" and v.args[0].op == "num" and v.args[0].args[0] == 1
         c = self.code(v.args[1] if below else v, axes)
-        c = c if _broadcasts(c.axes, axes) or self.text else self.fit(c, axes)
+        c = c if _broadcasts(c.axes, axes) else self.fit(c, axes)
         return f"{'/' if below else '*'} {c.inside(POWER)}"
 
     def _diag(self, x: M, hint: Axes) -> Code:
@@ -347,7 +358,8 @@ class Writer:
         op = TABLE[name]
         if op.numpy:
             module = getattr(op.numpy[0], "__module__", None) or ""
-            return f"np.linalg.{op.numpy[0].__name__}" if "linalg" in module else f"np.{op.numpy[0].__name__}"
+            known = name if getattr(np, name, None) in op.numpy else op.numpy[0].__name__  # np.abs and not np.absolute
+            return f"np.linalg.{known}" if "linalg" in module else f"np.{known}"
         self.helpers.add(name)
         return name
 
@@ -381,6 +393,8 @@ class Writer:
         src = ""
         for (c, _), code in zip(x.args, codes, strict=True):
             part = code.inside(PRODUCT)
+            if not x.ls and re.fullmatch(r"\w+( \* \w+)+", part):  # numbers: w*x - y
+                part = part.replace(" ", "")
             src += (" - " if c < 0 else " + ") + part if src else ("-" if c < 0 else "") + part
         return Code(src, SUM, axes)
 
@@ -403,7 +417,7 @@ class Writer:
             c = c._replace(axes=inner.ls)
         keep = tuple(a if a == x.ls[0] else None for a in c.axes)
         axis = next(i for i, a in enumerate(c.axes) if a != x.ls[0])
-        if hint == keep and not self.text:
+        if hint == keep:
             return Code(f"{c.inside(ATOM)}.sum({axis}, keepdims=True)", ATOM, keep)
         return Code(f"{c.inside(ATOM)}.sum({axis})", ATOM, x.ls)
 
@@ -412,7 +426,7 @@ class Writer:
         c = self.code(inner.args[0] if inner.op == "T" else inner)
         keep = tuple(None if a in gone else a for a in c.axes)
         which = self._axis(c, gone) if x.ls else ""
-        if x.ls and hint == keep and not self.text:
+        if x.ls and hint == keep:
             return Code(f"{self._function(name)}({c.src}{which}, keepdims=True)", ATOM, keep)
         return Code(f"{self._function(name)}({c.src}{which})", ATOM, tuple(a for a in keep if a is not None) if x.ls else ())
 

@@ -221,7 +221,7 @@ ZOO: dict[str, tuple[Callable[[], Any], str]] = {
     "powers": (lambda: (np.sum(3 * s**3 - 0.5 * s**2), s), "9 * s**2 - s"),
     "many matrices": (lambda: (np.sum(B @ Cm @ D), Cm), "B.sum(0) @ D.sum(1).T"),
     "residual connection": (lambda: residual_net(A), "2 * ((h - b) * (1 - tanh(A @ x)**2)) @ x.T"),
-    "attention": (attention, "0.5 * (P * (G @ V.T - (G * O).sum(1))) @ K"),
+    "attention": (attention, "0.5 * (P * (G @ V.T - (G * O).sum(1, keepdims=True))) @ K"),
     "layer normalisation": (layer_norm, "(b - b.T @ u / m * u - sum(b) / m) / s"),
     "distance": (lambda: (np.linalg.norm(x - b), x), "(x - b) / norm(x - b)"),
     "squared distance": (lambda: (np.sum((x - b) ** 2), b), "2 * (b - x)"),
@@ -261,7 +261,7 @@ def test_max_subtracted_softmax() -> None:
 def test_values() -> None:
     w, x, y = ad.Value(2.0, "w"), ad.Value(3.0, "x"), ad.Value(1.0, "y")
     L = ((w * x - y) ** 2).named("L")
-    assert ad.derive(L, w).text == "dL/dw = 2 * x * (w * x - y)"
+    assert ad.derive(L, w).text == "dL/dw = 2 * (w*x - y) * x"
     assert ad.derive((w * x).tanh(), w).text == "dE/dw = x * (1 - tanh(w * x)**2)"
     assert ad.derive(w**3, wrt=(w, w)).text == "d²E/dw² = 6 * w"
     assert ad.derive(ad.dot([w, x], [x, y]), x).text == "dE/dx = w + y"
