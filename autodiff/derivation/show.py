@@ -165,12 +165,16 @@ class Writer:
     # ------------------------------------------------------------ products of matrices
 
     def _T(self, x: M, hint: Axes) -> Code:
-        c = _real(self.code(x.args[0], tuple(reversed(hint))))
+        c = _real(self.code(x.args[0], hint[::-1] or x.ls[::-1]))
         if len(x.ls) == 1 and self.text:
             return Code(c.inside(ATOM) + ".T", ATOM, (None, x.ls[0])) if len(c.axes) == 1 else self.fit(c, (None, x.ls[0]))
         if len(c.axes) < 2:
             return c
         return Code(c.inside(ATOM) + ".T", ATOM, c.axes[::-1])
+
+    def _matrix(self, x: M) -> Code:
+        """A factor of a product that is a matrix."""
+        return self.fit(_real(self.code(x, x.ls)), x.ls)
 
     def _oriented(self, xs: Sequence[M]) -> list[Code]:
         """The factors of a product in text: a vector is a column, or a row where its neighbours need one."""
@@ -178,8 +182,7 @@ class Writer:
         trail: int | None = None  # the label that the product so far ends with, None if it ends with an axis of length 1
         for i, x in enumerate(xs):
             if len(x.ls) != 1:
-                c = _real(self.code(x))
-                out.append(self.fit(c, x.ls) if len(x.ls) == 2 else c)
+                out.append(self._matrix(x) if len(x.ls) == 2 else _real(self.code(x)))
                 trail = x.ls[-1] if x.ls else None
                 continue
             (k,) = x.ls
@@ -196,7 +199,7 @@ class Writer:
             if not x.ls and len(x.args) == 2 and x.args[0] == transpose(last) and last.op != "sym":
                 return Code(f"sum({self.code(last).inside(ATOM)}**2)", ATOM, ())
             if last.op == "diag" and len(x.args) > 1 and len(x.ls) == 2 and len(x.args[0].ls) == 2 and self._is_row(last.args[0]):
-                rest = self._mm(M("mm", x.args[:-1], x.ls), hint) if len(x.args) > 2 else self.code(x.args[0])
+                rest = self._mm(M("mm", x.args[:-1], x.ls), hint) if len(x.args) > 2 else self._matrix(x.args[0])
                 return Code(f"{rest.inside(MATMUL)} {self._times(last.args[0], (None, last.ls[0]))}", PRODUCT, x.ls)
             parts = self._oriented(x.args)
             axes: Axes = x.ls
@@ -234,7 +237,7 @@ class Writer:
             codes, axes = self.join([args[0].args[0], rest], hint)
             return Code(" * ".join(c.inside(POWER) for c in codes), PRODUCT, axes)
         right = self._chain(args[1:], args[1].ls[:1], (args[1].ls[0], None) if len(hint) == 2 else ())
-        left = self.fit(_real(self.code(args[0])), args[0].ls)
+        left = self._matrix(args[0])
         if right.axes == (None, args[1].ls[0]):
             right = self.fit(right, right.axes[::-1])
         return Code(f"{left.inside(MATMUL)} @ {_real(right).inside(MATMUL)}", MATMUL, (ls[0], *right.axes[1:]))
@@ -258,7 +261,7 @@ class Writer:
                 if i + 1 < len(args):
                     src, prec = f"({src})", ATOM
                 continue
-            c = self.fit(_real(self.code(y)), y.ls)
+            c = self._matrix(y)
             if before:
                 src, before = f"{before} * {c.inside(POWER)}", ""
                 src, prec = (f"({src})", ATOM) if i + 1 < len(args) else (src, PRODUCT)
@@ -341,7 +344,7 @@ class Writer:
             if inner.op == "add" and len(inner.args) == 2 and inner.args[0][0] == 1 and inner.args[1][0] == -1:
                 (a, b), _ = self.join([y for _, y in inner.args], hint)
                 left, right = a.src, b.src
-            return Code(f"({left} {name} {right})", ATOM, c.axes, True)
+            return Code(f"({left} {name} {right})", ATOM, c.axes, mask=not self.text)
         return Code(f"{self._function(name)}({c.src})", ATOM, c.axes)
 
     def _along(self, x: M, hint: Axes) -> Code:
@@ -376,7 +379,7 @@ class Writer:
         if c == -1:
             if a.mask:
                 return Code(f"-1.0 * {a.src}", SUM, a.axes)
-            return Code("-" + (f"({a.src})" if _leads_with_mask(y) else a.inside(PRODUCT)), SUM, a.axes)
+            return Code("-" + (f"({a.src})" if self._leads_with_mask(y) else a.inside(PRODUCT)), SUM, a.axes)
         f = Fraction(c)
         number = numeral(abs(f))
         if "/" not in number:
@@ -388,7 +391,7 @@ class Writer:
 
     def _add(self, x: M, hint: Axes) -> Code:
         codes, axes = self.join([scaled(abs(c), y) for c, y in x.args], hint)
-        if (codes[0].mask and codes[1].mask) or (x.args[0][0] < 0 and _leads_with_mask(x.args[0][1])):
+        if (codes[0].mask and codes[1].mask) or (x.args[0][0] < 0 and self._leads_with_mask(x.args[0][1])):
             codes[0] = Code(f"1.0 * {codes[0].src}", PRODUCT, codes[0].axes)
         src = ""
         for (c, _), code in zip(x.args, codes, strict=True):
@@ -397,6 +400,12 @@ class Writer:
                 part = part.replace(" ", "")
             src += (" - " if c < 0 else " + ") + part if src else ("-" if c < 0 else "") + part
         return Code(src, SUM, axes)
+
+    def _leads_with_mask(self, x: M) -> bool:
+        """Does it begin with a comparison, whose booleans NumPy does not negate?"""
+        while x.op in ("had", "div", "scale", "bc"):
+            x = x.args[1 if x.op == "scale" else 0]
+        return x.op == "fn" and x.args[0] in COMPARISONS and not self.text
 
     def _bc(self, x: M, hint: Axes) -> Code:
         return self.code(x.args[0], hint)
@@ -441,13 +450,6 @@ class Writer:
 def _real(c: Code) -> Code:
     """Booleans as numbers."""
     return Code(f"1.0 * {c.src}", PRODUCT, c.axes) if c.mask else c
-
-
-def _leads_with_mask(x: M) -> bool:
-    """Does it begin with a comparison, whose booleans NumPy does not negate?"""
-    while x.op in ("had", "div", "scale", "bc"):
-        x = x.args[1 if x.op == "scale" else 0]
-    return x.op == "fn" and x.args[0] in COMPARISONS
 
 
 def _squared(x: M) -> M | None:
