@@ -426,7 +426,7 @@ class Writer:
             c = c._replace(axes=inner.ls)
         keep = tuple(a if a == x.ls[0] else None for a in c.axes)
         axis = next(i for i, a in enumerate(c.axes) if a != x.ls[0])
-        if hint == keep:
+        if hint == keep and not (self.text and keep[0] is None):
             return Code(f"{c.inside(ATOM)}.sum({axis}, keepdims=True)", ATOM, keep)
         return Code(f"{c.inside(ATOM)}.sum({axis})", ATOM, x.ls)
 
@@ -435,7 +435,7 @@ class Writer:
         c = self.code(inner.args[0] if inner.op == "T" else inner)
         keep = tuple(None if a in gone else a for a in c.axes)
         which = self._axis(c, gone) if x.ls else ""
-        if x.ls and hint == keep:
+        if x.ls and hint == keep and not (self.text and keep[0] is None):
             return Code(f"{self._function(name)}({c.src}{which}, keepdims=True)", ATOM, keep)
         return Code(f"{self._function(name)}({c.src}{which})", ATOM, tuple(a for a in keep if a is not None) if x.ls else ())
 

@@ -83,7 +83,10 @@ FUNCTIONS: dict[str, Any] = {
     **{name: op.forward for name, op in TABLE.items() if op.arity == 1},
     **{name: getattr(np, name) for name in _NUMPY},
     **{name: getattr(np.linalg, name) for name in ("inv", "norm")},
-    **{"softmax": _softmax, "eye": _eye, "ones": _ones, "zeros": _zeros},
+    "softmax": _softmax,
+    "eye": _eye,
+    "ones": _ones,
+    "zeros": _zeros,
 }
 
 
