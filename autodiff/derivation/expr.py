@@ -387,7 +387,7 @@ def _canonical(p: Poly, signed: bool = False) -> tuple[Poly, Labels, int]:
     best: tuple[Any, Poly, Labels] | None = None
     for order in _orders(list(p.terms.items()), free(p)):
         q = relabel(p, {label: i for i, label in enumerate(order)})
-        key = sorted((m, c if signed else abs(c)) for m, c in q.terms.items())
+        key = sorted((m, c if signed else abs(c)) for m, c in q.terms.items()), order  # of equal ones the lowest labels
         if best is None or key < best[0]:
             best = key, q, order
     _, q, order = best  # type: ignore[misc]
@@ -489,7 +489,7 @@ def _contraction(m: Mono, bound: set[int]) -> Poly:
     for outer in _orders([(m, 1)], labels_of(m) - bound):
         for inner in _orders([(m, 1)], bound):
             n = relabel(Poly({m: 1}), {label: i for i, label in enumerate(outer + inner)}).only()[0]
-            if best is None or n < best[0]:
+            if best is None or (n, outer) < best[:2]:
                 best = n, outer, inner
     n, outer, inner = best  # type: ignore[misc]
     atom = _make(("contr", n, len(outer)), "contr", "", tuple(dims[x] for x in outer), Poly({n: 1}), tuple(dims[x] for x in inner))

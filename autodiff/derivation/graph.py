@@ -94,7 +94,7 @@ class Graph:
                 continue
             if n.op.kind == "bilinear" or (n.op.name in ("add", "sub") and affine & set(operands)):
                 affine.add(n.id)
-            elif n.op.arity == 1 and operands[0] in affine and n.op.kind != "linear" and n is not self.root and n.shape:
+            elif operands[0] in affine and _is_activation(n.op) and n is not self.root and n.shape:
                 k += 1
                 names[operands[0]] = f"z{k}"
                 if n.op.kind == "elementwise" or n.op.name == "softmax":
@@ -366,6 +366,10 @@ class Graph:
             f"the formula at {self.label(n)} grows too long to read: too much between it and the nearest names. Give intermediate "
             f"results names, such as z1 = (W1 @ x).named('z1'); they then stand in the formula as they are."
         )
+
+
+def _is_activation(op: Any) -> bool:
+    return op.arity == 1 and (op.kind == "general" or (op.kind == "elementwise" and callable(op.partials[0])))
 
 
 def user_ops() -> dict[str, Any]:

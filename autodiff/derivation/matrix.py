@@ -162,6 +162,8 @@ def _to_flip(m: Mono) -> Factor | None:
 def _flips(m: Mono, negative: bool) -> tuple[bool, set[Factor]]:
     """Which sums of a term to write the other way round, and whether a minus sign is left in front."""
     flips = {f for f in m if _prefers_flip(f)}
+    if len(flips) % 2 == 1 and not negative and all(f[0].kind == "group" and () in f[0].body.terms for f in flips):  # type: ignore[union-attr]
+        return False, set()  # y - 1 and not -(1 - y)
     if len(flips) % 2 == 1:
         negative = not negative
     if negative:
@@ -220,7 +222,7 @@ def _term(m: Mono, want: Labels, flips: set[Factor]) -> M:
 def _atom(a: Atom, ls: Labels, flip: bool, want: Labels) -> M:
     if len(ls) == 2 and ls[0] == ls[1] and a.kind in ("var", "whole", "along"):
         return M("diagof", (_atom(a, tuple(expr.fresh((0, 1)).values()), flip, ()),), ls[:1])
-    order = tuple(x for x in want if x in ls) if set(ls) <= set(want) else tuple(dict.fromkeys(ls))
+    order = _in_order(ls, want)
     if a.kind in ("var", "num", "size"):
         x = M("sym", (a.name,), ls)
         return transpose(x) if len(ls) == 2 and order != ls else x
@@ -274,6 +276,18 @@ def _spread(x: M, ls: Labels) -> M:
     return x if len(x.ls) == len(ls) else M("bc", (x,), ls)
 
 
+def _in_order(ls: Labels, want: Labels) -> Labels:
+    return tuple(k for k in want if k in ls) if set(ls) <= set(want) else tuple(dict.fromkeys(ls))
+
+
+def _exponentials(m: Mono) -> Mono:
+    """Exponentials to write as one, exp(a) exp(-b) as exp(a - b), which may be finite where they are not."""
+    exps = [f for f in m if expr.exponent((f,)) is not None]
+    longest = max((set(f[1]) for f in exps), key=len, default=set())
+    together = tuple([f for f in exps if set(f[1]) <= longest])
+    return together if len(together) > 1 else ()
+
+
 Base = dict[frozenset[int], M]
 
 
@@ -281,11 +295,16 @@ def _factors(m: Mono, want: Labels, flips: set[Factor]) -> Base:
     """Factors of equal labels multiplied entry by entry; what has negative powers goes below."""
     over: dict[frozenset[int], list[M]] = {}
     under: dict[frozenset[int], list[M]] = {}
+    together = _exponentials(m)
+    if together:
+        ls = max((f[1] for f in together), key=len)
+        x = _exponential(expr.exponent(together), _in_order(ls, want))  # type: ignore[arg-type]
+        over[frozenset(x.ls)] = [x]
+        m = tuple([f for f in m if f not in together])
     for f in sorted(m, key=lambda f: (f[0].kind == "group", f[0].kind != "contr", not f[0].name.startswith("∂"), f[0])):
         a, ls, q = f
         if a.name == "exp" and a.kind == "fn" and q < 0:  # exp(-a) and not 1 / exp(a)
-            order = tuple(k for k in want if k in ls) if set(ls) <= set(want) else ls
-            x, q = _exponential(expr.scale(relabel(a.body, dict(enumerate(ls))), q), order), 1  # type: ignore[arg-type]
+            x, q = _exponential(expr.scale(relabel(a.body, dict(enumerate(ls))), q), _in_order(ls, want)), 1  # type: ignore[arg-type]
         else:
             x = _atom(a, ls, f in flips, want)
         if abs(q) != 1:

@@ -20,7 +20,7 @@ from .expr import COMPARISONS, Number
 from .matrix import M, scaled, transpose
 
 Axes = tuple[int | None, ...]
-SUM, PRODUCT, MATMUL, POWER, ATOM = 0, 1, 2, 3, 4
+COMPARE, SUM, PRODUCT, MATMUL, POWER, ATOM = -1, 0, 1, 2, 3, 4
 
 
 class Code(NamedTuple):
@@ -340,11 +340,9 @@ class Writer:
         name, inner = x.args[:2]
         c = self.code(inner, hint)
         if name in COMPARISONS:
-            left, right = c.src, "0"
-            if inner.op == "add" and len(inner.args) == 2 and inner.args[0][0] == 1 and inner.args[1][0] == -1:
-                (a, b), _ = self.join([y for _, y in inner.args], hint)
-                left, right = a.src, b.src
-            return Code(f"({left} {name} {right})", ATOM, c.axes, mask=not self.text)
+            left, right = _sides(inner)
+            (l, r), axes = self.join([left, right], hint)
+            return Code(f"{l.src} {name} {r.src}", COMPARE, axes, mask=not self.text)
         return Code(f"{self._function(name)}({c.src})", ATOM, c.axes)
 
     def _along(self, x: M, hint: Axes) -> Code:
@@ -378,7 +376,7 @@ class Writer:
         a = self.code(y, hint)
         if c == -1:
             if a.mask:
-                return Code(f"-1.0 * {a.src}", SUM, a.axes)
+                return Code(f"-1.0 * {a.inside(ATOM)}", SUM, a.axes)
             return Code("-" + (f"({a.src})" if self._leads_with_mask(y) else a.inside(PRODUCT)), SUM, a.axes)
         f = Fraction(c)
         number = numeral(abs(f))
@@ -392,7 +390,7 @@ class Writer:
     def _add(self, x: M, hint: Axes) -> Code:
         codes, axes = self.join([scaled(abs(c), y) for c, y in x.args], hint)
         if (codes[0].mask and codes[1].mask) or (x.args[0][0] < 0 and self._leads_with_mask(x.args[0][1])):
-            codes[0] = Code(f"1.0 * {codes[0].src}", PRODUCT, codes[0].axes)
+            codes[0] = Code(f"1.0 * {codes[0].inside(PRODUCT)}", PRODUCT, codes[0].axes)
         src = ""
         for (c, _), code in zip(x.args, codes, strict=True):
             part = code.inside(PRODUCT)
@@ -449,7 +447,23 @@ class Writer:
 
 def _real(c: Code) -> Code:
     """Booleans as numbers."""
-    return Code(f"1.0 * {c.src}", PRODUCT, c.axes) if c.mask else c
+    return Code(f"1.0 * {c.inside(ATOM)}", PRODUCT, c.axes) if c.mask else c
+
+
+def _sides(x: M) -> tuple[M, M]:
+    """The two sides of a comparison with 0: what is added, and what is subtracted or a number."""
+    terms = x.args if x.op == "add" else ((1, x),)
+    right = [(-c, y) for c, y in terms if c < 0 or y.op == "num"]
+    left = [(c, y) for c, y in terms if c > 0 and y.op != "num"]
+    if not left:  # 1 - x > 0
+        left, right = [(c, y) for c, y in terms if c > 0], [(-c, y) for c, y in terms if c < 0]
+
+    def total(side: list[tuple[Number, M]]) -> M:
+        if len(side) < 2:
+            return scaled(*side[0]) if side else M("num", (0,), ())
+        return M("add", tuple(side), tuple(k for k in x.ls if any(k in y.ls for _, y in side)))
+
+    return total(left), total(right)
 
 
 def _squared(x: M) -> M | None:

@@ -272,18 +272,40 @@ def _known(m: Mono, f: Factor) -> Iterator[Poly]:
 
 
 def _compared(m: Mono, f: Factor) -> Iterator[Poly]:
-    """No number is greater than 0 and also 0 or less; relu is 0 where that is."""
-    a, ls, _ = f
-    if a.name != ">":
-        return
-    x = relabel(a.body, dict(enumerate(ls)))  # type: ignore[arg-type]
-    for b, lb, k in m:
-        if b.kind == "fn" and k > 0 and b.name in ("relu", *expr.COMPARISONS) and b is not a:
-            y = relabel(b.body, dict(enumerate(lb)))  # type: ignore[arg-type]
-            if b.name == "relu" and x == y:
-                yield Poly({tuple([g for g in m if g != f]): 1})
-            elif (b.name == ">" and x == scale(y, -1)) or (b.name == "==" and x in (y, scale(y, -1))):
-                yield expr.ZERO
+    """Where a condition counts it holds: other factors may rely on it, and relu is 0 where it does not."""
+    rest = tuple([g for g in m if g != f])
+    for g in rest:
+        b, lb, k = g
+        if b.indicator or (b.kind == "fn" and b.name == "relu"):
+            known = _implied(f, g)
+            if known is not None:
+                yield scale(Poly({tuple([h for h in m if h != (f if b.name == "relu" else g)]): 1}), known)
+        elif b.kind == "group" and k > 0 and (b.parts & f[0].parts or f[0] in b.parts):
+            body = relabel(b.body, dict(enumerate(lb)))  # type: ignore[arg-type]
+            relied = add(*(_relying(n, c, f) for n, c in body.terms.items()))
+            if relied != body:
+                yield mul(Poly({tuple([h for h in m if h != g]): 1}), power(relied, k))
+
+
+def _relying(m: Mono, c: Number, f: Factor) -> Poly:
+    """A term where the condition f holds."""
+    for g in m:
+        if g[0].indicator and g[2] > 0 and (known := 1 if g == f else _implied(f, g)) is not None:
+            return scale(Poly({tuple([h for h in m if h != g]): c}), known)
+    return Poly({m: c})
+
+
+def _implied(f: Factor, g: Factor) -> int | None:
+    """What the comparison g is where the comparison f holds, 1 for a relu of the same; None if that depends."""
+    if f[0].body is None or g[0].body is None:
+        return None
+    x, y = (relabel(a.body, dict(enumerate(ls))) for a, ls, _ in (f, g))  # type: ignore[arg-type]
+    if g[0].name == "relu":
+        return 1 if f[0].name == ">" and x == y else None
+    same, turned = x == y, x == scale(y, -1)
+    if not (same or turned) or (f[0].name, g[0].name) not in ((">", ">"), (">", "=="), ("==", ">"), ("==", "==")):
+        return None
+    return int(f[0].name == g[0].name and (same or f[0].name == "=="))
 
 
 def _sigmoid(m: Mono, f: Factor) -> Iterator[Poly]:
@@ -448,7 +470,7 @@ class Simplifier:
         for atom, body in self.definitions.items():
             for axis, dim in enumerate(atom.dims):
                 for k in (1, 2):
-                    total = self._expand(contract(power(body, k), {axis: dim}, keep=False))
+                    total = self._known(self._expand(contract(power(body, k), {axis: dim}, keep=False)))
                     for known in self._relations:
                         total = known(total)
                     total = self._named(total)
