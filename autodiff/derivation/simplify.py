@@ -262,6 +262,7 @@ def known_functions(q: Poly) -> Poly:
 
 
 def _known(m: Mono, f: Factor) -> Iterator[Poly]:
+    yield from _choices(m, f)
     if f[0].indicator:
         yield from _compared(m, f)
     elif f[2] < 0:
@@ -285,6 +286,31 @@ def _compared(m: Mono, f: Factor) -> Iterator[Poly]:
             relied = add(*(_relying(n, c, f) for n, c in body.terms.items()))
             if relied != body:
                 yield mul(Poly({tuple([h for h in m if h != g]): 1}), power(relied, k))
+
+
+def _choices(m: Mono, f: Factor) -> Iterator[Poly]:
+    """Sums of comparisons: (a > b) + (a == b) times another such sum, or times a - b, which is 0 where a == b."""
+    a, ls, k = f
+    if a.kind != "group" or k != 1 or not any(b.indicator for b in a.parts):
+        return
+    body = relabel(a.body, dict(enumerate(ls)))  # type: ignore[arg-type]
+    for g in m:
+        rest = Poly({tuple([h for h in m if h not in (f, g)]): 1})
+        b, lb, q = g
+        if g != f and q == 1 and b.kind == "group" and all(x.indicator for x in (*a.parts, *b.parts)):
+            both = known_functions(_expand(mul(body, relabel(b.body, dict(enumerate(lb))))))  # type: ignore[arg-type]
+            if cost(both) < cost(Poly({(f, g): 1})):
+                yield mul(rest, both)
+        elif g != f and q > 0:
+            x = relabel(b.body, dict(enumerate(lb))) if b.kind == "group" else factor(b, lb)  # type: ignore[arg-type]
+            left = Poly({n: c for n, c in body.terms.items() if not any(_asks(h, x) for h in n)})
+            if left != body:
+                yield mul(mul(rest, Poly({(g,): 1})), left)
+
+
+def _asks(f: Factor, x: Poly) -> bool:
+    """Is it the question whether x is 0?"""
+    return f[0].kind == "fn" and f[0].name == "==" and relabel(f[0].body, dict(enumerate(f[1]))) in (x, scale(x, -1))  # type: ignore[arg-type]
 
 
 def _relying(m: Mono, c: Number, f: Factor) -> Poly:
