@@ -81,7 +81,7 @@ class Derivation:
 
     @property
     def text(self) -> str:
-        """The results, one a line, every vector a column."""
+        """The results, one a line; vectors are columns in products, and broadcast as NumPy's elsewhere."""
         results = "\n".join(map(str, self.results))
         return "\n".join([results, *self._recorded(results)])
 
@@ -174,7 +174,7 @@ class Derivation:
                     "derive with assume=() for a formula that holds without it"
                 )
         values.update({graph.names[i]: np.asarray(n.data) for i, n in new.items() if i in graph.names})
-        found = {f.left: run(source, f.variable, values) for f in self.results}
+        found = {f.left: _floats(run(source, f.variable, values)) for f in self.results}
         return next(iter(found.values())) if len(found) == 1 else found
 
     def __str__(self) -> str:
@@ -228,6 +228,11 @@ def _definition(name: str, a: Any) -> str:
     if a.size <= SMALL and np.all(np.isfinite(a)):
         return f"{name} = np.array({a.tolist()})" + ("  # at the recorded data; other data may need another one" if a.dtype == bool else "")
     return f"# {name}: pass {_described(a).replace('a recorded', 'the recorded')}"
+
+
+def _floats(x: Any) -> Any:
+    a = np.asarray(x)
+    return (a if a.dtype.kind == "f" else a.astype(float))[()]
 
 
 def _numbers(name: str, x: Any) -> Any:

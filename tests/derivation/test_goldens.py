@@ -235,6 +235,14 @@ ZOO: dict[str, tuple[Callable[[], Any], str]] = {
     "a literal": (lambda: (np.sum((X @ w - y) ** 2) / 6, w), "X.T @ (X @ w - y) / 3"),
     "swish": (lambda: (np.sum(x * ad.sigmoid(x)), x), "sigmoid(x) * (1 + x - x * sigmoid(x))"),
     "a variable exponent": (lambda: (np.sum(s**lam), s), "lam * s**(lam - 1)"),
+    "hinge": (lambda: (np.mean(np.maximum(0, 1 - y * (X @ w)) ** 2), w), "-2 * X.T @ (y * (1 > (X @ w) * y) * (1 - (X @ w) * y)) / m"),
+    "softmax sums to one": (lambda: (np.sum(x * ad.softmax(np.outer(x, b), axis=0).sum(0)), b), "zeros(n0)"),
+    "expm1": (lambda: (np.sum(np.expm1(x) ** 2), x), "2 * expm1(x) * exp(x)"),
+    "shared weights": (
+        lambda: (lambda h: (np.sum((A.T @ h - x) ** 2), A))(np.tanh(A @ x).named("h")),
+        "2 * ((A @ (A.T @ h - x)) * (1 - h**2)) @ x.T + 2 * h @ (A.T @ h - x).T",
+    ),
+    "equal axes": (lambda: (np.sum(np.sin(A * x + A * x[:, None])), A), "cos(diag(x) @ A + A * x) * (x[:, None] + x)"),
     "constant along an axis": (lambda: (np.sum(B @ T("v", 5)), B), "ones(n1) @ v.T"),
 }
 
@@ -247,6 +255,18 @@ def test_zoo(name: str) -> None:
     d = ad.derive(E, v)
     assert d.text.partition(" = ")[2] == text
     assert np.allclose(d(), ad.gradient(E, v))
+
+
+def test_exponentials_are_written_as_one() -> None:
+    P, Q = ad.Tensor(40 * RNG.normal(size=(3, 2)), "P"), ad.Tensor(40 * RNG.normal(size=(4, 2)), "Q")
+    d = ad.derive(np.sum(np.exp(2 * P @ Q.T - np.sum(P**2, 1)[:, None] - np.sum(Q**2, 1))), P)  # whose parts overflow
+    assert "exp(2 * P @ Q.T - (P**2).sum(1, keepdims=True) - (Q**2).sum(1)) @ Q" in d.text
+    assert np.isfinite(d()).all()
+
+
+def test_numbers_are_floats() -> None:
+    a = ad.Value(2.0, "a")
+    assert isinstance(ad.derive(3 * a, a)(), float) and isinstance(ad.derive(3 * a, wrt=(a, a))(), float)
 
 
 def test_max_subtracted_softmax() -> None:
