@@ -189,7 +189,8 @@ class Derivation:
             blocks.append("\n".join(lines))
         if not self.steps:
             blocks = [str(f) for f in self.results] + [f"{f}    without that" for f in self._without]
-        made = dict.fromkeys(line for f in self.results for line in f.prelude if line.split(" = ")[0] in self._graph.invented())
+        shown = [*self.results, *(f for s in self.steps for f in (s.rule, s.inserted, s.result))]
+        made = dict.fromkeys(line for f in shown for line in f.prelude if line.split(" = ")[0] in self._graph.invented())
         note = "where " + ", ".join(made).replace("np.linalg.", "").replace("np.", "") if made else ""
         text = "\n".join(blocks)
         renamed = [f"where {new} is the variable {old!r}" for new, old in self._graph.renamed.items() if _mentions(text, new)]
@@ -464,7 +465,7 @@ def _first(
     missing = [t for t in targets if t.id not in {s.node.id for s in steps}]
     if missing and not everything:
         raise NotConnected(
-            f"{graph.label(missing[0])} reaches {graph.names[graph.root.id]} only through what was declared opaque or has derivative zero, "
+            f"{label(missing[0])} reaches {graph.names[graph.root.id]} only through what was declared opaque or has derivative zero, "
             "so there is no formula for it"
         )
     used = [a for a in assumptions if any(a in s.used for s in steps)]

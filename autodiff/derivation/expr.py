@@ -25,6 +25,7 @@ Factor = tuple["Atom", Labels, Number]
 Mono = tuple[Factor, ...]
 
 PASSENGER, BOUND = 100, 1000
+LEAVES = ("var", "num", "size", "delta")
 COMPARISONS = (">", ">=", "==")  # functions that ask how an operand stands to 0
 DEPTH_LIMIT = 60  # parentheses within parentheses; nobody reads more
 ATOM_LIMIT = 20_000
@@ -50,7 +51,7 @@ class Atom(int):
     kind: str  # var | num | size | delta | fn | group | contr | whole | over | along
     name: str
     dims: tuple[str, ...]
-    body: Poly | None  # over labels 0, 1, ..: its own axes, then (contr, over) those it goes over
+    body: Poly  # what it is made of (leaves: nothing), over labels 0, 1, ..: its own axes, then (contr, over) those it goes over
     bound: tuple[str, ...]  # contr and over: the dimensions that it goes over
     over: tuple[int, ...]  # along: the own axes that it mixes
     parts: frozenset[Atom]
@@ -110,7 +111,7 @@ def constant(c: Number) -> Poly:
 # ---------------------------------------------------------------- atoms
 
 
-def _make(key: Any, kind: str, name: str, dims: tuple[str, ...], body: Poly | None = None, bound: tuple[str, ...] = ()) -> Atom:
+def _make(key: Any, kind: str, name: str, dims: tuple[str, ...], body: Poly = ZERO, bound: tuple[str, ...] = ()) -> Atom:
     atoms = _atoms.get()
     found = atoms.get(key)
     if found is not None:
@@ -119,7 +120,7 @@ def _make(key: Any, kind: str, name: str, dims: tuple[str, ...], body: Poly | No
         raise TooDeep
     atom = Atom(-_ids() if kind == "delta" else _ids())
     atom.kind, atom.name, atom.dims, atom.body, atom.bound = kind, name, dims, body, bound
-    atom.parts = frozenset(a for m in body.terms for a, _, _ in m) if body is not None else frozenset()
+    atom.parts = frozenset(a for m in body.terms for a, _, _ in m)
     atom.depth = 1 + max((a.depth for a in atom.parts), default=0)
     if atom.depth > DEPTH_LIMIT:
         raise TooDeep
@@ -127,7 +128,7 @@ def _make(key: Any, kind: str, name: str, dims: tuple[str, ...], body: Poly | No
     atom.indicator = kind == "fn" and name in COMPARISONS
     atom.positive = kind in ("size", "along") or (kind == "fn" and name in ("exp", "sigmoid", "softplus"))
     atom.positive = atom.positive or (kind in ("group", "contr") and _positive(body))
-    inside = 0 if body is None else cost(body)
+    inside = cost(body)
     sums = {a for a in atom.parts if a.kind == "contr"}
     nested = kind == "group" and any(a.kind == "group" for a in atom.parts.union(*(a.parts for a in sums)))
     own = {"var": 2, "num": 2, "fn": 3, "contr": 2, "group": 1 + nested, "whole": 3, "over": 3, "along": 3}
@@ -139,11 +140,9 @@ def _make(key: Any, kind: str, name: str, dims: tuple[str, ...], body: Poly | No
     return atom
 
 
-def _positive(p: Poly | None) -> bool:
+def _positive(p: Poly) -> bool:
     """Can no entry be negative, whatever the values?"""
-    if p is None or min(p.terms.values()) < 0:
-        return False
-    return all(a.positive or (q.__class__ is int and q % 2 == 0) for m in p.terms for a, _, q in m)
+    return min(p.terms.values()) > 0 and all(a.positive or (q.__class__ is int and q % 2 == 0) for m in p.terms for a, _, q in m)
 
 
 def var(name: str, dims: Iterable[str], indicator: bool = False) -> Atom:
@@ -255,6 +254,16 @@ def _root(same: dict[int, int], label: int) -> int:
     return label
 
 
+def opened(a: Atom, ls: Labels) -> Poly:
+    """What an atom is made of, at these labels."""
+    return relabel(a.body, dict(enumerate(ls)))
+
+
+def without(m: Mono, *gone: Factor) -> Mono:
+    """The other factors of a term."""
+    return tuple([f for f in m if f not in gone])
+
+
 # ---------------------------------------------------------------- sums, products, powers
 
 
@@ -346,7 +355,7 @@ def power(p: Poly, k: Number) -> Poly:
         return mul(Poly({tuple(deltas): 1}), power(Poly({rest: c}), k))
     if k.__class__ is int:
         out = Poly({settle({(a, ls): q * k for a, ls, q in m}): number(Fraction(c) ** k)})
-        return _open(out) if any(a.kind == "group" and len(a.body.terms) == 1 for a, _, _ in m) else out  # type: ignore[union-attr]
+        return _open(out) if any(a.kind == "group" and len(a.body.terms) == 1 for a, _, _ in m) else out
     safe = tuple([f for f in m if f[0].positive])
     rest = tuple([f for f in m if not f[0].positive])
     if c < 0 or len(rest) > 1 or any(q.__class__ is int and q % 2 == 0 for _, _, q in rest):
@@ -361,8 +370,8 @@ def _open(p: Poly) -> Poly:
     """Groups of one term, made for a square root, dissolve when the power is whole again."""
     out = ONE
     for a, ls, q in p.only()[0]:
-        single = a.kind == "group" and len(a.body.terms) == 1 and q.__class__ is int  # type: ignore[union-attr]
-        out = mul(out, power(relabel(a.body, dict(enumerate(ls))), q) if single else factor(a, ls, q))  # type: ignore[arg-type]
+        single = a.kind == "group" and len(a.body.terms) == 1 and q.__class__ is int
+        out = mul(out, power(opened(a, ls), q) if single else factor(a, ls, q))
     return scale(out, p.only()[1])
 
 
@@ -384,13 +393,11 @@ def _dims(p: Poly, order: Labels) -> tuple[str, ...]:
 
 def _canonical(p: Poly, signed: bool = False) -> tuple[Poly, Labels, int]:
     """p at labels 0, 1, .. in an order, and unless `signed` with a sign, that depend on its structure alone."""
-    best: tuple[Any, Poly, Labels] | None = None
+    ways = []
     for order in _orders(list(p.terms.items()), free(p)):
         q = relabel(p, {label: i for i, label in enumerate(order)})
-        key = sorted((m, c if signed else abs(c)) for m, c in q.terms.items()), order  # of equal ones the lowest labels
-        if best is None or key < best[0]:
-            best = key, q, order
-    _, q, order = best  # type: ignore[misc]
+        ways.append((sorted((m, c if signed else abs(c)) for m, c in q.terms.items()), order, q))
+    _, order, q = min(ways, key=lambda way: way[:2])  # of equal ones the lowest labels
     sign = 1 if signed or q.terms[min(q.terms)] > 0 else -1
     return scale(q, sign), order, sign
 
@@ -443,7 +450,7 @@ def _contract(m: Mono, bound: dict[int, str]) -> Poly:
     m = _flatten(m, bound)
     for i, (a, ls, q) in enumerate(m):
         if q == 1 and a.kind == "group" and a.has_delta and not bound.keys().isdisjoint(ls):
-            spread = relabel(a.body, dict(enumerate(ls)))  # type: ignore[arg-type]
+            spread = opened(a, ls)
             rest = m[:i] + m[i + 1 :]
             return contract(Poly({times(n, rest): c for n, c in spread.terms.items()}), bound, keep=False)
     out = ONE
@@ -479,19 +486,17 @@ def _flatten(m: Mono, bound: dict[int, str]) -> Mono:
         n = len(ls)
         names = fresh(range(n, n + len(a.bound)))
         bound.update({names[n + k]: dim for k, dim in enumerate(a.bound)})
-        inner = relabel(a.body, {**dict(enumerate(ls)), **names})  # type: ignore[arg-type]
+        inner = relabel(a.body, {**dict(enumerate(ls)), **names})
         m = times(m[:i] + m[i + 1 :], inner.only()[0])
 
 
 def _contraction(m: Mono, bound: set[int]) -> Poly:
     dims = dims_of(m)
-    best: tuple[Mono, Labels, Labels] | None = None
+    ways = []
     for outer in _orders([(m, 1)], labels_of(m) - bound):
         for inner in _orders([(m, 1)], bound):
-            n = relabel(Poly({m: 1}), {label: i for i, label in enumerate(outer + inner)}).only()[0]
-            if best is None or (n, outer) < best[:2]:
-                best = n, outer, inner
-    n, outer, inner = best  # type: ignore[misc]
+            ways.append((relabel(Poly({m: 1}), {label: i for i, label in enumerate(outer + inner)}).only()[0], outer, inner))
+    n, outer, inner = min(ways)
     atom = _make(("contr", n, len(outer)), "contr", "", tuple(dims[x] for x in outer), Poly({n: 1}), tuple(dims[x] for x in inner))
     return factor(atom, outer)
 
@@ -501,7 +506,7 @@ def inside(a: Atom, ls: Labels) -> tuple[Mono, dict[int, str]]:
     n = len(ls)
     names = fresh(range(n, n + len(a.bound)))
     bound = {names[n + k]: dim for k, dim in enumerate(a.bound)}
-    return relabel(a.body, {**dict(enumerate(ls)), **names}).only()[0], bound  # type: ignore[arg-type]
+    return relabel(a.body, {**dict(enumerate(ls)), **names}).only()[0], bound
 
 
 # ---------------------------------------------------------------- functions of one operand
@@ -535,7 +540,7 @@ def exponent(m: Mono) -> Poly | None:
     """What a term that is nothing but exponentials is the exponential of; None for any other."""
     if not m or not all(a.kind == "fn" and a.name == "exp" and q.__class__ is int for a, _, q in m):
         return None
-    return add(*(scale(relabel(a.body, dict(enumerate(ls))), q) for a, ls, q in m))  # type: ignore[arg-type]
+    return add(*(scale(opened(a, ls), q) for a, ls, q in m))
 
 
 def _exp(p: Poly) -> Poly | None:
@@ -552,10 +557,10 @@ def _exp(p: Poly) -> Poly | None:
         return None
     a, ls, _ = m[0]
     if a.kind == "fn" and a.name == "log":
-        return power(relabel(a.body, dict(enumerate(ls))), c)  # type: ignore[arg-type]
+        return power(opened(a, ls), c)
     if a.kind == "over" and a.name == "logsumexp":
         names = fresh(range(len(ls), len(ls) + len(a.bound)))
-        e = fn("exp", relabel(a.body, {**dict(enumerate(ls)), **names}))  # type: ignore[arg-type]
+        e = fn("exp", relabel(a.body, {**dict(enumerate(ls)), **names}))
         return power(contract(e, dict(zip(names.values(), a.bound, strict=True))), c)
     return None
 
@@ -575,11 +580,11 @@ def _log(p: Poly) -> Poly | None:
 def _log_of(a: Atom, ls: Labels) -> Poly | None:
     """The logarithm of an exponential, of a sum of them, and of a softmax, in forms that do not overflow."""
     if a.kind == "fn" and a.name == "exp":
-        return relabel(a.body, dict(enumerate(ls)))  # type: ignore[arg-type]
+        return opened(a, ls)
     if a.kind == "along":
         names = fresh(a.over)
-        x = relabel(a.body, dict(enumerate(ls)))  # type: ignore[arg-type]
-        shifted = relabel(a.body, {**dict(enumerate(ls)), **names})  # type: ignore[arg-type]
+        x = opened(a, ls)
+        shifted = relabel(a.body, {**dict(enumerate(ls)), **names})
         return add(x, scale(over("logsumexp", shifted, {names[i]: a.dims[i] for i in a.over}), -1))
     if a.kind == "contr":
         m, bound = inside(a, ls)
@@ -630,7 +635,7 @@ class Rewrite:
         new = self._leaf(a) if self._leaf is not None else None
         if new is not None:
             return new
-        if a.body is None:
+        if a.kind in LEAVES:
             return a.poly
         untouched = all(self._made[x] is x.poly for x in a.parts) and self._rule(a.body) == a.body
         if untouched and (a.kind != "contr" or self._rule(a.poly) == a.poly):

@@ -74,9 +74,9 @@ class Space:
         named = name or array.dtype == bool  # a condition that held everywhere may not hold at other values
         if not named and array.size and (array == array.flat[0]).all():
             return Symbol(self, plain_number(float(array.flat[0])), array.shape, dims)
-        if not named and array.ndim == 2 and array.shape[0] == array.shape[1] and (array == array[0, 0] * np.eye(len(array))).all():
-            self.join(dims[0], dims[1])  # type: ignore[arg-type]
-            identity = mul(plain_number(float(array[0, 0])), expr.factor(expr.delta(dims[0]), (0, 1)))  # type: ignore[arg-type]
+        if not named and array.ndim == 2 and dims[0] and dims[1] and _is_scaled_identity(array):
+            self.join(dims[0], dims[1])
+            identity = mul(plain_number(float(array[0, 0])), expr.factor(expr.delta(dims[0]), (0, 1)))
             return Symbol(self, identity, array.shape, (dims[0], dims[0]))
         name = name or next(c for k in count(len(self.constants) + 1) if (c := f"c{k}") not in self.taken and c not in self.constants)
         self.constants[name] = array
@@ -110,6 +110,10 @@ class Size(int):
 
     def __truediv__(self, other: Any) -> Any:
         return self.space.lift(self) / (self.space.lift(other) if isinstance(other, Size) else other)
+
+
+def _is_scaled_identity(a: Any) -> bool:
+    return bool(a.size and a.shape[0] == a.shape[1] and (a == a[0, 0] * np.eye(len(a))).all())
 
 
 def plain_number(x: float) -> Poly:
@@ -185,25 +189,22 @@ class Symbol(Operand):
         """The same entries, axes of known names."""
         return Symbol(self.space, self.poly, self._shape, dims)
 
-    def _less(self, other: Any, name: str) -> Symbol:
-        return (other - self).map(lambda p: expr.fn(name, p))  # type: ignore[no-any-return]
-
     def __lt__(self, other: Any) -> Symbol:
-        return self._less(other, ">")
+        return _asks(">", other - self)
 
     def __le__(self, other: Any) -> Symbol:
-        return self._less(other, ">=")
+        return _asks(">=", other - self)
 
     def __gt__(self, other: Any) -> Symbol:
-        return (self - other).map(lambda p: expr.fn(">", p))  # type: ignore[no-any-return]
+        return _asks(">", self - other)
 
     def __ge__(self, other: Any) -> Symbol:
-        return (self - other).map(lambda p: expr.fn(">=", p))  # type: ignore[no-any-return]
+        return _asks(">=", self - other)
 
     def __eq__(self, other: Any) -> Symbol:  # type: ignore[override]
-        found = (self - other).map(lambda p: expr.fn("==", p))
+        found = _asks("==", self - other)
         found.guard = True
-        return found  # type: ignore[no-any-return]
+        return found
 
     def __and__(self, other: Any) -> Symbol:
         both = self * other
@@ -211,6 +212,10 @@ class Symbol(Operand):
         return both  # type: ignore[no-any-return]
 
     __rand__ = __and__
+
+
+def _asks(name: str, x: Symbol) -> Symbol:
+    return x.map(lambda p: expr.fn(name, p))
 
 
 # ---------------------------------------------------------------- sums, products, powers
@@ -231,9 +236,9 @@ def _broadcast(space: Space, xs: Sequence[Symbol]) -> tuple[list[Poly], tuple[in
             if dims[i] is None:
                 shape[i], dims[i] = n, d
             elif dims[i] != d:
-                space.join(dims[i], d)  # type: ignore[arg-type]
-                if dims[i][0] == "?":  # type: ignore[index]
-                    dims[i] = d
+                mine = str(dims[i])
+                space.join(mine, d)
+                dims[i] = d if mine[0] == "?" else mine
     return polys, tuple(shape), tuple(dims)
 
 
@@ -340,7 +345,7 @@ def derivative(p: Poly, atom: expr.Atom, space: Space, labels: Sequence[int]) ->
             made[a] = expr.ONE
             for i, label in enumerate(labels):
                 made[a] = mul(made[a], expr.factor(expr.delta(a.dims[i]), (i, label)))
-        elif a.body is None or not any(made[x].terms for x in a.parts):
+        elif not any(made[x].terms for x in a.parts):
             made[a] = expr.ZERO
         elif a.kind == "contr":
             m, bound = expr.inside(a, tuple(range(len(a.dims))))

@@ -24,15 +24,18 @@ class Graph:
 
     def __init__(self, root: Any, frame: Any, opaque: Collection[Any], dims: Mapping[str, Sequence[str]], targets: Sequence[Any]) -> None:
         self.root = root
-        self.nodes: list[Any] = order(root)
         self.cut = {n.id for n in opaque}
+        self.nodes = self._above_the_cut(order(root))
         self.space = Space()
         self.renamed: dict[str, str] = {}  # names that could not be had, by what they became
         self._called = {t.id for t in targets} | self.cut
         found = {key: name for key, name in variables(frame).items() if name.isidentifier()}
         self.names = self._name(found)
         # A condition on numbers is recorded as a plain bool, which here becomes an array of its own, to be told from others.
-        self.args = {n.id: [np.asarray(a) if isinstance(a, bool | np.bool_) else a for a in n.args] for n in self.nodes}
+        self.args = {
+            n.id: [np.asarray(a) if isinstance(a, bool | np.bool_) else a for a in n.args] if n.id not in self.cut else []
+            for n in self.nodes
+        }
         self.arrays = {id(a): a for args in self.args.values() for a in args if isinstance(a, np.ndarray)}
         for key in self.arrays:
             if key in found:
@@ -43,6 +46,22 @@ class Graph:
         self._taken.update(self.sizes)
         self._inline: dict[int, Symbol] = {}
         self._raw: dict[int, Symbol] = {}
+        for n in self.nodes:  # operands first, so that nothing below recurs
+            self.operands(n)
+        constants = self.space.constants.items()
+        self.array_names = {key: name for key, a in self.arrays.items() for name, b in constants if b is a}  # others print as numbers
+
+    def _above_the_cut(self, nodes: list[Any]) -> list[Any]:
+        """The nodes that the root needs if those that were cut are variables."""
+        needed = {self.root.id}
+        for n in reversed(nodes):
+            if n.id in needed and n.id not in self.cut:
+                needed.update(a.id for a in n.args if isinstance(a, Node))
+        return [n for n in nodes if n.id in needed]
+
+    def is_variable(self, n: Any) -> bool:
+        """Is it a leaf, or taken for one?"""
+        return n.op is None or n.id in self.cut
 
     # ------------------------------------------------------------ names
 
@@ -112,7 +131,7 @@ class Graph:
         for n in self.nodes:
             own = tuple(space.new_dim() if k != 1 else None for k in n.shape)
             axes[n.id] = own
-            if n.op is None:
+            if self.is_variable(n):
                 continue
             args = [space.opaque(f"#{a.id}", a.shape, axes[a.id]) if isinstance(a, Node) else raw.get(id(a), a) for a in self.args[n.id]]
             try:
@@ -125,7 +144,7 @@ class Graph:
             outer = {space.find(d) for d in z.dims if d}
             inner = [d for a in args if isinstance(a, Symbol) for d in a.dims if d and space.find(d) not in outer]
             first += [*inner, *filter(None, z.dims)]
-        leaves = [(n, axes[n.id]) for n in self.nodes if n.op is None]
+        leaves = [(n, axes[n.id]) for n in self.nodes if self.is_variable(n)]
         fixed = [s.dims for s in raw.values()] + [ds for n, ds in leaves if not n.active]
         moving = [ds for n, ds in leaves if n.active]
         first += [d for ds in (*fixed, *moving) for d in ds if d]
@@ -196,20 +215,12 @@ class Graph:
 
     def definition(self, n: Any) -> Symbol:
         """What a node was made of."""
-        todo = [n]
-        while todo:  # operands first, without recursion
-            top = todo[-1]
-            missing = [a for a in top.args if isinstance(a, Node) and a.id not in self._inline and a.id not in self.names]
-            if missing:
-                todo += missing
-                continue
-            todo.pop()
-            if top.id not in self._inline:
-                self._inline[top.id] = self._define(top)
+        if n.id not in self._inline:
+            self._inline[n.id] = self._define(n)
         return self._inline[n.id]
 
     def _define(self, n: Any) -> Symbol:
-        if n.op is None:
+        if self.is_variable(n):
             return self.space.opaque(self.names[n.id], n.shape, self.axes[n.id])
         try:
             return self._settled(self.space.lift(call(n.op, self.operands(n), n.kw)), n)
@@ -240,9 +251,7 @@ class Graph:
 
     def _operand(self, a: Any) -> Any:
         if isinstance(a, Node):
-            if a.id in self.names and a is not self.root:
-                return self.symbol(a)
-            return self._inline[a.id] if a.id in self._inline else self.definition(a)
+            return self.symbol(a)
         if not isinstance(a, np.ndarray):
             return a
         if id(a) not in self._raw:
@@ -272,19 +281,8 @@ class Graph:
 
     def data(self) -> list[tuple[str, Any]]:
         """The names and recorded values of leaves and plain arrays."""
-        leaves = [(self.names[n.id], n.data) for n in self.nodes if n.op is None or n.id in self.cut]
-        return leaves + [(name, a) for key, a in self.arrays.items() if (name := self.array_names().get(key))]
-
-    def array_names(self) -> dict[int, str]:
-        """What plain arrays are called in formulas, by id(); those that print as numbers are missing."""
-        for n in self.nodes:
-            self.operands(n)
-        return {key: name for key, a in self.arrays.items() for name, b in self.space.constants.items() if b is a}
-
-    def array_name(self, key: int) -> str | None:
-        """What the symbol of a plain array, by id(), is called; None if it prints as a number."""
-        atoms = expr.atoms_in(self._raw[key].poly) if key in self._raw else []
-        return next((a.name for a in atoms if a.kind == "var"), None)
+        leaves = [(self.names[n.id], n.data) for n in self.nodes if self.is_variable(n)]
+        return leaves + [(name, a) for key, a in self.arrays.items() if (name := self.array_names.get(key))]
 
     def unnamed(self, name: str) -> bool:
         """Was the plain array of this name named here and not by a person?"""
@@ -292,17 +290,17 @@ class Graph:
 
     def recorded(self) -> dict[str, Any]:
         """Plain arrays that a formula must explain: those without a name, and conditions, which do not follow the variables."""
-        found = {name: self.arrays[key] for key, name in self.array_names().items()}
+        found = {name: self.arrays[key] for key, name in self.array_names.items()}
         return {name: a for name, a in found.items() if a.dtype == bool or self.unnamed(name)}
 
     def conditions(self, used: Callable[[str], bool]) -> list[str]:
         """The recorded conditions that used names are made of."""
-        names = self.array_names()
+        names = self.array_names
         found: dict[int, set[str]] = {}
         out: set[str] = set()
         for n in self.nodes:
             below = [found[a.id] if isinstance(a, Node) else {names[id(a)]} if id(a) in names else set() for a in self.args[n.id]]
-            found[n.id] = set().union(*below) if n.id not in self.cut else set()
+            found[n.id] = set().union(*below)
             out |= found[n.id] if n.id in self.names and used(self.names[n.id]) else set()
         recorded = self.recorded()
         return [name for name, a in recorded.items() if a.dtype == bool and (name in out or used(name))]
@@ -334,13 +332,13 @@ class Graph:
         """The axes of every name, gradients included."""
         out = {self.names[n.id]: self.axes[n.id] for n in self.nodes if n.id in self.names}
         out.update({"∂" + name: dims for name, dims in out.items()})
-        out.update({name: self._raw_axes[key] for key, name in self.array_names().items()})
+        out.update({name: self._raw_axes[key] for key, name in self.array_names.items()})
         return out
 
     def variables(self) -> list[Atom]:
         """The atoms of leaves and plain arrays."""
-        found = [atom_of(self.symbol(n)) for n in self.nodes if (n.op is None or n.id in self.cut) and n is not self.root]
-        return found + [expr.var(name, [d for d in self._raw_axes[key] if d]) for key, name in self.array_names().items()]
+        found = [atom_of(self.symbol(n)) for n in self.nodes if self.is_variable(n) and n is not self.root]
+        return found + [expr.var(name, [d for d in self._raw_axes[key] if d]) for key, name in self.array_names.items()]
 
     # ------------------------------------------------------------ errors
 

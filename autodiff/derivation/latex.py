@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from ..ops import TABLE
 from .expr import COMPARISONS, Number
-from .matrix import M, transpose, walk
+from .matrix import M, squared, transpose, walk
 
 SUM, TERM, PRODUCT, ATOM = 0.0, 1.0, 1.5, 2.0
 
@@ -142,10 +142,8 @@ class Latex:
     def _pow(self, x: M) -> tuple[str, float]:
         inner, k = x.args
         if k == Fraction(1, 2):
-            if inner.op == "frob":
-                return rf"\left\| {self.write(inner.args[0])} \right\|", ATOM
-            if inner.op == "mm" and not inner.ls and len(inner.args) == 2 and inner.args[0] == transpose(inner.args[1]):
-                return rf"\left\| {self.write(inner.args[1])} \right\|", ATOM
+            if (v := squared(inner)) is not None:
+                return rf"\left\| {self.write(v)} \right\|" + ("_F" if len(v.ls) == 2 else ""), ATOM
             return rf"\sqrt{{{self.write(inner)}}}", ATOM
         exponent = numeral(k)
         return _power(self.write(inner, ATOM), rf"\circ {exponent}" if x.ls else exponent), ATOM
@@ -225,16 +223,14 @@ class Latex:
 
     def _sum(self, x: M) -> tuple[str, float]:
         inner = x.args[0]
+        if len(inner.ls) == 2 and inner.op == "had" and len(inner.args) == 2:
+            return rf"\left\langle {self.write(inner.args[0])}, {self.write(inner.args[1])} \right\rangle", ATOM
+        if len(inner.ls) == 2 and (v := squared(x)) is not None:
+            return rf"\left\| {self.write(v)} \right\|_F^2", PRODUCT
         return rf"\mathbf{{1}}^{{\top}} {self.write(inner, PRODUCT)}" + (r" \, \mathbf{1}" if len(inner.ls) == 2 else ""), PRODUCT - 0.1
 
     def _rowsum(self, x: M) -> tuple[str, float]:
         return rf"{self.write(x.args[0], PRODUCT)} \, \mathbf{{1}}", PRODUCT - 0.1
-
-    def _inner(self, x: M) -> tuple[str, float]:
-        return rf"\left\langle {self.write(x.args[0])}, {self.write(x.args[1])} \right\rangle", ATOM
-
-    def _frob(self, x: M) -> tuple[str, float]:
-        return rf"\left\| {self.write(x.args[0])} \right\|_F^2", PRODUCT
 
     def _ein(self, x: M) -> tuple[str, float]:
         letters: dict[int, str] = {}

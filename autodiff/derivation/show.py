@@ -17,7 +17,7 @@ import numpy as np
 
 from ..ops import TABLE
 from .expr import COMPARISONS, Number
-from .matrix import M, scaled, transpose
+from .matrix import M, scaled, squared, transpose
 
 Axes = tuple[int | None, ...]
 COMPARE, SUM, PRODUCT, MATMUL, POWER, ATOM = -1, 0, 1, 2, 3, 4
@@ -194,10 +194,10 @@ class Writer:
         return out
 
     def _mm(self, x: M, hint: Axes) -> Code:
+        if (v := squared(x)) is not None and v.op != "sym":
+            return Code(f"np.sum({self.code(v).inside(ATOM)}**2)", ATOM, ())
         if self.text:
             last = x.args[-1]
-            if not x.ls and len(x.args) == 2 and x.args[0] == transpose(last) and last.op != "sym":
-                return Code(f"sum({self.code(last).inside(ATOM)}**2)", ATOM, ())
             if last.op == "diag" and len(x.args) > 1 and len(x.ls) == 2 and len(x.args[0].ls) == 2 and self._is_row(last.args[0]):
                 rest = self._mm(M("mm", x.args[:-1], x.ls), hint) if len(x.args) > 2 else self._matrix(x.args[0])
                 return Code(f"{rest.inside(MATMUL)} {self._times(last.args[0], (None, last.ls[0]))}", PRODUCT, x.ls)
@@ -219,8 +219,6 @@ class Writer:
                 return self._outer(args[: cut + 1], args[cut + 1 :], ls)
             return self._matrices(args, ls)
         if not ls:
-            if len(args) == 2 and args[0] == transpose(args[1]) and args[1].op != "sym":
-                return Code(f"np.sum({self.code(args[1]).inside(ATOM)}**2)", ATOM, ())
             left, right = self._chain(args[:1], args[0].ls, ()), self._chain(args[1:], args[0].ls, ())
             if len(left.axes) == len(right.axes) == 1:
                 return Code(f"{left.inside(MATMUL)} @ {right.inside(MATMUL)}", MATMUL, ())
@@ -325,7 +323,7 @@ class Writer:
 
     def _pow(self, x: M, hint: Axes) -> Code:
         inner, k = x.args
-        if not inner.ls and Fraction(2 * k).denominator == 1 and Fraction(k).denominator == 2 and (v := _squared(inner)) is not None:
+        if not inner.ls and Fraction(2 * k).denominator == 1 and Fraction(k).denominator == 2 and (v := squared(inner)) is not None:
             norm = f"np.linalg.norm({self.code(v).src})"
             return Code(norm if 2 * k == 1 else f"{norm}**{2 * k}", ATOM if 2 * k == 1 else POWER, ())
         c = _real(self.code(inner, hint))
@@ -437,13 +435,6 @@ class Writer:
             return Code(f"{self._function(name)}({c.src}{which}, keepdims=True)", ATOM, keep)
         return Code(f"{self._function(name)}({c.src}{which})", ATOM, tuple(a for a in keep if a is not None) if x.ls else ())
 
-    def _inner(self, x: M, hint: Axes) -> Code:
-        codes, _ = self.join(x.args, ())
-        return Code(f"np.sum({' * '.join(c.inside(POWER) for c in codes)})", ATOM, ())
-
-    def _frob(self, x: M, hint: Axes) -> Code:
-        return Code(f"np.sum({self.code(x.args[0]).inside(ATOM)}**2)", ATOM, ())
-
 
 def _real(c: Code) -> Code:
     """Booleans as numbers."""
@@ -464,15 +455,6 @@ def _sides(x: M) -> tuple[M, M]:
         return M("add", tuple(side), tuple(k for k in x.ls if any(k in y.ls for _, y in side)))
 
     return total(left), total(right)
-
-
-def _squared(x: M) -> M | None:
-    """The v of a sum of squares of v."""
-    if x.op == "frob":
-        return x.args[0]  # type: ignore[no-any-return]
-    if x.op == "mm" and len(x.args) == 2 and x.args[0] == transpose(x.args[1]):
-        return x.args[1]  # type: ignore[no-any-return]
-    return None
 
 
 def _broadcasts(axes: Axes, base: Axes) -> bool:

@@ -31,11 +31,13 @@ from .expr import (
     labels_of,
     mul,
     number,
+    opened,
     power,
     reciprocal,
     relabel,
     scale,
     times,
+    without,
     wrap,
 )
 
@@ -59,16 +61,16 @@ def _multiplied_out(q: Poly, left: Callable[[], int]) -> Poly | None:
             if i is not None:
                 a, ls, _ = m[i]
                 rest = m[:i] + m[i + 1 :]
-                body = relabel(a.body, dict(enumerate(ls)))  # type: ignore[arg-type]
+                body = opened(a, ls)
                 todo.append(add(*(Poly({times(n, rest): number(c * d)}) for n, d in body.terms.items())))
                 continue
             i = next((i for i, (a, _, k) in enumerate(m) if k == 1 and a.kind == "contr" and _has_sum(a)), None)
             if i is not None:
                 inner, bound = inside(m[i][0], m[i][1])
-                opened = _multiplied_out(Poly({inner: 1}), left)
-                if opened is None:
+                wide = _multiplied_out(Poly({inner: 1}), left)
+                if wide is None:
                     return None
-                spread = contract(opened, bound, keep=False)
+                spread = contract(wide, bound, keep=False)
                 rest = m[:i] + m[i + 1 :]
                 todo.append(add(*(Poly({times(n, rest): number(c * d)}) for n, d in spread.terms.items())))
                 continue
@@ -84,15 +86,15 @@ def _terms(q: Poly) -> int:
         while factors and n <= EXPAND_LIMIT:
             a, _, k = factors.pop()
             if a.kind == "group" and k == 1:
-                n *= len(a.body)  # type: ignore[arg-type]
+                n *= len(a.body)
             elif a.kind == "contr" and k == 1:
-                factors += a.body.only()[0]  # type: ignore[union-attr]
+                factors += a.body.only()[0]
         total += n
     return total
 
 
 def _has_sum(a: Atom) -> bool:
-    return any(b.kind == "group" and k == 1 for b, _, k in a.body.only()[0])  # type: ignore[union-attr]
+    return any(b.kind == "group" and k == 1 for b, _, k in a.body.only()[0])
 
 
 # ---------------------------------------------------------------- putting names back
@@ -157,7 +159,7 @@ def _replaced(q: Poly, m: Mono, d: Number, rule: tuple[Mono, list[Factor], Fract
 def replace_contraction(a: Atom, rhs: Poly) -> Callable[[Poly], Poly]:
     """The rule for a name that stands for one contraction (O = P V): also found inside larger ones (G P V)."""
     n = len(a.dims)
-    lhs = a.body.only()[0]  # type: ignore[union-attr]
+    lhs = a.body.only()[0]
     needed = frozenset(b for b, _, _ in lhs)
 
     def rule(q: Poly) -> Poly:
@@ -274,18 +276,18 @@ def _known(m: Mono, f: Factor) -> Iterator[Poly]:
 
 def _compared(m: Mono, f: Factor) -> Iterator[Poly]:
     """Where a condition counts it holds: other factors may rely on it, and relu is 0 where it does not."""
-    rest = tuple([g for g in m if g != f])
+    rest = without(m, f)
     for g in rest:
         b, lb, k = g
         if b.indicator or (b.kind == "fn" and b.name == "relu"):
             known = _implied(f, g)
             if known is not None:
-                yield scale(Poly({tuple([h for h in m if h != (f if b.name == "relu" else g)]): 1}), known)
+                yield scale(Poly({without(m, f if b.name == "relu" else g): 1}), known)
         elif b.kind == "group" and k > 0 and (b.parts & f[0].parts or f[0] in b.parts):
-            body = relabel(b.body, dict(enumerate(lb)))  # type: ignore[arg-type]
+            body = opened(b, lb)
             relied = add(*(_relying(n, c, f) for n, c in body.terms.items()))
             if relied != body:
-                yield mul(Poly({tuple([h for h in m if h != g]): 1}), power(relied, k))
+                yield mul(Poly({without(m, g): 1}), power(relied, k))
 
 
 def _choices(m: Mono, f: Factor) -> Iterator[Poly]:
@@ -293,16 +295,16 @@ def _choices(m: Mono, f: Factor) -> Iterator[Poly]:
     a, ls, k = f
     if a.kind != "group" or k != 1 or not any(b.indicator for b in a.parts):
         return
-    body = relabel(a.body, dict(enumerate(ls)))  # type: ignore[arg-type]
+    body = opened(a, ls)
     for g in m:
-        rest = Poly({tuple([h for h in m if h not in (f, g)]): 1})
+        rest = Poly({without(m, f, g): 1})
         b, lb, q = g
         if g != f and q == 1 and b.kind == "group" and all(x.indicator for x in (*a.parts, *b.parts)):
-            both = known_functions(_expand(mul(body, relabel(b.body, dict(enumerate(lb))))))  # type: ignore[arg-type]
+            both = known_functions(_expand(mul(body, opened(b, lb))))
             if cost(both) < cost(Poly({(f, g): 1})):
                 yield mul(rest, both)
         elif g != f and q > 0:
-            x = relabel(b.body, dict(enumerate(lb))) if b.kind == "group" else factor(b, lb)  # type: ignore[arg-type]
+            x = opened(b, lb) if b.kind == "group" else factor(b, lb)
             left = Poly({n: c for n, c in body.terms.items() if not any(_asks(h, x) for h in n)})
             if left != body:
                 yield mul(mul(rest, Poly({(g,): 1})), left)
@@ -310,22 +312,22 @@ def _choices(m: Mono, f: Factor) -> Iterator[Poly]:
 
 def _asks(f: Factor, x: Poly) -> bool:
     """Is it the question whether x is 0?"""
-    return f[0].kind == "fn" and f[0].name == "==" and relabel(f[0].body, dict(enumerate(f[1]))) in (x, scale(x, -1))  # type: ignore[arg-type]
+    return f[0].kind == "fn" and f[0].name == "==" and opened(f[0], f[1]) in (x, scale(x, -1))
 
 
 def _relying(m: Mono, c: Number, f: Factor) -> Poly:
     """A term where the condition f holds."""
     for g in m:
         if g[0].indicator and g[2] > 0 and (known := 1 if g == f else _implied(f, g)) is not None:
-            return scale(Poly({tuple([h for h in m if h != g]): c}), known)
+            return scale(Poly({without(m, g): c}), known)
     return Poly({m: c})
 
 
 def _implied(f: Factor, g: Factor) -> int | None:
     """What the comparison g is where the comparison f holds, 1 for a relu of the same; None if that depends."""
-    if f[0].body is None or g[0].body is None:
+    if "var" in (f[0].kind, g[0].kind):
         return None
-    x, y = (relabel(a.body, dict(enumerate(ls))) for a, ls, _ in (f, g))  # type: ignore[arg-type]
+    x, y = (opened(a, ls) for a, ls, _ in (f, g))
     if g[0].name == "relu":
         return 1 if f[0].name == ">" and x == y else None
     same, turned = x == y, x == scale(y, -1)
@@ -336,13 +338,13 @@ def _implied(f: Factor, g: Factor) -> int | None:
 
 def _sigmoid(m: Mono, f: Factor) -> Iterator[Poly]:
     a, ls, _ = f
-    if a.kind != "group" or len(a.body.terms) != 2 or a.body.terms.get(()) != 1:  # type: ignore[union-attr]
+    if a.kind != "group" or len(a.body.terms) != 2 or a.body.terms.get(()) != 1:
         return
-    n, c = next((n, c) for n, c in a.body.terms.items() if n)  # type: ignore[union-attr]
+    n, c = next((n, c) for n, c in a.body.terms.items() if n)
     if c != 1 or len(n) != 1 or n[0][0].name != "exp" or n[0][2] != 1:
         return
     e, at = n[0][0], tuple([ls[x] for x in n[0][1]])
-    s = expr.fn("sigmoid", relabel(e.body, dict(enumerate(at))))  # type: ignore[arg-type]
+    s = expr.fn("sigmoid", opened(e, at))
     if any(b is e and lb == at and k > 0 for b, lb, k in m):
         yield mul(Poly({times(m, ((a, ls, 1), (e, at, -1))): 1}), s)
     else:
@@ -366,8 +368,8 @@ def _softmax(m: Mono, f: Factor) -> Iterator[Poly]:
         if b.kind == "contr" and k == 1:
             n, inner = inside(b, lb)
             for names in matches(es, n, fixed):
-                opened = contract(mul(Poly({n: 1}), relabel(soft, names)), inner)
-                yield mul(Poly({times(m, ((a, ls, 1), (b, lb, -1))): 1}), opened)
+                total = contract(mul(Poly({n: 1}), relabel(soft, names)), inner)
+                yield mul(Poly({times(m, ((a, ls, 1), (b, lb, -1))): 1}), total)
 
 
 def _sums_to_one(m: Mono, f: Factor) -> Iterator[Poly]:
@@ -376,10 +378,10 @@ def _sums_to_one(m: Mono, f: Factor) -> Iterator[Poly]:
     for b, lb, k in inner:
         if b.kind == "along" and k == 1:
             mixed = {lb[i] for i in b.over}
-            rest = tuple([g for g in inner if g != (b, lb, k)])
+            rest = without(inner, (b, lb, k))
             if mixed <= bound.keys() and len(set(lb)) == len(lb) and not mixed & labels_of(rest):
                 left = {x: d for x, d in bound.items() if x not in mixed}
-                yield mul(Poly({tuple([g for g in m if g != f]): 1}), contract(Poly({rest: 1}), left))
+                yield mul(Poly({without(m, f): 1}), contract(Poly({rest: 1}), left))
 
 
 def _take_out(q: Poly) -> Poly:
@@ -402,8 +404,8 @@ def _joined(q: Poly, m: Mono, c: Number, n: Mono, d: Number) -> Iterator[Poly]:
                 continue
             if sorted(f[0].bound) != sorted(g[0].bound) or len(f[0].bound) > 3:
                 continue
-            rest = tuple([x for x in m if x != f])
-            if rest != tuple([x for x in n if x != g]):
+            rest = without(m, f)
+            if rest != without(n, g):
                 continue
             one, bound = inside(f[0], f[1])
             two, other = inside(g[0], g[1])
@@ -460,7 +462,7 @@ def _out_of_roots(atom: Atom) -> Callable[[Poly], Poly]:
         for m, c in q.terms.items():
             t = expr.constant(c)
             for a, ls, k in m:
-                inner, d = a.body.only() if a.kind == "group" and len(a.body) == 1 and k.__class__ is Fraction else ((), 1)  # type: ignore[arg-type, union-attr]
+                inner, d = a.body.only() if a.kind == "group" and len(a.body) == 1 and k.__class__ is Fraction else ((), 1)
                 mine = [(b, tuple([ls[x] for x in lb]), p) for b, lb, p in inner if b is atom]
                 if mine:
                     rest = tuple([f for f in inner if f[0] is not atom])
@@ -507,16 +509,11 @@ class Simplifier:
     def __call__(self, p: Poly, unfold: Sequence[Atom] = ()) -> Poly:
         """The cheapest form of p found; names in `unfold` may be replaced by what they stand for."""
         starts = [p]
-        opened = {a: self.definitions[a] for a in unfold if a in self.definitions}
-        if opened:
-            starts.append(expr.substitute(p, opened))
-        best = None
-        for start in dict.fromkeys(starts):
-            for q in dict.fromkeys((start, self._expand(start))):
-                q = self._polish(q)
-                if best is None or cost(q) < cost(best):
-                    best = q
-        return best  # type: ignore[return-value]
+        unfolded = {a: self.definitions[a] for a in unfold if a in self.definitions}
+        if unfolded:
+            starts.append(expr.substitute(p, unfolded))
+        tried = dict.fromkeys(q for start in dict.fromkeys(starts) for q in (start, self._expand(start)))
+        return min(map(self._polish, tried), key=cost)
 
     def _polish(self, p: Poly) -> Poly:
         for _ in range(6):

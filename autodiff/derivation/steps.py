@@ -93,7 +93,7 @@ class Deriver:
         """p with every name that depends on node v replaced by what it stands for."""
         depends = {v.id}
         for n in self.graph.nodes:
-            if n.id not in depends and n.id not in self.graph.cut and any(isinstance(a, Node) and a.id in depends for a in n.args):
+            if any(isinstance(a, Node) and a.id in depends for a in self.graph.args[n.id]):
                 depends.add(n.id)
         table: dict[Atom, Poly] = {}
         for n in self.named:
@@ -124,9 +124,7 @@ class Deriver:
                 g, mine = self.upstream[n.id], [graph.names[n.id]]
             else:
                 g, mine = adjoint[n.id], above[n.id]
-            if n.op is None or n.id in graph.cut:
-                continue
-            for i, a in enumerate(n.args):
+            for i, a in enumerate(graph.args[n.id]):
                 if not isinstance(a, Node) or a.id not in path:
                     continue
                 d = graph.pull(n, i, g)
@@ -140,6 +138,6 @@ class Deriver:
         """The nodes through which the root depends on the targets."""
         path = {t.id for t in self.targets}
         for n in self.graph.nodes:
-            if n.id not in self.graph.cut and any(isinstance(a, Node) and a.id in path for a in n.args):
+            if any(isinstance(a, Node) and a.id in path for a in self.graph.args[n.id]):
                 path.add(n.id)
         return path

@@ -28,11 +28,11 @@ POINTS = 3  # a formula is shown only if at least so many prove it
 
 def replay(graph: Graph, values: Mapping[str, Any]) -> dict[int, Any]:
     """The recorded computation on other values of the variables, as a graph of its own; by the old nodes' ids."""
-    arrays = {key: np.asarray(values.get(name, graph.arrays[key])) for key, name in graph.array_names().items()}
+    arrays = {key: np.asarray(values.get(name, graph.arrays[key])) for key, name in graph.array_names.items()}
     arrays = {key: a.item() if a.dtype == bool and a.ndim == 0 else a for key, a in arrays.items()}
     new: dict[int, Any] = {}
     for n in graph.nodes:
-        if n.op is None or n.id in graph.cut:
+        if graph.is_variable(n):
             new[n.id] = _leaf(n, values[graph.names[n.id]])
         else:
             args = [new[a.id] if isinstance(a, Node) else arrays.get(id(a), a) for a in graph.args[n.id]]
@@ -91,8 +91,7 @@ class Points:
 def _check_names(graph: Graph) -> None:
     """Values are bound to names, so no name may stand for two things: a formula that mixes them up would prove itself."""
     nodes = [graph.names[n.id] for n in graph.nodes if n.id in graph.names]
-    arrays = [graph.array_name(key) for key in graph.arrays]
-    names = Counter([*nodes, *filter(None, arrays), *graph.sizes])
+    names = Counter([*nodes, *graph.array_names.values(), *graph.sizes])
     twice = [name for name, k in names.items() if k > 1]
     if twice:
         raise DerivationFailed(f"two things are both called {twice[0]} in the formulas. This is a bug of autodiff; nothing was shown.")

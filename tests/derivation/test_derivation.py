@@ -43,6 +43,8 @@ def check(seed: int, square: bool = False) -> None:
         named = {n.name: n for n in order(E)}
         scope: dict[str, Any] = {"np": np, **d._graph.space.constants, **{k: n.data for k, n in named.items() if k}}
         exec(d.numpy, scope)
+        for s in d.steps:
+            exec("\n".join(s.rule.prelude + s.inserted.prelude), scope)
         values = {k: v for k, v in scope.items() if isinstance(v, np.ndarray | float | int)} | d._graph.sizes
         values |= {"∂" + s.name: ad.gradient(E, s.node) for s in d.steps}
         for s in d.steps:
@@ -168,6 +170,8 @@ def test_opaque_nodes() -> None:
     g = x[1:].named("g")
     E = np.sum(g**2) + np.sum(x)
     assert ad.derive(E, g, opaque=[g]).text == "dE/dg = 2 * g"
+    h = np.sum(x[1:] ** 2 * np.ones((2, 3)), axis=0)
+    assert ad.derive(np.sum(h**2), h, opaque=[h]).text == "dE/dh = 2 * h"  # what lies below needs no form
     with pytest.raises(NotConnected, match="opaque"):
         ad.derive(np.sum(g**2), x, opaque=[g])
 
