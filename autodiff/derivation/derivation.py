@@ -510,8 +510,10 @@ def _note(graph: Graph, used: Sequence[Assumption]) -> str:
     """What a reader must know besides: what was divided by, assumptions that the recorded data contradicts, literals that may mean m."""
     data = dict(graph.data())
     broken = [f"the recorded {a.name} does not satisfy {a}" for a in used if not a.holds(data[a.name])]
-    guards = {", ".join(sorted(a.name for a in expr.atoms_in(p) if a.kind == "var")) for p in graph.space.guards}
-    return "\n".join([*(f"where {g} is not zero" for g in sorted(guards) if g), *broken, *_literals(graph)])
+    asked = [f for p in graph.space.guards if len(p) == 1 for f in p.only()[0] if f[0].name == "=="]
+    writer = Writer(graph.all_dims(), True, graph.names[graph.root.id])
+    guards = dict.fromkeys(writer.write(to_matrix(expr.opened(a, ls), ls)) for a, ls, _ in asked)
+    return "\n".join([*(f"where {g} is not zero" for g in guards), *broken, *_literals(graph)])
 
 
 def _literals(graph: Graph) -> list[str]:
@@ -539,12 +541,10 @@ def _second(graph: Graph, printer: _Printer, assumptions: list[Assumption], targ
         start, y = (expr.ZERO if first is None else first.plain or first.closed), targets[0]
     else:
         start, y = graph.definition(graph.root).poly, graph.root
-    atom = atom_of(graph.symbol(v))
+    dims = (*graph.axes[y.id], *graph.axes[v.id])  # those of the variable come last
+    own = {PASSENGER + i: len(graph.axes[y.id]) + k for i, k in enumerate(k for k, d in enumerate(graph.axes[v.id]) if d is not None)}
     try:
-        open_form = deriver.unfolded(start, v)
-        labels = [PASSENGER + k for k in range(len(atom.dims))]
-        raw = expr.relabel(*_placed(_derivative(open_form, atom, graph, labels), y, v, graph, labels))
-        dims = (*graph.axes[y.id], *graph.axes[v.id])
+        raw = expr.relabel(derivative(deriver.unfolded(start, v), atom_of(graph.symbol(v)), graph.space, list(own)), own)
         best, plain = deriver.best(raw), deriver.plain(raw)
     except expr.TooDeep:
         raise graph.too_big(v) from None
@@ -573,17 +573,6 @@ def _second(graph: Graph, printer: _Printer, assumptions: list[Assumption], targ
     result = _check(printer.formula(best, axes, dims, name, used), points, truth, single)
     without = [_check(printer.formula(plain, axes, dims, name, ()), Points(graph, [], targets, seed=1), truth, single)] if used else []
     return Derivation(graph, [], [result], without, _note(graph, used))
-
-
-def _derivative(p: Poly, atom: expr.Atom, graph: Graph, labels: list[int]) -> Poly:
-    return derivative(p, atom, graph.space, labels)
-
-
-def _placed(p: Poly, y: Any, v: Any, graph: Graph, labels: list[int]) -> tuple[Poly, dict[int, int]]:
-    """The variable's axes come after those of what is differentiated."""
-    rank = len(graph.axes[y.id])
-    own = [k for k, d in enumerate(graph.axes[v.id]) if d is not None]
-    return p, {label: rank + k for label, k in zip(labels, own, strict=True)}
 
 
 # ---------------------------------------------------------------- functions
