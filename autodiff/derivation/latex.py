@@ -10,6 +10,7 @@ from fractions import Fraction
 from ..ops import TABLE
 from .expr import COMPARISONS, Number
 from .matrix import M, squared, transpose, walk
+from .show import is_decimal
 
 SUM, TERM, PRODUCT, ATOM = 0.0, 1.0, 1.5, 2.0
 
@@ -51,7 +52,7 @@ def numeral(c: Number) -> str:
     c = Fraction(c)
     if c.denominator == 1:
         return str(c.numerator)
-    if c.denominator % 5 == 0:
+    if is_decimal(c):
         return repr(float(c))
     return rf"{'-' if c < 0 else ''}\frac{{{abs(c.numerator)}}}{{{c.denominator}}}"
 
@@ -80,7 +81,8 @@ class Latex:
     def _sym(self, x: M) -> tuple[str, float]:
         name = x.args[0]
         if name.startswith("∂"):
-            return self.gradient(name[1:]), ATOM
+            text = self.gradient(name[1:])
+            return rf"\left({text}\right)^{{\top}}" if self._is_row(name) and not self._turned else text, ATOM
         if name not in self.dims:
             return symbol(name, False) if name.isidentifier() else _number_text(name), ATOM
         if self._is_row(name) and not self._turned:
@@ -206,15 +208,19 @@ class Latex:
         factor = "" if c == 1 else numeral(c) + r" \, "
         if y.op == "num":
             value = numeral(c * y.args[0])
-            ones = _ones(ls)
+            ones = self._all_ones(ls)
             return ones if value == "1" and ones else value + (r" \, " + ones if ones else "")
         if len(y.ls) == 0 and ls:
-            return factor + self.write(y, TERM) + r" \, " + _ones(ls)
+            return factor + self.write(y, TERM) + r" \, " + self._all_ones(ls)
         if len(ls) == 2 and len(y.ls) == 1:
             column = y.ls[0] == ls[0]
             row = r"\mathbf{1} \, " + self.write(transpose(y), PRODUCT)
             return factor + (self.write(y, PRODUCT) + r" \, \mathbf{1}^{\top}" if column else row)
         return factor + self.write(y, TERM)
+
+    def _all_ones(self, ls: tuple[int, ...]) -> str:
+        row = r"\mathbf{1}^{\top}"
+        return ["", row if self._turned else r"\mathbf{1}", r"\mathbf{1} " + row][len(ls)] if len(ls) < 3 else r"\mathbf{1}"
 
     def _bc(self, x: M) -> tuple[str, float]:
         return getattr(self, "_" + x.args[0].op)(x.args[0])  # type: ignore[no-any-return]
@@ -244,10 +250,6 @@ class Latex:
         summed = [letters[k] for k in letters if k not in x.ls]
         total = rf"\sum_{{{','.join(summed)}}} " if summed else ""
         return total + r" \, ".join(parts), TERM
-
-
-def _ones(ls: tuple[int, ...]) -> str:
-    return ["", r"\mathbf{1}", r"\mathbf{1} \mathbf{1}^{\top}"][len(ls)] if len(ls) < 3 else r"\mathbf{1}"
 
 
 def _power(text: str, exponent: str) -> str:

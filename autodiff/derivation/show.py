@@ -36,13 +36,17 @@ class Code(NamedTuple):
         return self.src if self.prec >= prec else f"({self.src})"
 
 
+def is_decimal(c: Fraction) -> bool:
+    """Is it written with a point, as 0.1 is and 1/30 is not?"""
+    return c.denominator % 5 == 0 and (c.denominator > 10**6 or Fraction(repr(float(c))) == c)
+
+
 def numeral(c: Number) -> str:
     """A number as a person writes it: 2, 0.1, 1/3."""
     c = Fraction(c)
     if c.denominator == 1:
         return str(c.numerator)
-    decimal = repr(float(c))
-    return decimal if c.denominator % 5 == 0 or (c.denominator == 2 and Fraction(decimal) == c) else f"{c.numerator}/{c.denominator}"
+    return repr(float(c)) if is_decimal(c) or c.denominator == 2 else f"{c.numerator}/{c.denominator}"
 
 
 class Writer:

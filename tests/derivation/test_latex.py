@@ -1,16 +1,20 @@
-"""Every formula's LaTeX is typeset by matplotlib's own parser of it, which refuses what is no mathematics."""
+"""Formulas in LaTeX: matplotlib's parser, which refuses what is no mathematics, typesets them, and they say what the source computes."""
 
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import autodiff as ad
 from tests.derivation import test_goldens, test_large
 from tests.derivation.random_graphs import random_graph
+from tests.derivation.reading_latex import NotRead, latex_reads_as
 
 mathtext = pytest.importorskip("matplotlib.mathtext")
 
@@ -79,3 +83,36 @@ def test_random_graphs(typeset: Any) -> None:
             except ad.errors.AutodiffError:
                 continue
         typeset(d.latex)
+
+
+# ---------------------------------------------------------------- what it says
+
+
+def check(seed: int) -> None:
+    """Every formula's LaTeX, computed as it is read, is the engine's gradient."""
+    with np.errstate(all="ignore"):
+        E = random_graph(seed, square=True)
+        try:
+            d = ad.derive(E)
+        except ad.errors.AutodiffError:
+            return
+        g = d._graph
+        values = {g.names[n.id]: n.data for n in g.nodes if n.id in g.names and n is not E} | dict(g.data()) | g.sizes
+        values |= {"∂" + s.name: ad.gradient(E, s.node) for s in d.steps}
+        for s in d.steps:
+            for f in (s.rule, s.inserted, s.result):
+                with suppress(NotRead):
+                    assert latex_reads_as(f.latex, "E", values, 3, values["∂" + s.name]), f.latex
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.integers(0, 10**6))
+def test_latex_says_what_the_source_computes(seed: int) -> None:
+    check(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("start", range(0, 600, 100))
+def test_latex_of_600_random_graphs(start: int) -> None:
+    for seed in range(start, start + 100):
+        check(seed)
