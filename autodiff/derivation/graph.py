@@ -46,10 +46,19 @@ class Graph:
         self._taken.update(self.sizes)
         self._inline: dict[int, Symbol] = {}
         self._raw: dict[int, Symbol] = {}
+        self._meet_factors()
         for n in self.nodes:  # operands first, so that nothing below recurs
             self.operands(n)
         constants = self.space.constants.items()
         self.array_names = {key: name for key, a in self.arrays.items() for name, b in constants if b is a}  # others print as numbers
+
+    def _meet_factors(self) -> None:
+        """Number the atoms in products as they are written: Q @ K.T is then not shown as the transpose of K @ Q.T."""
+        for n in self.nodes:
+            for a in self.args[n.id] if n.op is not None and n.op.form is not None else []:
+                while isinstance(a, Node) and a.id not in self.names and self.args[a.id]:
+                    a = self.args[a.id][0]
+                self._operand(a)
 
     def _above_the_cut(self, nodes: list[Any]) -> list[Any]:
         """The nodes that the root needs if those that were cut are variables."""

@@ -181,6 +181,11 @@ def attention() -> Any:
     return np.sum(G * (p @ Vv).named("O")), Q
 
 
+def attention_unnamed() -> Any:
+    q, k, v, g = T("Q", 5, 4), T("K", 6, 4), T("V", 6, 3), T("G", 5, 3)
+    return np.sum(g * (ad.softmax(q @ k.T / 2, axis=1) @ v)), v
+
+
 def layer_norm() -> Any:
     c = (x - np.mean(x)).named("c")
     scale = np.sqrt(np.mean(c**2)).named("s")
@@ -222,6 +227,7 @@ ZOO: dict[str, tuple[Callable[[], Any], str]] = {
     "many matrices": (lambda: (np.sum(B @ Cm @ D), Cm), "B.sum(0) @ D.sum(1).T"),
     "residual connection": (lambda: residual_net(A), "2 * ((h - b) * (1 - tanh(A @ x)**2)) @ x.T"),
     "attention": (attention, "0.5 * (P * (G @ V.T - (G * O).sum(1, keepdims=True))) @ K"),
+    "attention, nothing named": (attention_unnamed, "softmax(0.5 * Q @ K.T, axis=1).T @ G"),
     "layer normalisation": (layer_norm, "(b - b.T @ u / m * u - sum(b) / m) / s"),
     "distance": (lambda: (np.linalg.norm(x - b), x), "(x - b) / norm(x - b)"),
     "squared distance": (lambda: (np.sum((x - b) ** 2), b), "2 * (b - x)"),
