@@ -21,7 +21,7 @@ from .assume import Assumption, fitting, found_in
 from .expr import PASSENGER, Poly
 from .forms import NoForm, Symbol, derivative
 from .graph import Graph, atom_of
-from .latex import Latex, symbol
+from .latex import Latex
 from .matrix import M, is_upstream, to_matrix, transpose, with_ones
 from .show import Axes, Writer, helper
 from .steps import Deriver, Step
@@ -97,7 +97,8 @@ class Derivation:
     def _recorded_latex(self, before: str) -> str:
         text = "\n".join(f.text for f in self.results)
         found = [(name, a) for name, a in self._graph.recorded().items() if _mentions(text, name)]
-        said = r", \; ".join(rf"{symbol(name, a.ndim > 0)} \text{{ is {_described(a)}}}" for name, a in found)
+        tex = Latex(self._graph.all_dims(), self._graph.names[self._graph.root.id])
+        said = r", \; ".join(rf"{tex.name(name)} \text{{ is {_described(a)}}}" for name, a in found)
         return rf"{before} \quad \text{{where }} {said}" if said else ""
 
     @property
@@ -557,7 +558,7 @@ def _second(graph: Graph, printer: _Printer, assumptions: list[Assumption], targ
     if pair:
         name = (
             f"d²{root}/d{a}²" if a == b else f"d²{root}/d{a}d{b}",
-            rf"\frac{{\partial^2 {tex._name(root)}}}{{\partial {tex._name(a)} \, \partial {tex._name(b)}}}",
+            rf"\frac{{\partial^2 {tex.name(root)}}}{{\partial {tex.name(a)} \, \partial {tex.name(b)}}}",
             f"d2{root}_d{a}_d{b}",
         )
     else:

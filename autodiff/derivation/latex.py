@@ -62,14 +62,19 @@ class Latex:
 
     def __init__(self, dims: Mapping[str, Sequence[str | None]], root: str) -> None:
         self.dims, self.root = dims, root
+        self._symbols: dict[str, str] = {}
+        for name in dims:
+            text = symbol(name, any(d is not None for d in dims[name]))
+            self._symbols[name] = rf"\mathrm{{{_escape(name)}}}" if text in self._symbols.values() else text  # a1 and a_1
         self._turned = False  # inside the transpose of a column that is made of rows
 
     def gradient(self, name: str) -> str:
         """The symbol of the loss's derivative in a name."""
-        return rf"\frac{{\partial {self._name(self.root)}}}{{\partial {self._name(name)}}}"
+        return rf"\frac{{\partial {self.name(self.root)}}}{{\partial {self.name(name)}}}"
 
-    def _name(self, name: str) -> str:
-        return symbol(name, any(d is not None for d in self.dims.get(name, ())))
+    def name(self, name: str) -> str:
+        """A name, unlike that of any other variable."""
+        return self._symbols.get(name) or symbol(name, False)
 
     def write(self, x: M, prec: float = SUM) -> str:
         """One node, in parentheses if it binds less tightly than `prec`."""
@@ -86,8 +91,8 @@ class Latex:
         if name not in self.dims:
             return symbol(name, False) if name.isidentifier() else _number_text(name), ATOM
         if self._is_row(name) and not self._turned:
-            return _power(self._name(name), r"\top"), ATOM
-        return self._name(name), ATOM
+            return _power(self.name(name), r"\top"), ATOM
+        return self.name(name), ATOM
 
     def _is_row(self, name: str) -> bool:
         dims = self.dims.get(name, ())
@@ -244,7 +249,7 @@ class Latex:
             letters.setdefault(label, _INDICES[len(letters)] if len(letters) < len(_INDICES) else f"i_{len(letters)}")
         parts = []
         for y in x.args:
-            name = self._name(y.args[0]) if y.op == "sym" and y.args[0] in self.dims and not y.args[0].startswith("∂") else None
+            name = self.name(y.args[0]) if y.op == "sym" and y.args[0] in self.dims and not y.args[0].startswith("∂") else None
             text = name if name is not None and "_" not in name else rf"\left[{self.write(y)}\right]"
             parts.append(text + (rf"_{{{' '.join(letters[k] for k in y.ls)}}}" if y.ls else ""))
         summed = [letters[k] for k in letters if k not in x.ls]

@@ -257,6 +257,11 @@ def test_greek_and_subscripts_in_latex() -> None:
     assert ad.derive(lam * sigma_2**2, sigma_2).latex == r"\frac{\partial E}{\partial \sigma_{2}} = 2 \, \sigma_{2} \, \lambda"
 
 
+def test_names_that_latex_would_write_alike() -> None:
+    a, b = T("a1", 3), T("a_1", 3)
+    assert ad.derive(np.sum(a * b), a).latex == r"\frac{\partial E}{\partial \mathbf{a}_{1}} = \mathrm{a\_1}"
+
+
 def test_equal_and_awkward_names() -> None:
     a, b, c = ad.Tensor(np.ones(3), "h"), ad.Tensor(np.ones(3), "h"), ad.Tensor(np.ones(3), "my weight")
     d = ad.derive(np.sum(a * b * c))
