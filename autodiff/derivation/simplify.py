@@ -1,7 +1,7 @@
 """The simplifier: a handful of rewrites on the normal form, and the choice of the result that reads shortest.
 
 The normal form already does most of the work.  What is left: multiply out, put names back in place of what they
-stand for, use what is known to sum to one, recognise sigmoid and softmax, take common factors out.  Every
+stand for, use what is known to sum to one, recognise sigmoid and softmax, rely on conditions, take common factors out.  Every
 rewrite is kept only if the reading cost drops.  Nothing here is trusted: verify.py checks each result in numbers.
 """
 
@@ -126,20 +126,19 @@ def replace_term(lhs: Mono, c: Number, rhs: Poly) -> Callable[[Poly], Poly]:
         rules.append((reciprocal(lhs), _important(reciprocal(lhs)), 1 / Fraction(c), power(rhs, -1)))
     needed = frozenset(a for a, _, _ in rules[0][1])
 
-    def rule(q: Poly) -> Poly:
-        changed = bool(needed)
-        while changed:
-            changed = False
-            for m, d in q.terms.items():
-                if not needed.issubset([a for a, _, _ in m]):
-                    continue
-                new = next((new for r in rules for new in _replaced(q, m, d, r) if cost(new) < cost(q)), None)
-                if new is not None:
-                    q, changed = new, True
-                    break
-        return q
+    def shorter(q: Poly) -> Iterator[Poly]:
+        for m, d in q.terms.items():
+            if needed.issubset([a for a, _, _ in m]):
+                yield from (new for r in rules for new in _replaced(q, m, d, r) if cost(new) < cost(q))
 
-    return rule
+    return lambda q: _settled(q, shorter) if needed else q
+
+
+def _settled(q: Poly, ways: Callable[[Poly], Iterator[Poly]]) -> Poly:
+    """q changed in the first of the ways that there are, again and again until there is none."""
+    while (new := next(ways(q), None)) is not None:
+        q = new
+    return q
 
 
 def _replaced(q: Poly, m: Mono, d: Number, rule: tuple[Mono, list[Factor], Fraction, Poly]) -> Iterator[Poly]:
@@ -251,16 +250,13 @@ def _folds(atom: Atom, body: Poly) -> list[Fold]:
 
 def known_functions(q: Poly) -> Poly:
     """exp / (exp + 1) is sigmoid, 1 / (exp + 1) is 1 - sigmoid, exp / sum(exp) is softmax, which sums to 1."""
-    changed = True
-    while changed:
-        changed = False
-        for m, c in q.terms.items():
-            new = next((new for f in m for new in _known(m, f)), None)
-            if new is not None:
-                q = add(Poly({n: d for n, d in q.terms.items() if n != m}), scale(new, c))
-                changed = True
-                break
-    return q
+    return _settled(q, _recognised)
+
+
+def _recognised(q: Poly) -> Iterator[Poly]:
+    for m, c in q.terms.items():
+        others = Poly({n: d for n, d in q.terms.items() if n != m})
+        yield from (add(others, scale(new, c)) for f in m for new in _known(m, f))
 
 
 def _known(m: Mono, f: Factor) -> Iterator[Poly]:
@@ -386,15 +382,12 @@ def _sums_to_one(m: Mono, f: Factor) -> Iterator[Poly]:
 
 def _take_out(q: Poly) -> Poly:
     """A x + B x -> (A + B) x: two contractions that share factors become one."""
-    changed = len(q) > 1
-    while changed:
-        changed = False
-        for (m, c), (n, d) in combinations(q.terms.items(), 2):
-            new = next((new for new in _joined(q, m, c, n, d) if cost(new) < cost(q)), None)
-            if new is not None:
-                q, changed = new, True
-                break
-    return q
+    return _settled(q, _shared)
+
+
+def _shared(q: Poly) -> Iterator[Poly]:
+    for (m, c), (n, d) in combinations(q.terms.items(), 2):
+        yield from (new for new in _joined(q, m, c, n, d) if cost(new) < cost(q))
 
 
 def _joined(q: Poly, m: Mono, c: Number, n: Mono, d: Number) -> Iterator[Poly]:
