@@ -351,7 +351,7 @@ logdet: Op = general(
     sample=_MATRICES,
     analytic=False,
     index="ij->",
-    latex=r"\log\left|\det {0}\right|",
+    latex=r"\log\left|\det\left({0}\right)\right|",
     source="np.linalg.slogdet(x)[1]",
 )
 
