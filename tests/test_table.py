@@ -267,6 +267,175 @@ def test_rules_write_into_nothing_they_are_given(op: Op, args: Args, kw: Kw) -> 
     assert all(np.array_equal(a, b) for a, b in zip(before, (*xs, z, g, *ts), strict=True))
 
 
+# Calls as people write them, of an array or a Tensor of shape (3, 4): by position, by keyword, as a method.
+SPELLINGS: dict[str, Any] = {
+    name: eval(f"lambda x: {name}", {"np": np})
+    for name in (
+        *(
+            "np.sum(x, 0)",
+            "np.sum(a=x, axis=1)",
+            "np.mean(x, (0, 1))",
+            "np.max(x, 1, None, True)",
+            "np.min(x, axis=-1, out=None)",
+            "np.amax(x, 0)",
+        ),
+        *(
+            "np.std(x, 0, None, None, 1)",
+            "np.var(x, axis=(0, 1), ddof=2, dtype=None)",
+            "np.std(x, keepdims=True)",
+            "np.prod(x, -1)",
+            "np.prod(x, (0, 1))",
+        ),
+        *("np.cumsum(x)", "np.cumsum(x, 1)", "np.cumprod(x, axis=None)", "np.sort(x, 0)", "np.sort(x, None)", "np.sort(x, kind='stable')"),
+        *(
+            "np.clip(x, None, 0.5)",
+            "np.clip(x, 0, None)",
+            "np.clip(x, -0.1, 0.1)",
+            "np.clip(x, a_min=0, a_max=1, out=None)",
+            "np.clip(x, min=0.2)",
+        ),
+        *("np.take(x, 1)", "np.take(x, [[0, 1], [2, 2]], 0)", "np.squeeze(x[None], 0)", "np.expand_dims(x, (0, 2))", "np.trace(x, 1)"),
+        *(
+            "np.roll(x, 1, 0)",
+            "np.roll(x, (1, 2), (0, 1))",
+            "np.flip(x, (0, 1))",
+            "np.rot90(x, -1, (1, 0))",
+            "np.tile(x, 2)",
+            "np.repeat(x, [1, 2, 0], 0)",
+        ),
+        *(
+            "np.pad(x, 1)",
+            "np.pad(x, ((1, 2), (0, 1)), 'edge')",
+            "np.pad(x, 2, mode='wrap')",
+            "np.pad(x, 1, constant_values=(1, 2))",
+            "np.tril(x, -1)",
+        ),
+        *(
+            "np.diff(x, 2)",
+            "np.diff(x, n=1, axis=0)",
+            "np.split(x, 2, 1)[1]",
+            "np.array_split(x, 3, axis=1)[0]",
+            "np.vsplit(x, [1])[1]",
+            "np.gradient(x, 0.5)[1]",
+        ),
+        *(
+            "np.moveaxis(x, 0, 1)",
+            "np.swapaxes(x, 0, -1)",
+            "np.transpose(x, (1, 0))",
+            "np.atleast_3d(x)",
+            "np.ravel(x, order='C')",
+            "np.reshape(x, -1)",
+        ),
+        *(
+            "np.tensordot(x, x, ([0, 1], [0, 1]))",
+            "np.tensordot(x, x.T, 1)",
+            "np.tensordot(x, x, axes=0)",
+            "np.inner(x, x)",
+            "np.vdot(x, x)",
+            "np.kron(x, x)",
+        ),
+        *(
+            "np.einsum('ij,ij', x, x, optimize=True)",
+            "np.einsum('...j->...', x)",
+            "np.einsum(x, [0, 1], x, [2, 1])",
+            "np.cross(x[:, :3], x[:, 1:])",
+        ),
+        *(
+            "np.linalg.norm(x, None, 1)",
+            "np.linalg.norm(x, 1)",
+            "np.linalg.norm(x, axis=(0, 1), ord='nuc')",
+            "np.linalg.norm(x, 2, keepdims=True)",
+        ),
+        *(
+            "np.linalg.svd(x, False)[1]",
+            "np.linalg.svd(x, compute_uv=False)",
+            "np.linalg.eigh(x @ x.T, UPLO='U').eigenvalues",
+            "np.linalg.slogdet(x @ x.T)[1]",
+        ),
+        *(
+            "np.vstack([x, x[0]])",
+            "np.hstack((x, x))",
+            "np.dstack([x, x])",
+            "np.column_stack([x, x[:, 0]])",
+            "np.append(x, x[:1], 0)",
+            "np.concatenate([x, x], None)",
+        ),
+        *(
+            "np.linspace(x, 1.0, 3)",
+            "np.linspace(0, x[0], 4, axis=1)",
+            "np.select([np.full((3, 4), True)], [x])",
+            "np.broadcast_arrays(x, x[0])[1]",
+        ),
+        *(
+            "np.diag(x)",
+            "np.diag(x, -1)",
+            "np.diag(x[0], 2)",
+            "np.diagonal(x, 1)",
+            "np.stack([x, x], -1)",
+            "np.delete(x, 1, 1)",
+            "np.partition(x, 2)",
+        ),
+        *(
+            "x.std(0)",
+            "x.std(axis=1, ddof=1)",
+            "x.var(ddof=1)",
+            "x.prod(0)",
+            "x.cumsum(0)",
+            "x.cumprod()",
+            "x.clip(0, 1)",
+            "x.clip(max=0.3)",
+        ),
+        *(
+            "x.ravel()",
+            "x.flatten()",
+            "x[None].squeeze()",
+            "x.swapaxes(0, 1)",
+            "x.repeat(2, 0)",
+            "x.take([0, 1], 1)",
+            "x.trace(1)",
+            "x.diagonal(-1)",
+        ),
+        *(
+            "x.dot(x.T)",
+            "x.sum(0)",
+            "x.mean(keepdims=True)",
+            "x.max(1)",
+            "x.reshape(4, 3)",
+            "x.reshape((2, 6))",
+            "x.transpose(1, 0)",
+            "x.copy()",
+            "x.T",
+        ),
+        *(
+            "x % 0.7",
+            "-7 % (x * x + 1)",
+            "abs(x)",
+            "+x",
+            "x[..., None] * x[0]",
+            "2.0**x",
+            "np.arctan2(x, 2)",
+            "np.hypot(3, x)",
+            "np.logaddexp(x, 0)",
+        ),
+    )
+}
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_calls_as_people_write_them(name: str) -> None:
+    f = SPELLINGS[name]
+    x = np.random.default_rng(2).normal(size=(3, 4))
+    z = f(ad.Tensor(x))
+    close(z.data, f(x), 1e-13)
+    ad.check_grads(f, x, order=1)
+
+
+def test_the_sort_method_returns_what_it_sorted() -> None:
+    t = ad.Tensor([3.0, 1.0, 2.0])
+    assert t.sort().data.tolist() == [1.0, 2.0, 3.0]
+    assert t.data.tolist() == [3.0, 1.0, 2.0]
+
+
 # ---------------------------------------------------------------- the records
 
 

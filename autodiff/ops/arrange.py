@@ -15,17 +15,10 @@ import numpy as np
 
 from ..errors import BadOperand, NoRule
 from .pointwise import where
-from .shapes import broadcast_to, concatenate, getitem, reshape, scatter, transpose
+from .shapes import broadcast_to, concatenate, getitem, of_shape, reshape, scatter, transpose
 from .table import Case, Op, composed, dtype_of, general, linear, shape_of
 
 Axis = int | tuple[int, ...] | None
-
-
-def _sampler(*calls: tuple[tuple[int, ...], dict[str, Any]]) -> Any:
-    def sample(rng: np.random.Generator) -> list[Case]:
-        return [((rng.normal(size=shape),), kw) for shape, kw in calls]
-
-    return sample
 
 
 # ---------------------------------------------------------------- entries moved by NumPy
@@ -55,7 +48,7 @@ def _moving(name: str, function: Callable[..., Any], *calls: tuple[tuple[int, ..
         return op(ts[0], **kw)
 
     means = means if means is not None else (getattr(np, name),) if hasattr(np, name) else ()
-    op = _Moving(name, "linear", function, vjp, jvp, arity=1, numpy=means, sample=_sampler(*calls), monotone=True)
+    op = _Moving(name, "linear", function, vjp, jvp, arity=1, numpy=means, sample=of_shape(*calls), monotone=True)
     return op
 
 
@@ -98,7 +91,7 @@ def _triangle(name: str, function: Callable[..., Any]) -> Op:
         return op(g, k=k)
 
     calls: Any = ((3, 4), {}), ((3, 4), {"k": 1}), ((2, 3, 3), {"k": -1})
-    op = linear(name, keep, transpose, numpy=(function,), sample=_sampler(*calls), monotone=True)
+    op = linear(name, keep, transpose, numpy=(function,), sample=of_shape(*calls), monotone=True)
     return op
 
 
@@ -116,7 +109,7 @@ def _ordering(name: str, function: Callable[..., Any], places: Callable[..., Any
     def jvp(ts: Sequence[Any], z: Any, x: Any, **kw: Any) -> Any:
         return take_along_axis(ts[0], indices=places(x, **kw), axis=kw.get("axis", -1))
 
-    return general(name, function, vjp, jvp, numpy=(getattr(np, name),), sample=_sampler(*calls), analytic=False, monotone=True)
+    return general(name, function, vjp, jvp, numpy=(getattr(np, name),), sample=of_shape(*calls), analytic=False, monotone=True)
 
 
 def _sort(x: Any, axis: int | None = -1, kind: Any = None) -> Any:
@@ -143,51 +136,51 @@ def _as_ordered(x: Any, function: Callable[..., Any], *args: Any) -> Any:
     return transpose(x, axes=function(np.empty(range(len(shape_of(x)))), *args).shape)
 
 
-@composed(np.ravel, sample=_sampler(((2, 3), {}), ((), {})))
+@composed(np.ravel, sample=of_shape(((2, 3), {}), ((), {})))
 def ravel(x: Any) -> Any:
     """All entries in one axis, in C order."""
     return reshape(x, shape=-1)
 
 
-@composed(sample=_sampler(((2, 3), {})))
+@composed(sample=of_shape(((2, 3), {})))
 def flatten(x: Any) -> Any:
     """All entries in one axis, in C order."""
     return reshape(x, shape=-1)
 
 
-@composed(np.squeeze, sample=_sampler(((1, 3, 1), {}), ((1, 3, 1), {"axis": 0})))
+@composed(np.squeeze, sample=of_shape(((1, 3, 1), {}), ((1, 3, 1), {"axis": 0})))
 def squeeze(x: Any, axis: Axis = None) -> Any:
     """`x` without axes of length 1."""
     return _as_shaped(x, np.squeeze, axis)
 
 
-@composed(np.expand_dims, sample=_sampler(((2, 3), {"axis": 1}), ((2, 3), {"axis": (0, -1)})))
+@composed(np.expand_dims, sample=of_shape(((2, 3), {"axis": 1}), ((2, 3), {"axis": (0, -1)})))
 def expand_dims(x: Any, axis: int | Sequence[int]) -> Any:
     """`x` with new axes of length 1."""
     return _as_shaped(x, np.expand_dims, axis)
 
 
-@composed(np.swapaxes, sample=_sampler(((2, 3, 4), {"axis1": 0, "axis2": -1})))
+@composed(np.swapaxes, sample=of_shape(((2, 3, 4), {"axis1": 0, "axis2": -1})))
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
     """`x` with two axes in each other's place."""
     return _as_ordered(x, np.swapaxes, axis1, axis2)
 
 
 @composed(
-    np.moveaxis, sample=_sampler(((2, 3, 4), {"source": 0, "destination": -1}), ((2, 3, 4), {"source": (0, 1), "destination": (1, 2)}))
+    np.moveaxis, sample=of_shape(((2, 3, 4), {"source": 0, "destination": -1}), ((2, 3, 4), {"source": (0, 1), "destination": (1, 2)}))
 )
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
     """`x` with some axes moved to other places."""
     return _as_ordered(x, np.moveaxis, source, destination)
 
 
-@composed(np.rollaxis, sample=_sampler(((2, 3, 4), {"axis": 2})))
+@composed(np.rollaxis, sample=of_shape(((2, 3, 4), {"axis": 2})))
 def rollaxis(x: Any, axis: int, start: int = 0) -> Any:
     """`x` with one axis moved to before another."""
     return _as_ordered(x, np.rollaxis, axis, start)
 
 
-@composed(np.matrix_transpose, np.linalg.matrix_transpose, sample=_sampler(((2, 3, 4), {})))
+@composed(np.matrix_transpose, np.linalg.matrix_transpose, sample=of_shape(((2, 3, 4), {})))
 def matrix_transpose(x: Any) -> Any:
     """The last two axes in each other's place."""
     return _as_ordered(x, np.swapaxes, -1, -2)
@@ -200,7 +193,7 @@ def _at_least(function: Callable[..., Any]) -> Any:
         return found[0] if len(found) == 1 else found
 
     shaped.__name__ = function.__name__
-    return composed(function, sample=_sampler(*((s, {}) for s in ((), (3,), (2, 3), (2, 3, 4)))))(shaped)
+    return composed(function, sample=of_shape(*((s, {}) for s in ((), (3,), (2, 3), (2, 3, 4)))))(shaped)
 
 
 atleast_1d, atleast_2d, atleast_3d = _at_least(np.atleast_1d), _at_least(np.atleast_2d), _at_least(np.atleast_3d)
@@ -216,7 +209,7 @@ def _cut(x: Any, function: Callable[..., Any], parts: Any, axis: int) -> list[An
     return [getitem(x, index=(*before, slice(int(p[0]), int(p[-1]) + 1) if len(p) else slice(0, 0))) for p in pieces]
 
 
-_PARTS = _sampler(((6, 4), {"indices_or_sections": 2}), ((6, 4), {"indices_or_sections": [1, 3, 3]}))
+_PARTS = of_shape(((6, 4), {"indices_or_sections": 2}), ((6, 4), {"indices_or_sections": [1, 3, 3]}))
 
 
 @composed(np.split, sample=_PARTS)
@@ -225,13 +218,13 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     return _cut(x, np.split, indices_or_sections, axis)
 
 
-@composed(np.array_split, sample=_sampler(((7, 2), {"indices_or_sections": 3}), ((2, 7), {"indices_or_sections": [3, 5], "axis": 1})))
+@composed(np.array_split, sample=of_shape(((7, 2), {"indices_or_sections": 3}), ((2, 7), {"indices_or_sections": [3, 5], "axis": 1})))
 def array_split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Like split, with pieces that need not be equal."""
     return _cut(x, np.array_split, indices_or_sections, axis)
 
 
-@composed(np.hsplit, sample=_sampler(((3, 4), {"indices_or_sections": 2}), ((4,), {"indices_or_sections": [1]})))
+@composed(np.hsplit, sample=of_shape(((3, 4), {"indices_or_sections": 2}), ((4,), {"indices_or_sections": [1]})))
 def hsplit(x: Any, indices_or_sections: Any) -> list[Any]:
     """Pieces side by side: along axis 1, of a vector along its only axis."""
     return _cut(x, np.split, indices_or_sections, min(1, len(shape_of(x)) - 1))
@@ -243,7 +236,7 @@ def vsplit(x: Any, indices_or_sections: Any) -> list[Any]:
     return _cut(x, np.split, indices_or_sections, 0)
 
 
-@composed(np.dsplit, sample=_sampler(((2, 3, 4), {"indices_or_sections": 2})))
+@composed(np.dsplit, sample=of_shape(((2, 3, 4), {"indices_or_sections": 2})))
 def dsplit(x: Any, indices_or_sections: Any) -> list[Any]:
     """Pieces one behind the other: along axis 2."""
     return _cut(x, np.split, indices_or_sections, 2)
@@ -317,7 +310,7 @@ zeros_around = linear(
     _pad_zeros,
     _pad_transpose,
     monotone=True,
-    sample=_sampler(((2, 3), {"pad_width": 1}), ((2, 3), {"pad_width": ((0, 2), (1, 0))})),
+    sample=of_shape(((2, 3), {"pad_width": 1}), ((2, 3), {"pad_width": ((0, 2), (1, 0))})),
 )
 
 
@@ -379,7 +372,7 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, axis: 
 # ---------------------------------------------------------------- differences of neighbours
 
 
-@composed(np.diff, sample=_sampler(((5,), {}), ((3, 4), {"n": 2}), ((3, 4), {"axis": 0})))
+@composed(np.diff, sample=of_shape(((5,), {}), ((3, 4), {"n": 2}), ((3, 4), {"axis": 0})))
 def diff(x: Any, n: int = 1, axis: int = -1) -> Any:
     """The difference of each entry and the one before it, along an axis, n times."""
     if n < 0:
@@ -390,7 +383,7 @@ def diff(x: Any, n: int = 1, axis: int = -1) -> Any:
     return x
 
 
-@composed(np.gradient, sample=_sampler(((5,), {}), ((3, 4), {"axis": 1})))
+@composed(np.gradient, sample=of_shape(((5,), {}), ((3, 4), {"axis": 1})))
 def gradient(x: Any, *spacing: Any, axis: Axis = None) -> Any:
     """Central differences inside, one-sided ones at both ends, along each axis; `spacing` is numbers, one or one an axis."""
     rank = len(shape_of(x))

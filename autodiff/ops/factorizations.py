@@ -26,7 +26,7 @@ from .shapes import reshape
 from .table import Case, Op, composed, dtype_of, general, shape_of
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 def _factors(factorize: Any, data: bytes, shape: tuple[int, ...], dtype: Any, *options: Any) -> Any:
     return factorize(np.frombuffer(data, dtype).reshape(shape), *options)
 

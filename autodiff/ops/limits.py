@@ -35,7 +35,7 @@ _NOTES = """
 
 - Kinks: `abs`, `relu` and `sign` at 0, `norm` and `std` of all zeros, `hypot` and `arctan2` at the origin have derivative 0;
   `maximum`, `max`, `min` share it among equal entries; on a bound `clip` gives it to the operand; of equal entries `sort`
-  moves it with some order of them. These are PyTorch's answers.
+  moves it with some order of them. These are PyTorch's answers (which has nan for `hypot` there).
 - `floor`, `ceil`, `trunc`, `rint` and `sign` have derivative 0 between their jumps.
 - `prod` and `cumprod` divide by nothing and are right where entries are 0; so is the first derivative of `det` of a
   singular matrix.

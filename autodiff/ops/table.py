@@ -17,6 +17,12 @@ A rule gets `z`, the op's result, and `xs`, its operands, and is ordinary code:
 - it is never asked for the derivative with respect to a constant (`x ** 2` takes no logarithm);
 - None means that the derivative is zero by structure.
 
+What is no op
+-------------
+A function that can be written with ops of the table is a `Composition`, declared by `composed`: it stands for
+functions of NumPy's and has a sampler as an op has, but a call of it records the ops it consists of.  A function
+with several results (eigh, svd, slogdet) is a composition of one op for each.
+
 The index form of an op
 -----------------------
 `form` (bilinear) and `index` (linear, general, elementwise) say what an op is in Einstein's notation.
