@@ -225,8 +225,8 @@ def write_run(run: Trained, say: Callable[[str], None]) -> int:
     ]
     config = {k: v for k, v in run.config.items() if k not in ("mean", "std", "versions")} | numbers["versions"]
     title = f"{run.config['model']} on {run.config['data']}"
-    formulas = str(ad.derive(recorded(run.model, x, t)))
-    html = page(title, shown, repr(run.model), images.values(), drawing, formulas, run.rows, config)
+    derivation = ad.derive(recorded(run.model, *hardest(run.model, run.parts.held_out)))
+    html = page(title, shown, repr(run.model), images.values(), drawing, derivation, run.rows, config)
     (folder / "report.html").write_text(html, encoding="utf-8")
     write_json(folder / "report.json", numbers)
     proven, files = sum(row.ok for row in run.rows), ", ".join(sorted(p.name for p in folder.iterdir()))

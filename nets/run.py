@@ -230,10 +230,16 @@ def pictures(run: Trained) -> dict[str, tuple[str, bytes]]:
     figures = {"learning.png": ("Loss and accuracy", plots.learning_curves(run.history))}
     if parts.train.x.shape[1] == 2:
         moving = plots.boundaries(model, parts.test, run.watch.parameters)
-        figures["regions.png"] = ("The regions of the classes as they move, and the test examples (numbers scaled)", moving)
-    figures["layers.png"] = ("Inside the network", plots.layers_over_time(run.watch))
+        figures["regions.png"] = (
+            "The regions of the classes as they move, and the test examples (x1 and x2 as the network sees them)",
+            moving,
+        )
+    figures["layers.png"] = (
+        "Inside the network: flat outputs let nearly no gradient pass, dead units are flat for every example",
+        plots.layers_over_time(run.watch),
+    )
     first = model.parameters()["W1"]
-    figures["weights.png"] = ("What the first layer looks at", plots.weights(first, parts.train.image))
+    figures["weights.png"] = ("What the first layer looks at", plots.weights(first, parts.train.image, inputs=parts.train.features))
     figures["confusion.png"] = ("Classes of the test examples", plots.confusion(confusion(model, parts.test), parts.test.classes))
     return {name: (title, plots.png(figure)) for name, (title, figure) in figures.items()}
 
