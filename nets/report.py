@@ -36,15 +36,17 @@ def page(
     drawing: Any,
     derivation: Any,
     rows: Sequence[Row],
+    unproven: str,
     config: dict[str, Any],
 ) -> str:
     """The page; every text is escaped, pictures are in it as data, and the player stands in a frame of its own.
 
-    `images` are titles and PNG files; `drawing` is what `ad.draw` returned, `derivation` what `ad.derive` did.
+    `images` are titles and PNG files; `drawing` is what `ad.draw` returned, `derivation` what `ad.derive` did,
+    or why it did not; `unproven` says why there are no rows, if there are none.
     """
     proven = sum(row.ok for row in rows)
-    verdict = f"{proven} of {len(rows)} results proven"
-    turned = " Formulas by hand, and those beside them, are the exercise's, where columns are examples." if rows[0].by_hand else ""
+    verdict = f"{proven} of {len(rows)} results proven" if rows else f"Not proven: {unproven}"
+    turned = " Formulas by hand, and those beside them, are the exercise's, where columns are examples." if rows and rows[0].by_hand else ""
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
@@ -59,10 +61,10 @@ def page(
 <iframe title="the player" sandbox="allow-scripts" srcdoc="{escape(drawing.html)}"></iframe></details>
 <h2>The gradients as formulas</h2>
 <p class="note">Derived from the recorded graph, and run against its gradient at random points before they were shown.</p>
-<pre>{escape(derivation.text)}</pre>
+<pre>{escape(getattr(derivation, "text", derivation))}</pre>
 <details><summary>Step by step</summary><pre>{escape(str(derivation))}</pre></details>
 <h2>Proof</h2>
-<p class="{"ok" if proven == len(rows) else "bad"}">{escape(verdict)}</p>
+<p class="{"ok" if rows and proven == len(rows) else "bad"}">{escape(verdict)}</p>
 <p class="note">Each gradient of the trained network, on the hardest held-out examples, beside independent computations of it: within the
 rounding of both, in ulps, and within the error bar of the differences.{turned}</p>
 <div class="scroll"><table><tr><th>result</th><th>formula</th><th>graph = formula</th><th>graph = differences</th></tr>
