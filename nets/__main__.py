@@ -45,7 +45,7 @@ from .run import (
     versions,
     write_json,
 )
-from .train import Diverged, History, fit, predict
+from .train import Diverged, History, OtherSettings, fit, predict
 from .two_layer import ByRows, TwoLayer
 
 EXTRAS = {"sklearn": "scikit-learn", "tqdm": "tqdm", "matplotlib": "matplotlib"}
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(options)
     except Diverged as error:
         return _sorry(f"{error} (--lr)")
-    except (Refused, ModuleNotFoundError, ad.AutodiffError) as error:
+    except (Refused, OtherSettings, ModuleNotFoundError, ad.AutodiffError) as error:
         return _sorry(str(error))
     except BrokenPipeError:  # `| head` has read enough
         sys.stderr.close()

@@ -254,6 +254,9 @@ def read_csv(path: str | Path) -> Table:
         if len(row) != width:
             raise ValueError(f"{path}, line {line}: {len(row)} cells, but the first line has {width}")
     named = not any(_number(cell) is not None for cell in found[0][1])
+    twice = next((name for name in found[0][1] if found[0][1].count(name) > 1), None)
+    if named and twice is not None:
+        raise ValueError(f"{path} has two columns called {twice!r}")
     body = found[1:] if named else found
     if not body:
         raise ValueError(f"{path} has names of columns, but no rows")
@@ -299,7 +302,7 @@ def numbers_of(path: str | Path, table: Table, columns: Sequence[int]) -> Any:
 
 def _number(text: str) -> float | None:
     try:
-        number = float(text)
+        number = math.nan if "_" in text else float(text)  # Python reads 1_000 as a number
     except ValueError:
         return None
     return number if math.isfinite(number) else None

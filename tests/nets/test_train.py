@@ -13,7 +13,7 @@ import pytest
 import autodiff as ad
 from nets import Linear, Sequential, Softmax, TwoLayer, data, losses, mlp, optim, train
 from nets.data import Dataset
-from nets.train import Diverged, born, confusion, evaluate, fit, predict
+from nets.train import Diverged, OtherSettings, born, confusion, evaluate, fit, predict
 from nets.two_layer import ByRows
 
 POINTS = data.spirals(90, noise=0.02)
@@ -228,17 +228,17 @@ def test_other_settings_are_refused(tmp_path, change, says):
     path, model = made(tmp_path), net(seed=5)
     given, before = settings(model, path), bits(model)
     change(model, given)
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(OtherSettings, match=says):
         quiet(model, TRAIN, epochs=2, resume=True, **given)
     assert bits(model) == before
 
 
 def test_another_model_and_other_data_are_refused(tmp_path):
     path, other = made(tmp_path), mlp(2, 9, 3)
-    with pytest.raises(ValueError, match=r"parameters = W1 \(8, 2\).*and now parameters = W1 \(9, 2\)"):
+    with pytest.raises(OtherSettings, match=r"parameters = W1 \(8, 2\).*and now parameters = W1 \(9, 2\)"):
         quiet(other, TRAIN, epochs=2, resume=True, **settings(other, path))
     model = net()
-    with pytest.raises(ValueError, match="it was made with data = "):
+    with pytest.raises(OtherSettings, match="it was made with data = "):
         quiet(model, HELD_OUT, epochs=2, resume=True, **settings(model, path))
 
 
