@@ -223,7 +223,7 @@ def write_run(run: Trained, say: Callable[[str], None]) -> int:
         (f"of {len(run.history)} epochs is the best", str(numbers["best_epoch"])),
         ("parameters", f"{sum(p.size for p in run.model.parameters().values()):,}"),
     ]
-    config = {k: v for k, v in run.config.items() if k not in ("mean", "std", "versions")} | numbers["versions"]
+    config = {k: v for k, v in run.config.items() if k not in ("nets run", "mean", "std", "versions")} | numbers["versions"]
     title = f"{run.config['model']} on {run.config['data']}"
     try:
         derivation: Any = ad.derive(recorded(run.model, *hardest(run.model, run.parts.held_out)))
