@@ -117,6 +117,10 @@ def weights(W: Any, image: tuple[int, ...] | None = None, name: str = "W1", inpu
     `inputs` are the names of the inputs, shown if there are at most 40.
     """
     W = np.asarray(W.data if isinstance(W, ad.Tensor) else W)
+    if W.ndim != 2 or (image is not None and math.prod(image) != W.shape[1]):
+        raise ad.ShapeMismatch(
+            f"weights have shape (units, inputs){f', inputs filling images of shape {image}' if image else ''}, not {W.shape}"
+        )
     size = float(np.abs(W).max()) or 1.0
     options = {"cmap": "RdBu_r", "vmin": -size, "vmax": size}
     if image is None:
@@ -183,6 +187,8 @@ def confusion(table: Any, classes: Sequence[str] = ()) -> Any:
     """The matrix of `train.confusion` with its counts; mistakes are orange, the darker the more of their class."""
     table = np.asarray(table)
     names = [_text(c) for c in classes] or [str(c) for c in range(len(table))]
+    if table.shape != (len(names), len(names)):
+        raise ad.ShapeMismatch(f"a confusion matrix has a row and a column for each of the {len(names)} classes, not shape {table.shape}")
     side = 1.4 + 0.45 * len(table) + 0.06 * max(map(len, names))
     figure = _figure(side + 0.4, side)
     ax = figure.subplots()

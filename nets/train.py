@@ -145,6 +145,7 @@ def fit(
     if held_out is not None and held_out.x.shape[1] != data.x.shape[1]:
         raise ad.ShapeMismatch(f"the held-out examples have {held_out.x.shape[1]} numbers each, those to learn from {data.x.shape[1]}")
     optimizer = Adam(model) if optimizer is None else optimizer
+    _check_fit(model, loss, optimizer)
     metric = metric_of(loss) if metric is None else metric
     keep_best = held_out is not None if keep_best is None else keep_best
     rng = np.random.default_rng(seed)
@@ -181,6 +182,23 @@ def fit(
     return run.history
 
 
+def _check_fit(model: Any, loss: Any, optimizer: Any) -> None:
+    if not callable(getattr(model, "parameters", None)) or not isinstance(model.parameters(), dict):
+        raise TypeError(
+            f"fit trains a model whose parameters() are a dict of Tensors by name, such as a layers.Module, not {type(model).__name__}"
+        )
+    if not callable(loss):
+        raise TypeError(f"loss is a function of outputs and targets, such as losses.mse, not {loss!r}")
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer is made for the model, such as optim.SGD(model, lr=0.1), not {optimizer!r}")
+    own = {id(p) for p in model.parameters().values()}
+    strange = [name for name, p in optimizer.parameters.items() if id(p) not in own]
+    if strange:
+        raise ValueError(
+            f"the optimiser moves {', '.join(strange)} of another model, and so would not train this one; make it with this model"
+        )
+
+
 def _dataset(data: Any) -> Dataset:
     if isinstance(data, Dataset):
         return data
@@ -198,7 +216,13 @@ def _rest(run: _Run, count: int, batch: int) -> Iterator[Any]:
 def _step(run: _Run, model: Model, x: Any, t: Any, optimizer: Optimizer, loss: Loss, metric: Metric | None) -> None:
     outputs = model(x)
     E = loss(outputs, t)
-    value = float(E.item())
+    if not isinstance(E, ad.Tensor | ad.Value) or not E.active:
+        raise ad.NotConnected(
+            f"the loss is a plain {type(E).__name__} that depends on no parameter: was it, or were the outputs, taken from .data?"
+        )
+    if E.shape not in ((), (1,)):
+        raise ad.NotScalar(f"the loss of a batch is one number, not shape {E.shape}; write ad.mean(...)")
+    value = E.item()
     if not math.isfinite(value):
         raise Diverged(
             f"the loss became {value} in epoch {len(run.history) + 1}: "
@@ -213,7 +237,7 @@ def _step(run: _Run, model: Model, x: Any, t: Any, optimizer: Optimizer, loss: L
     E.backward()
     optimizer.step()
     run.total += value * len(x)
-    run.right += 0 if metric is None else int(np.sum(metric(outputs.data, t)))
+    run.right += 0 if metric is None else int(np.sum(metric(_plain(outputs), t)))
     run.done += 1
 
 
@@ -255,7 +279,7 @@ def born(E: Any) -> str:
         entry = f" at entry {index} of" if index else ","
         what = f"The first number that is not finite is {np.asarray(node.data)[index]}{entry} {_called(node)}"
         if node.op is None:
-            return f"{what}, which was {'moved there by a step' if node.active else 'given so'}."
+            return f"{what}, which was {'set so by a step, or from the start' if node.active else 'given so'}."
         made = f", made by {node.op.name}" if node.name else ""
         scope = f" in {'/'.join(node.scope)}" if node.scope else ""
         there = node.op.kind == "elementwise" and index
@@ -294,15 +318,19 @@ def evaluate(model: Model, data: Any, *, loss: Loss = losses.cross_entropy, metr
             part = data.take(slice(start, start + AT_ONCE))
             outputs = model(part.x)
             total += float(loss(outputs, part.t).item()) * len(part)
-            right += 0 if metric is None else int(np.sum(metric(outputs.data, part.t)))
+            right += 0 if metric is None else int(np.sum(metric(_plain(outputs), part.t)))
     return Result(total / len(data), None if metric is None else right / len(data))
+
+
+def _plain(outputs: Any) -> Any:
+    return outputs.data if isinstance(outputs, ad.Tensor) else np.asarray(outputs)
 
 
 def predict(model: Model, x: Any) -> Any:
     """The model's outputs for rows of examples as a plain array, without recording."""
     x = np.asarray(x)
     with ad.no_record():
-        parts = [np.array(model(x[start : start + AT_ONCE]).data) for start in range(0, max(len(x), 1), AT_ONCE)]
+        parts = [np.array(_plain(model(x[start : start + AT_ONCE]))) for start in range(0, max(len(x), 1), AT_ONCE)]
     return np.concatenate(parts)
 
 

@@ -80,6 +80,20 @@ def test_confusion_shows_counts_and_any_names():
     assert [text.get_text() for text in ax.texts] == ["3", "1"]
 
 
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: plots.weights(np.ones(3)), r"\(units, inputs\), not \(3,\)"),
+        (lambda: plots.weights(np.ones((3, 5)), (2, 3)), r"images of shape \(2, 3\), not \(3, 5\)"),
+        (lambda: plots.confusion([1, 2]), r"each of the 2 classes, not shape \(2,\)"),
+        (lambda: plots.confusion([[1, 2], [3, 4]], ["a"]), "each of the 1 classes"),
+    ],
+)
+def test_shapes_that_cannot_be_drawn(make, says):
+    with pytest.raises(ad.ShapeMismatch, match=says):
+        make()
+
+
 def test_the_watch_sees_dead_units_and_gradients():
     model = Sequential(Linear(2, 4, seed=0), ReLU(), Linear(4, 3, seed=0))
     model[0].W.data = np.array([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
