@@ -150,7 +150,7 @@ def fit(
     keep_best = held_out is not None if keep_best is None else keep_best
     rng = np.random.default_rng(seed)
     run = _Run(rng, dict(rng.bit_generator.state))
-    settings = _settings(model, data, held_out, batch, seed, loss, optimizer)
+    settings = {} if checkpoint is None else _settings(model, data, held_out, batch, seed, loss, optimizer)
     if checkpoint is not None and not resume and Path(checkpoint).exists():
         raise FileExistsError(f"{checkpoint} exists: write resume=True to go on from it, or name another file")
     if resume:
