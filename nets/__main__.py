@@ -223,7 +223,7 @@ def write_run(run: Trained, say: Callable[[str], None]) -> int:
         (f"of {len(run.history)} epochs is the best", str(numbers["best_epoch"])),
         ("parameters", f"{sum(p.size for p in run.model.parameters().values()):,}"),
     ]
-    config = {k: v for k, v in run.config.items() if k not in ("nets run", "mean", "std", "versions")} | numbers["versions"]
+    config = {k: v for k, v in run.config.items() if k not in ("nets run", "mean", "std", "low", "high", "versions")} | numbers["versions"]
     title = f"{run.config['model']} on {run.config['data']}"
     try:
         derivation: Any = ad.derive(recorded(run.model, *hardest(run.model, run.parts.held_out)))
@@ -306,14 +306,21 @@ def derive_command(options: argparse.Namespace) -> int:
 def predict_command(options: argparse.Namespace) -> int:
     """Write class and probabilities for each row of a CSV file, as CSV."""
     run = load_run(vars(options).get("run") or newest_run())
-    features, classes, mean = run.config["features"], run.config["classes"], np.array(run.config["mean"])
+    classes, (mean, std, low, high) = run.config["classes"], (np.array(run.config[k]) for k in ("mean", "std", "low", "high"))
     try:
         content = data.read_csv(options.file)
-        columns = matched(options.file, content, features, len(mean))
+        columns = matched(options.file, content, run.config["features"], len(mean))
         x = data.numbers_of(options.file, content, columns)
     except ValueError as error:
         raise Refused(str(error)) from None
-    p = ad.softmax(predict(run.model, (x - mean) / np.array(run.config["std"])), axis=1)
+    strange = np.argwhere((x < low - (high - low)) | (x > high + (high - low)))
+    if len(strange):
+        i, j = strange[0]
+        _sorry(
+            f"beware: {options.file}, line {content.lines[i]} has {x[i, j]:g} in column {columns[j] + 1}, far from what the network "
+            f"learnt from, {low[j]:g} to {high[j]:g}{f'; so have {len(strange) - 1} more cells' if len(strange) > 1 else ''}"
+        )
+    p = ad.softmax(predict(run.model, (x - mean) / std), axis=1)
     file = sys.stdout if options.output is None else open(options.output, "x", newline="", encoding="utf-8")  # noqa: SIM115
     try:
         writer = csv.writer(file, lineterminator="\n")

@@ -313,7 +313,7 @@ def evaluate(model: Model, data: Any, *, loss: Loss = losses.cross_entropy, metr
     """Mean loss and accuracy on examples, without learning from them."""
     data, metric = _dataset(data), metric_of(loss) if metric is None else metric
     total, right = 0.0, 0
-    with ad.no_record(), np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):  # recording, so that the loss sees what made the outputs, and refuses a second softmax
         for start in range(0, len(data), AT_ONCE):
             part = data.take(slice(start, start + AT_ONCE))
             outputs = model(part.x)
@@ -453,10 +453,10 @@ def _load(path: Path, run: _Run, model: Model, optimizer: Optimizer, settings: d
 def _ctrl_c() -> Iterator[list[int]]:
     """A list that fills on the first Ctrl-C, which is then no exception; only in the main thread, where signals arrive."""
     pressed: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
+    previous = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or previous in (signal.SIG_IGN, None):
         yield pressed
         return
-    previous = signal.getsignal(signal.SIGINT)
 
     def note(number: int, frame: Any) -> None:
         pressed.append(number)

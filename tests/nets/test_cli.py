@@ -249,6 +249,13 @@ def test_the_newest_run_is_meant(no_pictures, here, capsys):
     assert len(predicted([table("a.csv", [[1, 1]])], capsys)) == 2
 
 
+def test_numbers_far_from_the_data_are_told(iris, here, capsys):
+    assert command.main(["predict", table("a.csv", [[5, 3, 1, 0.2], [50, 3, 1, 0.2], [5, 3, 99, 0.2]]), "--run", str(iris)]) == 0
+    out, err = capsys.readouterr()
+    assert "beware: a.csv, line 2 has 50 in column 1, far from what the network learnt from, 4.4 to 7.7" in err and "1 more cell" in err
+    assert len(out.splitlines()) == 4
+
+
 # ---------------------------------------------------------------- what is refused
 
 HEADER = "sepal length (cm),sepal width (cm),petal length (cm),petal width (cm)\n"
@@ -363,6 +370,7 @@ def test_every_command_has_help(name, capsys):
     [
         ("config.json", lambda b: b[:50], "config.json is not what"),
         ("config.json", lambda b: b"[]", "config.json is not what"),
+        ("config.json", lambda b: b.replace(b'"low"', b'"lower"'), "config.json is not what"),
         ("config.json", lambda b: b.replace(b'"nets run": 1', b'"nets run": 2'), "format 2; this program reads formats up to 1"),
         ("config.json", lambda b: b.replace(b"tanh:5", b"tanh:6"), "the parameters are W1 (6, 4)"),
         ("checkpoint.npz", lambda b: b[: len(b) // 2], "checkpoint.npz is not a whole file"),
@@ -392,8 +400,13 @@ def test_data_that_changed_are_refused(no_pictures, here, capsys):
     table("a.csv", rows)
     assert command.main(["train", *SMALL, "--data", "a.csv", "--out", "o"]) == 0
     table("a.csv", rows[:-1])
+    before = Path("o/config.json").read_bytes()
     assert command.main(["train", "--resume", "o", "--epochs", "9", "--quiet"]) == 2
     assert "cannot be resumed: it was made with data = " in capsys.readouterr().err
+    assert Path("o/config.json").read_bytes() == before
+    table("a.csv", rows)
+    assert command.main(["train", "--resume", "o", "--epochs", "9", "--quiet"]) == 0
+    assert json.loads(Path("o/config.json").read_text())["epochs"] == 9
     table("a.csv", [[1, *row] for row in rows])
     assert command.main(["prove", "--run", "o"]) == 2
     assert "a.csv has changed since o was trained on it" in capsys.readouterr().err

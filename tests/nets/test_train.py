@@ -338,6 +338,7 @@ def test_shapes_and_labels_that_do_not_fit_are_told():
         (lambda: quiet(net(), TRAIN, loss=lambda y, t: losses.cross_entropy(y.data, t)), ad.NotConnected, "depends on no parameter"),
         (lambda: quiet(scalar.MLP(2, [3]), TRAIN), TypeError, "a dict of Tensors by name"),
         (lambda: evaluate(net(), (TRAIN.x, TRAIN.t + 1)), ValueError, "one is 3"),
+        (lambda: evaluate(Sequential(net(), Softmax()), TRAIN), ValueError, "apply softmax a second time"),
     ],
 )
 def test_what_fit_cannot_use_is_told(make, error, says):
