@@ -241,14 +241,14 @@ def write_run(run: Trained, say: Callable[[str], None]) -> int:
 
 
 def subject(options: argparse.Namespace, count: int) -> tuple[Any, Any, Any]:
-    """The network that is meant and examples for it: a run's with its hardest ones, or an untrained one with the first."""
+    """The network that is meant, a run's or an untrained one, and the held-out examples that are hardest for it."""
     given = vars(options)
-    if "run" in given and {"data", "model"} & set(given):
-        raise Refused("--run has its own data and model; leave out --data and --model, or --run")
+    if "run" in given and {"data", "model", "seed"} & set(given):
+        raise Refused("--run has its own data, model and seed; leave out --data, --model and --seed, or --run")
     if "run" in given:
         run = load_run(given["run"])
         parts, model = parts_of(run.config["data"], run.config["seed"]), run.model
-        if parts.train.x.shape[1] != len(run.config["mean"]):
+        if parts.train.x.shape[1] != len(run.config["mean"]) or list(parts.train.classes) != run.config["classes"]:
             raise Refused(f"{run.config['data']} has changed since {run.folder} was trained on it")
     else:
         config = {**DEFAULTS, **given}

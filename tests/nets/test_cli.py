@@ -321,7 +321,7 @@ def test_bad_training_files_get_a_sentence(content, says, here, capsys):
         (["train", "--resume", "x", "--lr", "1"], "--resume goes on with the settings of its folder"),
         (["train", "--out", "full", "--data", "xor"], "full is not empty"),
         (["prove", "--run", "nowhere"], "nowhere is no run folder"),
-        (["prove", "--run", "x", "--data", "xor"], "leave out --data and --model, or --run"),
+        (["prove", "--run", "x", "--data", "xor"], "leave out --data, --model and --seed, or --run"),
         (["draw", "--data", "xor", "-o", "a.png"], "there are .svg, .html, .dot, .txt and .json"),
         (["draw", "--data", "xor", "-o", "no/a.svg"], "No such file or directory: no/a.svg"),
         (["predict", "none.csv", "--run", "full"], "full is no run folder"),
@@ -407,9 +407,10 @@ def test_data_that_changed_are_refused(no_pictures, here, capsys):
     table("a.csv", rows)
     assert command.main(["train", "--resume", "o", "--epochs", "9", "--quiet"]) == 0
     assert json.loads(Path("o/config.json").read_text())["epochs"] == 9
-    table("a.csv", [[1, *row] for row in rows])
-    assert command.main(["prove", "--run", "o"]) == 2
-    assert "a.csv has changed since o was trained on it" in capsys.readouterr().err
+    for other in ([[1, *row] for row in rows], [[a, b, k % 4] for k, (a, b, _) in enumerate(rows)]):
+        table("a.csv", other)
+        assert command.main(["prove", "--run", "o"]) == 2
+        assert "a.csv has changed since o was trained on it" in capsys.readouterr().err
 
 
 @pytest.mark.slow
