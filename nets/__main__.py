@@ -29,7 +29,6 @@ from .optim import SGD
 from .prove import Row, prove, prove_model, table
 from .run import (
     DEFAULTS,
-    WATCH,
     Refused,
     Trained,
     hardest,
@@ -195,8 +194,7 @@ def train(options: argparse.Namespace) -> int:
         found = train_run(config, folder, resume=resume is not None, quiet=quiet, say=say)
     finally:
         if not (folder / "checkpoint.npz").exists():  # a run that learnt nothing leaves nothing
-            for name in ("config.json", WATCH):
-                (folder / name).unlink(missing_ok=True)
+            (folder / "config.json").unlink(missing_ok=True)
             with suppress(OSError):
                 folder.rmdir()
     if found is None:

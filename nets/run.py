@@ -1,6 +1,6 @@
 """Runs of the command line: what was asked, as a config; the data and the model it means; training into a folder; a folder read back.
 
-A run folder holds config.json, the checkpoint, what was seen while it learnt, pictures, and report.html, which shows everything.
+A run folder holds config.json, the checkpoint, pictures, and report.html, which shows everything.
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ DEFAULTS: dict[str, Any] = {
     "patience": None,
 }
 FORMAT = 1  # of config.json
-WATCH = "watch.npz"
 WATCHED = 200  # held-out examples on which layers are watched
 PROVEN_ON = 5  # held-out examples in the batch of the proof: the hardest ones, whose gradients are not tiny
 
@@ -198,13 +197,6 @@ def train_run(config: dict[str, Any], folder: Path, *, resume: bool, quiet: bool
     say(f"{len(train)} examples to learn from, {len(parts.held_out)} held out, {len(parts.test)} to test on; seed {config['seed']}")
     say(repr(model))
     watch = Watch(model, parts.held_out.take(slice(WATCHED)))
-    if resume and (folder / WATCH).exists():
-        watch.load(ad.load(folder / WATCH), len(read_checkpoint(folder / "checkpoint.npz")["history"]))
-
-    def look(epoch: int) -> None:
-        watch(epoch)
-        ad.save(folder / WATCH, watch.state())
-
     history = fit(
         model,
         train,
@@ -216,7 +208,7 @@ def train_run(config: dict[str, Any], folder: Path, *, resume: bool, quiet: bool
         patience=config["patience"],
         checkpoint=folder / "checkpoint.npz",
         resume=resume,
-        each_epoch=look,
+        each_epoch=watch,
         quiet=quiet,
     )
     if resume:  # not before fit has found the data and the settings to be those of the run

@@ -24,9 +24,7 @@ from nets.train import predict
 pytestmark = pytest.mark.skipif(
     any(command.find_spec(module) is None for module in command.EXTRAS), reason="needs scikit-learn, tqdm and matplotlib"
 )
-FILES = (
-    "backprop.html checkpoint.npz config.json confusion.png graph.svg layers.png learning.png report.html report.json watch.npz weights.png"
-)
+FILES = "backprop.html checkpoint.npz config.json confusion.png graph.svg layers.png learning.png report.html report.json weights.png"
 SMALL = ["--data", "iris", "--model", "tanh:5", "--epochs", "3", "--quiet"]
 EVIL = "<script>alert('$x$')</script>"
 
