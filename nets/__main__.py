@@ -354,6 +354,9 @@ class _Parser(argparse.ArgumentParser):
         self.exit(_sorry(f"{message} (--help tells what there is)"))
 
 
+ABOUT = """Without a command: train the exercise's two-layer network on 1,797 real digits, prove
+each of its gradients (graph = formula by hand = formula derived from the graph =
+differences), and write the graph, the training curve and a report."""
 DOES = {
     "train": "train a network of your choice on data of your choice",
     "prove": "show that graph = formula = differences",
@@ -366,11 +369,10 @@ DOES = {
 def _demonstration_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m nets",
-        description="Train the exercise's two-layer network on 1,797 real digits, prove each of its gradients "
-        "(graph = formula by hand = formula derived from the graph = differences), and write the graph, the training curve and a report.",
-        epilog="Commands: "
-        + "; ".join(f"{name}, {does}" for name, does in DOES.items())
-        + ". Each has its own --help: python -m nets train --help.",
+        usage="%(prog)s [command] [options]",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=ABOUT,
+        epilog="\n".join(["commands, each with its own --help:", *(f"  {name:<14} {does}" for name, does in DOES.items())]),
     )
     parser.add_argument(
         "--seed", type=_whole(0, 2**32 - 1), default=0, help="of the split, the first weights and the batches; default %(default)s"
