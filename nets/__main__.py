@@ -24,6 +24,7 @@ import autodiff as ad
 
 from . import data
 from .data import Examples, digits
+from .extras import need
 from .losses import cross_entropy
 from .optim import SGD
 from .prove import Row, prove, prove_model, table
@@ -181,6 +182,8 @@ def train(options: argparse.Namespace) -> int:
     given = vars(options)
     quiet, resume, out = given.pop("quiet", False), given.pop("resume", None), given.pop("out", None)
     say: Callable[[str], None] = (lambda text: None) if quiet else print
+    for module in ("matplotlib",) if quiet else ("matplotlib", "tqdm"):
+        need(module)  # now, not after an hour of training
     if resume is not None:
         if out is not None or set(given) - {"epochs", "patience"}:
             raise Refused("--resume goes on with the settings of its folder; only --epochs, --patience and --quiet may be given beside it")

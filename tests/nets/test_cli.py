@@ -411,6 +411,21 @@ def test_data_that_changed_are_refused(no_pictures, here, capsys):
         assert "a.csv has changed since o was trained on it" in capsys.readouterr().err
 
 
+def test_the_extras_are_asked_for_before_training(here, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert command.main(["train", *SMALL]) == 2
+    assert capsys.readouterr().err == 'python -m nets: matplotlib must be installed for this: pip install "autodiff-graph[nets]"\n'
+    assert not list(here.iterdir())
+
+
+def test_nets_needs_no_extra_to_be_imported():
+    program = (
+        "import nets, nets.scalar, nets.plots, nets.__main__, sys; print({'sklearn', 'matplotlib', 'tqdm', 'torch'} & set(sys.modules))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(command.__file__).parent.parent)}
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment).stdout == "set()\n"
+
+
 @pytest.mark.slow
 def test_a_reader_that_has_enough_is_no_error(iris):
     environment = {**os.environ, "PYTHONPATH": str(Path(command.__file__).parent.parent)}
