@@ -129,6 +129,7 @@ def test_every_idx_type(tmp_path, code):
         (gzip.compress(idx_bytes(np.ones((2, 300))))[:-9], "is not a whole gzip file"),
         (b"\x1f\x8b nothing of the kind", "is not a whole gzip file"),
     ],
+    ids=["empty", "other", "cut head", "cut numbers", "cut gzip", "no gzip"],
 )
 def test_damaged_idx_files_get_a_sentence(tmp_path, raw, says):
     (tmp_path / "a").write_bytes(raw)
