@@ -119,10 +119,21 @@ def test_a_page_shows_what_is_not_proven():
     assert "Not proven: &lt;why&gt;" in report.page("t", [], "", [], ad.draw(ad.Tensor([1.0]) * 2), "", [], "<why>", {})
 
 
-def test_a_run_that_is_not_proven_says_so_and_fails(no_pictures, here, capsys):
-    assert command.main(["train", "--data", "xor", "--lr", "1e300", "--optimizer", "sgd", "--epochs", "2", "--out", "o", "--quiet"]) == 1
+def test_a_run_that_cannot_be_proven_says_so_and_fails(no_pictures, here, monkeypatch, capsys):
+    def impossible(*args):
+        raise ad.NotVerified("nothing is finite")
+
+    monkeypatch.setattr(run, "prove_model", impossible)
+    monkeypatch.setattr(ad, "derive", impossible)
+    assert command.main(["train", *SMALL, "--out", "o"]) == 1
     assert "0 of 0 results proven" in capsys.readouterr().out
-    assert "infinite or undefined" in json.loads((here / "o" / "report.json").read_text())["unproven"]
+    assert json.loads((here / "o" / "report.json").read_text())["unproven"] == "nothing is finite"
+    assert "Not proven: nothing is finite" in (here / "o" / "report.html").read_text(encoding="utf-8")
+
+
+def test_numbers_beyond_all_bounds_fail_the_proof_and_still_give_a_report(no_pictures, here, capsys):
+    assert command.main(["train", "--data", "xor", "--lr", "1e300", "--optimizer", "sgd", "--epochs", "2", "--out", "o", "--quiet"]) == 1
+    assert " results proven" in capsys.readouterr().out and (here / "o" / "report.html").exists()
 
 
 @pytest.mark.slow
