@@ -331,7 +331,7 @@ def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
         z = np.asarray(z)
     elif z.ndim == op.watched:
         x, y = xs
-        if x.__class__ is y.__class__ and x.ndim != y.ndim and x.size < z.size > y.size:  # a column and a vector
+        if x.__class__ is y.__class__ and x.ndim != y.ndim and x.size == y.size < z.size:  # a column and a vector
             _warn_of_growth(op, args, z)
     if z is xs[0] and not isinstance(args[0], Tensor):
         z = z.view()  # a plain operand that comes out as it went in stays the caller's to write
@@ -369,7 +369,7 @@ _warned: set[tuple[str, int]] = set()  # file and line
 
 
 def _warn_of_growth(op: Op, args: tuple[Any, ...], z: Array) -> None:
-    """Tell, once for each line of the user's, of a vector and a column that made a matrix."""
+    """Tell, once for each line of the user's, of a vector and a column of equal lengths that made a matrix."""
     import warnings
 
     from .naming import describe, user_frame

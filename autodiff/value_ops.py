@@ -1255,7 +1255,7 @@ class Value(ValueBase):
         x = self._data
         try:
             z = atan(x)
-            da = 1 / hypot(x, 1.0) * (1 / hypot(x, 1.0))
+            da = 1 / hypot(x, 1.0) / hypot(x, 1.0)
         except (ArithmeticError, ValueError):
             return self.__apply__(ARCTAN, (self,), {})
         out = new(Value)

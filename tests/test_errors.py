@@ -260,6 +260,7 @@ def test_a_broadcast_that_grows_both_operands_warns_once_a_line_with_names_and_s
         ((1, 3), (3,)),
         ((2, 1, 3), (3,)),
         ((3, 1), (1,)),
+        ((3, 1), (4,)),
     ],
 )
 def test_other_broadcasts_are_silent(a: tuple[int, ...], b: tuple[int, ...]) -> None:

@@ -423,7 +423,7 @@ def _sample_elementwise(arity: int, domain: tuple[float, float]) -> Sampler:
             return [((draw(3, 4),), {}), ((draw(),), {}), ((draw(0),), {})]
         return [
             (tuple(draw(3, 4) for _ in range(arity)), {}),
-            ((draw(1, 4), *(draw(3, 1) for _ in range(arity - 1))), {}),
+            ((draw(4), *(draw(3, 1) for _ in range(arity - 1))), {}),
             ((draw(2, 3), *(draw() for _ in range(arity - 1))), {}),
         ]
 

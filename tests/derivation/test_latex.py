@@ -105,6 +105,7 @@ def check(seed: int) -> None:
                     assert latex_reads_as(f.latex, "E", values, 3, values["∂" + s.name]), f.latex
 
 
+@pytest.mark.filterwarnings("ignore::autodiff.errors.BroadcastWarning")
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6))
 def test_latex_says_what_the_source_computes(seed: int) -> None:
