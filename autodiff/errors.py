@@ -53,6 +53,14 @@ class GradientMismatch(AutodiffError, AssertionError):
     """A derivative disagrees with a second, independent computation of it."""
 
 
+class NotDifferentiable(GradientMismatch):
+    """A derivative was checked at a point where the function bends or jumps, and so has none."""
+
+
+class NonFinite(AutodiffError, FloatingPointError):
+    """Inside `ad.debug`, an operation or a rule made an inf or a nan out of finite numbers."""
+
+
 class NoIndexForm(AutodiffError, TypeError):
     """A closed form was asked of an operation that has none, such as picking entries by index."""
 
