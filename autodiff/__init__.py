@@ -83,6 +83,7 @@ from .value_ops import Value
 
 if TYPE_CHECKING:
     from .checking.grads import check_grads
+    from .debugging import debug
     from .derivation import derive
     from .drawing import draw, draw_dot
     from .persistence import load, save
@@ -98,6 +99,7 @@ __all__ = [
     "concatenate",
     "constant",
     "cos",
+    "debug",
     "DerivationFailed",
     "derive",
     "diag",
@@ -179,6 +181,7 @@ __all__ = [
 # Readers are loaded when first used, so that importing autodiff stays quick.
 _READERS = {
     "check_grads": "checking.grads",
+    "debug": "debugging",
     "derive": "derivation",
     "draw": "drawing",
     "draw_dot": "drawing",

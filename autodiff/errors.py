@@ -30,7 +30,7 @@ class NotConnected(AutodiffError, ValueError):
 
 
 class StaleGraph(AutodiffError, RuntimeError):
-    """A leaf was assigned after the graph was recorded, so the recorded values no longer hold."""
+    """A leaf was assigned, or a held array changed, after the graph was recorded, so its values no longer hold."""
 
 
 class ReadOnly(AutodiffError, ValueError):
