@@ -16,7 +16,7 @@ import numpy as np
 
 from . import node as switches
 from . import ops
-from .errors import NotConnected, NotScalar, ShapeMismatch
+from .errors import BadOperand, NotConnected, NotScalar, ShapeMismatch
 from .naming import label
 from .node import Node, check_fresh, order
 from .ops.table import sum_to
@@ -249,6 +249,8 @@ def fit(d: Any, a: Any, op: Any) -> Any:
     """A derivative has exactly the shape and dtype of the node it belongs to; `op` is whose rule made it."""
     if not isinstance(d, Node):
         d = np.asarray(d)
+    if d.dtype.kind not in "fiub":
+        raise BadOperand(f"the rule of {op.name} gave a derivative of dtype {d.dtype}; derivatives here are of real numbers")
     if d.dtype != a.dtype:
         d = ops.cast(d, dtype=a.dtype)
     if d.shape != a.shape:

@@ -177,3 +177,12 @@ def test_it_is_open_in_every_thread() -> None:
         thread.start()
         thread.join()
     assert [str(e) for e in errors] == ["log(p)[0] = -inf because p[0] = 0"]
+
+
+def test_a_sum_of_finite_derivatives_that_overflows_is_said_of_the_node_it_reached() -> None:
+    w = T([1e-10], name="w")
+    h = (w * 1.0).named("h")
+    E = np.sum(h * 1e308 + h * 1e308 - h)
+    with ad.debug(), pytest.raises(ad.NonFinite, match=r"the derivative with respect to h.*\[0\] is inf because its finite parts add up"):
+        E.backward()
+    assert w.grad is None

@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import NoRule
 from . import pointwise as p
 from .products import matmul
-from .table import BY_NUMPY, TABLE, Op, bind_numpy, no_rule
+from .table import BY_NUMPY, TABLE, Op, bind_numpy, kept, no_rule
 
 NO_KW: dict[str, Any] = {}
 
@@ -83,13 +83,13 @@ class NumpyProtocols:
         if ufunc not in BY_NUMPY:
             raise no_rule(name, ufunc.__name__)
         op, (operands, statics) = bind_numpy(ufunc, args, kw)
-        return self.__apply__(op, operands, statics)
+        return self.__apply__(op, operands, kept(statics))
 
     def __array_function__(self, func: Any, types: Any, args: Any, kw: Any) -> Any:
         if func in ABOUT:
             return func(*numbers_of(func, args), **kw)
         op, (operands, statics) = bind_numpy(func, args, kw)
-        return self.__apply__(op, operands, statics)
+        return self.__apply__(op, operands, kept(statics))
 
 
 def _binary(op: Op) -> tuple[Any, Any]:
