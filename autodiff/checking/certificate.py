@@ -120,11 +120,11 @@ class _Graph:
         self.gradient = pull([E], [seed], self.leaves, record=False)
         self.recorded = pull([E], [_constant_like(E, self.w)], self.leaves, record=True)
         (self.magnitude, self.bound), *self.roundings = rounding(E, *self.recorded)
-        operations = sum(n.op is not None for n in nodes)
+        operations, entries = sum(n.op is not None for n in nodes), sum(np.size(x._data) for x in self.leaves)
         dtypes = sorted({str(getattr(n._data, "dtype", "Python float")) for n in self.leaves})
         self.subject = (
             f"{self.called(E)}: {operations} operation{'s' * (operations != 1)}, {len(self.leaves)} variable"
-            f"{'s' * (len(self.leaves) != 1)} with {sum(np.size(x._data) for x in self.leaves)} entries of {' and '.join(dtypes)}"
+            f"{'s' * (len(self.leaves) != 1)} with {entries} entr{'y' if entries == 1 else 'ies'} of {' and '.join(dtypes)}"
         )
 
     def called(self, n: Any) -> str:
