@@ -178,6 +178,6 @@ logdet = general(
     sample=_sample_matrix,
     analytic=False,
     index="ij->",
-    latex=r"\log\left|\det {0}\right|",
+    latex=r"\log\left|\det\left({0}\right)\right|",
     source="np.linalg.slogdet(x)[1]",
 )

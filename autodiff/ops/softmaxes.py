@@ -100,7 +100,7 @@ softmax = general(
     sample=_sample,
     analytic=False,
     index=lambda x, axis=None: exp(x) / sum_(exp(x), axis=_along(axis), keepdims=True),
-    latex=r"\mathrm{{softmax}}\left({0}\right)",
+    source="e = np.exp(x - np.max(x, axis=axis, keepdims=True))\ne / np.sum(e, axis=axis, keepdims=True)",
 )
 log_softmax = general(
     "log_softmax",
@@ -120,4 +120,6 @@ logsumexp = general(
     analytic=False,
     monotone=True,
     index=lambda x, axis=None, keepdims=False: log(sum_(exp(x), axis=axis, keepdims=keepdims)),
+    source="top = np.max(x, axis=axis, keepdims=True)\n"
+    "z = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top\nz if keepdims else np.squeeze(z, axis=axis)",
 )

@@ -83,7 +83,8 @@ class Op:
         monotone: bool = False,  # is no derivative ever negative? (magnitudes then pass by the jvp)
         index: Callable[..., Any] | str | None = None,  # how the op reads in index form, see above; None: it has none
         latex: str | None = None,  # the op in LaTeX, "{0}" for its operand; None: its name
-        source: str | None = None,  # the op as NumPy source of x, where no NumPy function means it
+        source: str | None = None,  # the op as NumPy source of its operand and options, where no NumPy function means it; the last
+        # line is the result
     ) -> None:
         if not isinstance(name, str) or not name:
             raise TypeError(f"an op's first argument is its name, a text, not {name!r}")
