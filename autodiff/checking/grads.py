@@ -31,6 +31,7 @@ from .ulps import rounding
 
 Function = Callable[..., Any]
 MODES = {"fwd": "forward", "rev": "reverse"}
+BENT = 1e-6  # of a derivative's size: a smaller bend is left to the error bar
 BLIND = 1e-2  # an error bar this large, beside the numbers it belongs to, confirms nothing
 MOST_NODES = 2000  # of a wrong derivative, so many recorded rules are checked one by one
 
@@ -121,16 +122,16 @@ class Finding:
     w: Any
     found: dict[str, Number]
     slope: Slopes
-    complex: float | None
+    step: float | None  # the complex step, where every op is said to take complex numbers
     size: float  # of the terms that the derivative is made of
 
     @property
     def exact(self) -> float | None:
         """The complex step, unless differences show that something on the way does not take complex numbers."""
-        if self.complex is None or math.isinf(self.slope.bar):
-            return self.complex
+        if self.step is None or math.isinf(self.slope.bar):
+            return self.step
         own = max(n.bar for n in self.found.values())
-        return self.complex if abs(self.complex - self.slope.value) <= self.slope.bar + own else None
+        return self.step if abs(self.step - self.slope.value) <= self.slope.bar + own else None
 
     @cached_property
     def trouble(self) -> str | None:
@@ -139,7 +140,7 @@ class Finding:
             return "disagree"
         if self.slope.jumps:
             return "jump"
-        if self.slope.bend and abs(self.slope.bend) > BLIND**3 * self.size:
+        if self.slope.bend and abs(self.slope.bend) > BENT * self.size:
             return "kink"
         if not self.slope.bar <= BLIND * self.size and self.slope.bar > 0 and self.exact is None:
             return "blind"
