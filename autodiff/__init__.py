@@ -19,8 +19,10 @@ from .errors import (
     GradientMismatch,
     NameTaken,
     NoIndexForm,
+    NonFinite,
     NoRule,
     NotConnected,
+    NotDifferentiable,
     NotScalar,
     NotVerified,
     ReadOnly,
@@ -84,6 +86,7 @@ from .value_ops import Value
 
 if TYPE_CHECKING:
     from .checking.grads import check_grads
+    from .debugging import debug
     from .derivation import derive
     from .drawing import draw, draw_dot
     from .persistence import load, save
@@ -100,6 +103,7 @@ __all__ = [
     "concatenate",
     "constant",
     "cos",
+    "debug",
     "Degenerate",
     "DerivationFailed",
     "derive",
@@ -138,8 +142,10 @@ __all__ = [
     "NameTaken",
     "no_record",
     "NoIndexForm",
+    "NonFinite",
     "NoRule",
     "NotConnected",
+    "NotDifferentiable",
     "NotScalar",
     "NotVerified",
     "Op",
@@ -180,6 +186,7 @@ __all__ = [
 # Readers are loaded when first used, so that importing autodiff stays quick.
 _READERS = {
     "check_grads": "checking.grads",
+    "debug": "debugging",
     "derive": "derivation",
     "draw": "drawing",
     "draw_dot": "drawing",

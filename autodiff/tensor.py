@@ -37,10 +37,7 @@ class ReadOnlyArray(np.ndarray[Any, Any]):
         raise ReadOnly(_IN_PLACE)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kw: Any) -> Any:
-        def plain(x: Any) -> Any:
-            return x.view(np.ndarray) if isinstance(x, ReadOnlyArray) else x
-
-        return func(*map_leaves(plain, args), **map_leaves(plain, kw))
+        return func(*map_leaves(_as_array, args), **map_leaves(_as_array, kw))
 
     def copy(self, order: Any = "C") -> Any:
         """An ordinary array with the same numbers."""
@@ -53,11 +50,19 @@ class ReadOnlyArray(np.ndarray[Any, Any]):
     def __repr__(self) -> str:
         return repr(np.asarray(self))
 
-    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
-        return array[()] if return_scalar else np.asarray(array)
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kw: Any) -> Any:
+        # NumPy's own `ufunc.at` writes into arrays that are not writeable.
+        written = args[:1] if method == "at" else kw.get("out", ())
+        if any(isinstance(x, ReadOnlyArray) and not x.flags.writeable for x in written):
+            raise ReadOnly(_IN_PLACE)
+        return getattr(ufunc, method)(*map(_as_array, args), **{key: map_leaves(_as_array, x) for key, x in kw.items()})
 
     def __reduce__(self) -> Any:
         return np.array(self).__reduce__()
+
+
+def _as_array(x: Any) -> Any:
+    return x.view(np.ndarray) if isinstance(x, ReadOnlyArray) else x
 
 
 def _out_of_place(op: Callable[[Any, Any], Any], in_place: Callable[[Any, Any], Any]) -> Any:
@@ -67,7 +72,7 @@ def _out_of_place(op: Callable[[Any, Any], Any], in_place: Callable[[Any, Any], 
     return method
 
 
-for _name in ("add", "sub", "mul", "truediv", "pow", "matmul"):
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"):
     setattr(ReadOnlyArray, f"__i{_name}__", _out_of_place(getattr(operator, _name), getattr(np.ndarray, f"__i{_name}__")))
 
 _IN_PLACE = (
@@ -190,7 +195,7 @@ class Tensor(Operand, Node):
 
     def transpose(self, *axes: Any) -> Tensor:
         """Like ndarray.transpose."""
-        return record(ops.transpose, (self,), {"axes": (axes[0] if len(axes) == 1 else axes) if axes else None})
+        return ops.transpose(self, (axes[0] if len(axes) == 1 else axes) if axes else None)  # type: ignore[no-any-return]
 
     def astype(self, dtype: Any) -> Tensor:
         """Like ndarray.astype, to float64 or float32."""
@@ -347,7 +352,7 @@ Tensor.__apply__ = staticmethod(record)
 
 def _lifted(op: Op, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], list[Any], bool]:
     """The same for operands of other kinds: what is kept, what is computed with, and whether any is active."""
-    args = tuple(_lift(op, a) for a in args)
+    args = _without_integers(tuple(_lift(op, a) for a in args))
     return args, [_numbers(a) for a in args], any(isinstance(a, Tensor) and a.active for a in args)
 
 
@@ -356,6 +361,17 @@ def _numbers(a: Any) -> Any:
     if not isinstance(a, Tensor):
         return a
     return a._data if a.active or a._data.ndim else a._data.item()
+
+
+def _without_integers(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Arrays of integers become what NumPy makes of them beside the others: rules count on numbers that do not wrap around."""
+    if not any(isinstance(a, ndarray) and a.dtype.kind in "iu" for a in args):
+        return args
+    arrays = [a.dtype for a in args if isinstance(a, ndarray) or (isinstance(a, Tensor) and (a.active or a.ndim))]
+    dtype = np.result_type(*arrays)
+    if dtype.kind != "f":
+        dtype = np.dtype(np.float64)
+    return tuple(a.astype(dtype) if isinstance(a, ndarray) and a.dtype.kind in "iu" else a for a in args)
 
 
 def _misfit(op: Op, args: tuple[Any, ...], kw: dict[str, Any], error: ValueError) -> ShapeMismatch:

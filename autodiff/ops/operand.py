@@ -17,7 +17,7 @@ from ..errors import NoRule
 from . import pointwise as p
 from .elementary import mod
 from .products import matmul
-from .table import BY_NUMPY, Op, bind_numpy, functions, no_rule
+from .table import BY_NUMPY, Op, bind_numpy, functions, kept, no_rule
 
 NO_KW: dict[str, Any] = {}
 
@@ -94,12 +94,13 @@ class NumpyProtocols:
         if ufunc not in BY_NUMPY:
             raise no_rule(name, ufunc.__name__)
         op, (operands, statics) = bind_numpy(ufunc, args, kw)
-        return self.__apply__(op, operands, statics)
+        return self.__apply__(op, operands, kept(statics))
 
     def __array_function__(self, func: Any, types: Any, args: Any, kw: Any) -> Any:
         if func in ABOUT:
             return func(*numbers_of(func, args), **kw)
         op, (operands, statics) = bind_numpy(func, args, kw)
+        statics = kept(statics)
         return op(*operands, **statics) if op.kind == "composed" else self.__apply__(op, operands, statics)
 
 

@@ -181,7 +181,8 @@ def explicit(subscripts: str, ranks: Sequence[int]) -> str:
 
 
 def _einsum(*xs: Any, subscripts: str) -> Any:
-    return np.einsum(explicit(subscripts, [len(shape_of(x)) for x in xs]), *xs, optimize=len(xs) > 2)
+    dtype = np.result_type(*xs)  # with `optimize` two of three are multiplied first, and two of integers would wrap around
+    return np.einsum(explicit(subscripts, [len(shape_of(x)) for x in xs]), *(np.asarray(x, dtype) for x in xs), optimize=len(xs) > 2)
 
 
 def _einsum_vjp(i: int, g: Any, z: Any, *xs: Any, subscripts: str) -> Any:

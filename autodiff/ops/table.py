@@ -12,7 +12,7 @@ A rule gets `z`, the op's result, and `xs`, its operands, and is ordinary code:
 - it uses operators, plain NumPy functions and ops of the table, nothing else.  So the same rule
   runs on floats and arrays (numbers come out), on nodes (it is recorded, and gradients can be
   differentiated again), on symbols (a formula comes out) and on text (source code comes out);
-- it changes nothing in place, least of all the cotangent `g`;
+- it changes nothing in place, least of all the cotangent `g`, and never writes again into an array it gave;
 - it prefers `z` to recomputing, and takes no `if` on data: it uses `where` and comparisons;
 - it is never asked for the derivative with respect to a constant (`x ** 2` takes no logarithm);
 - None means that the derivative is zero by structure.
@@ -43,7 +43,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache, lru_cache
+from functools import cache, lru_cache, wraps
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -98,6 +98,7 @@ class Op:
         for part, rule in {"forward": forward, "vjp": vjp, "jvp": jvp, "form": form or forward}.items():
             if not callable(rule):
                 raise TypeError(f"{name}: {part} must be a function, not {rule!r}")
+        forward = _real(name, forward) if RESERVED else forward
         self.name, self.kind, self.arity = name, kind, arity
         self.forward, self.vjp, self.jvp = forward, vjp, jvp
         self.partials, self.carry, self.form, self.sample = partials, carry, form, sample
@@ -120,7 +121,7 @@ class Op:
         for x in args:
             if x.__class__ is not ndarray:
                 if hasattr(x, "__apply__"):
-                    return x.__apply__(self, args, kw)
+                    return x.__apply__(self, args, kept(kw) if kw else kw)
                 if isinstance(x, (list, tuple)) and any(hasattr(item, "__apply__") for item in x):
                     raise BadOperand(
                         f"{self.name} got a list of nodes. Of Tensors make one with ad.stack or ad.concatenate; lists of Values go "
@@ -197,6 +198,34 @@ def no_keyword(op: Op | Composition, key: str) -> NoRule:
     """The error for a keyword argument without a rule."""
     known = f"it knows {', '.join(s + '=' for s in op.statics)}" if op.statics else "it takes operands only"
     return NoRule(f"{op.name} has no rule for the keyword {key}=; {known}.")
+
+
+def kept(statics: dict[str, Any]) -> dict[str, Any]:
+    """Static arguments as they are now, whatever becomes of the caller's lists and arrays."""
+    return {key: _kept(value) for key, value in statics.items()}
+
+
+def _kept(static: Any) -> Any:
+    if static.__class__ is list or static.__class__ is tuple:
+        return static.__class__([_kept(part) for part in static])
+    return static.copy() if static.__class__ is np.ndarray else static
+
+
+def _real(name: str, forward: Callable[..., Any]) -> Callable[..., Any]:
+    """The forward of a user's op, whose result must be real numbers: what is recorded of it is a float."""
+
+    @wraps(forward)
+    def checked(*xs: Any, **kw: Any) -> Any:
+        z = forward(*xs, **kw)
+        kind = np.asarray(z).dtype.kind
+        if kind in "iub":
+            return np.asarray(z, float)
+        if isinstance(z, tuple | list) or (kind != "f" and not any(np.iscomplexobj(x) for x in xs)):
+            what = f"a {type(z).__name__}" if isinstance(z, tuple | list) else f"numbers of dtype {np.asarray(z).dtype}"
+            raise BadOperand(f"the forward of {name} gave {what}; an op has one result, an array of real numbers")
+        return z
+
+    return checked
 
 
 def _described(op: Op) -> str:
