@@ -11,8 +11,9 @@ import pytest
 
 import autodiff as ad
 from autodiff.ops import Op
-from tests import test_mutation, test_table, test_ulps
+from tests import test_table, test_ulps
 from tests.cases import declared, operands, packed, variables, weighted
+from tests.mutants import Tally
 
 
 def _swish() -> Op:
@@ -89,13 +90,11 @@ def test_the_record_is_complete(op: Op) -> None:
         assert ad.grad(ad.grad(op))(0.5) == pytest.approx((ad.grad(op)(0.5 + 1e-6) - ad.grad(op)(0.5 - 1e-6)) / 2e-6, rel=1e-6)
 
 
-def test_every_broken_rule_of_it_is_caught(op: Op, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not test_mutation.caught(op)
-    for what, fields in test_mutation.breaks(op):
-        with monkeypatch.context() as patch:
-            for field, rule in fields.items():
-                patch.setattr(op, field, rule)
-            assert test_mutation.caught(op), what
+def test_every_broken_rule_of_it_is_caught(op: Op) -> None:
+    tally = Tally()
+    tally.add(op)
+    assert tally.missed == ()
+    assert tally.tried >= 10
 
 
 def test_pictures_and_files(op: Op, tmp_path: Path) -> None:

@@ -112,7 +112,6 @@ def test_det_of_a_singular_matrix() -> None:
     assert ad.grad(np.linalg.det)(np.zeros((1, 1))).tolist() == [[1.0]]
     a = np.arange(9.0).reshape(3, 3)
     close(ad.grad(np.linalg.det)(a), np.array([[-3.0, 6, -3], [6, -12, 6], [-3, 6, -3]]), 1e-13)
-    ad.check_grads(np.linalg.det, a, order=1)
 
 
 DEGENERATE = {
