@@ -112,6 +112,7 @@ def test_latex_says_what_the_source_computes(seed: int) -> None:
     check(seed)
 
 
+@pytest.mark.filterwarnings("ignore::autodiff.errors.BroadcastWarning")  # random shapes mean every pair
 @pytest.mark.slow
 @pytest.mark.parametrize("start", range(0, 600, 100))
 def test_latex_of_600_random_graphs(start: int) -> None:
