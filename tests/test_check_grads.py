@@ -236,6 +236,38 @@ def test_kinks_are_recognised_and_said(name: str) -> None:
     assert "They part at node" in str(caught.value)
 
 
+def test_a_kink_nearer_than_the_shortest_step_is_a_kink() -> None:
+    with pytest.raises(ad.NotDifferentiable, match="not differentiable here, or closer than 2e-06: left slope -1, right slope 1"):
+        ad.check_grads(lambda x: abs(x - 1e-9), 0.0, order=1)
+
+
+@pytest.mark.parametrize("f", [lambda: 3.0, lambda x: None, lambda x: "text", lambda x: 3])
+def test_where_nothing_moves_there_is_nothing_to_check(f: Any) -> None:
+    with pytest.raises(ad.BadOperand, match="nothing to check"):
+        ad.check_grads(f, *([X] if f.__code__.co_argcount else []))
+
+
+def test_where_no_difference_can_be_taken_the_complex_step_must_vouch_for_itself() -> None:
+    assert "complex" in repr(ad.check_grads(np.log, 1e-20, order=1))
+    for f, at in ((np.log, 1e-300), (np.exp, 709.7)):
+        with pytest.raises(ad.GradientMismatch, match="Choose a point inside"):
+            ad.check_grads(f, at, order=1)
+    with pytest.raises(ad.GradientMismatch):
+        ad.check_grads(lambda x: x**1.5, 0.0, order=1)
+
+
+def test_what_drowns_in_a_large_number_is_not_confirmed_by_differences() -> None:
+    wrong = ad.elementwise("odd_drowned", lambda x: np.sin(abs(x)), lambda z, x: -np.cos(x), analytic=False)
+    with pytest.raises(ad.GradientMismatch, match="could be checked against"):
+        ad.check_grads(lambda x: 1e20 + np.sum(wrong(x)), np.abs(X), order=1)
+
+
+def test_a_function_may_close_over_nodes_and_run_inside_a_transform() -> None:
+    c = ad.Tensor([1.0, 2.0, 3.0])
+    ad.check_grads(lambda x: np.sum(np.sin(x) * c), X)
+    assert ad.grad(lambda y: (ad.check_grads(np.sin, X), y * y)[1])(2.0) == 4.0
+
+
 def test_a_jump_is_said() -> None:
     with pytest.raises(ad.NotDifferentiable, match="jumps here"):
         ad.check_grads(lambda x: ad.where(x > 0.5, x, x - 1.0), 0.5, order=1)

@@ -20,12 +20,12 @@ from typing import Any
 import numpy as np
 
 from ..containers import leaves, map_leaves, moves, rebuild
-from ..errors import GradientMismatch, NotDifferentiable
+from ..errors import BadOperand, GradientMismatch, NotDifferentiable
 from ..functional import jvp, transform, vjp
 from ..node import Node, trace_lines
 from ..node import order as in_order
 from ..tensor import Tensor
-from .replay import complex_step
+from .replay import TINY, complex_step
 from .slopes import Slopes, slopes
 from .ulps import rounding
 
@@ -86,17 +86,17 @@ class Case:
             d, weight = vjp(self.f, *self.xs, allow_unused=True)[1](w), u
             _, recorded = _recording(lambda *xs: vjp(self.f, *xs, allow_unused=True)[1](w), self.xs)
         bar = _noise(recorded, weight) + _size(weight) * np.finfo(float).eps * _inner(weight, d, np.abs)
-        return Number(_inner(weight, d), bar if math.isfinite(bar) else 0.0)
+        return Number(_inner(weight, d), bar)
 
     def slopes(self, u: Any, w: Any) -> Slopes:
         """The slope of <w, f> along u from differences of the function, run on plain numbers."""
         return slopes(lambda h: _inner(w, self.f(*_moved(self.wide, u, h))), _noise(self.recorded[1], w))
 
-    def complex_step(self, u: Any, w: Any) -> float | None:
+    def complex_step(self, u: Any, w: Any, h: float = TINY) -> float | None:
         """<w, J u> to rounding, from a run of the recording on complex numbers, where every op allows that."""
         inputs, out = self.recorded
         roots = [y for _, y in leaves(out) if isinstance(y, Node)]
-        found = complex_step(in_order(*roots), inputs, [t for t, x in _pairs(u, self.wide) if moves(x)]) if roots else None
+        found = complex_step(in_order(*roots), inputs, [t for t, x in _pairs(u, self.wide) if moves(x)], h) if roots else None
         if found is None:
             return None
         zeros = map_leaves(lambda y: found.get(y.id, np.zeros(y.shape)) if isinstance(y, Node) else y, out)
@@ -108,6 +108,10 @@ class Case:
         with np.errstate(all="ignore"):
             slope = self.slopes(u, w)
             exact = self.complex_step(u, w)
+            if exact is not None and math.isinf(slope.bar):
+                # No difference vouches for it: a still shorter step must give the same, or the first was not short enough.
+                again = self.complex_step(u, w, TINY**2)
+                exact = exact if again is not None and abs(exact - again) <= 1e-9 * abs(exact) else None
             size = max(max(abs(n.value), n.bar / self.eps) for n in found.values()) or abs(_inner(w, self.y))
         return Finding(self, tuple(modes), u, w, found, slope, exact, size)
 
@@ -138,11 +142,13 @@ class Finding:
         numbers = list(self.found.values())
         if len(numbers) == 2 and not numbers[0].agrees(numbers[1]) and not all(math.isnan(n.value) for n in numbers):
             return "disagree"
+        if any(math.isfinite(n.value) and not math.isfinite(n.bar) for n in numbers):
+            return "blind"
         if self.slope.jumps:
             return "jump"
         if self.slope.bend and abs(self.slope.bend) > BENT * self.size:
             return "kink"
-        if not self.slope.bar <= BLIND * self.size and self.slope.bar > 0 and self.exact is None:
+        if (math.isinf(self.slope.bar) or self.slope.bar > BLIND * self.size) and self.exact is None:
             return "blind"
         return None if all(self.holds(mode) for mode in self.modes) else "wrong"
 
@@ -203,7 +209,7 @@ def check_grads(f: Function, *xs: Any, order: int = 2, modes: Sequence[str] = ("
     differences, and, where every op on the way is analytic, with the complex step, all within error bars that
     are computed.  float32 arguments are judged at float32.  Raises GradientMismatch, which names the entry,
     both numbers and the first node at which they part; its subclass NotDifferentiable where the function
-    bends or jumps; ValueError for an order below 1 or other modes.
+    bends or jumps; ValueError for an order below 1 or other modes; BadOperand where nothing is a float.
 
     >>> import autodiff as ad, numpy as np
     >>> ad.check_grads(lambda x: np.sum(np.sin(x) * x), np.array([1.0, 2.0]), order=1)
@@ -228,6 +234,9 @@ def examine(f: Function, xs: tuple[Any, ...], order: int = 2, modes: Sequence[st
     xs = map_leaves(lambda x: np.array(x._data) if isinstance(x, Node) else x, xs)
     name = str(getattr(f, "__name__", None) or getattr(f, "name", "f"))
     case = Case(f, xs, inputs, lambda entry: ("f" if name == "<lambda>" else name) + entry)
+    for what, tree in (("arguments", xs), ("result", case.y)):
+        if not any(moves(x) for _, x in leaves(tree)):
+            raise BadOperand(f"in the {what} of {case.output('')} there is no float and no array of floats, so there is nothing to check")
     _descend(case, "", order, modes, report, np.random.default_rng(seed))
     return report
 
@@ -275,8 +284,8 @@ def _explained(path: str, finding: Finding, seed: int) -> GradientMismatch:
         text = f"forward and reverse mode disagree about {what}: forward gives {found['fwd']}, reverse {found['rev']}; {differ}"
     elif kind == "jump":
         return NotDifferentiable(
-            f"{level}: {what} does not exist, for the function jumps here, or closer than {slope.step:.0e}; the engine gives {engine}"
-            f"{_culprit(finding)} (seed {seed})"
+            f"{level}: {what} does not exist, for the function jumps here, or jumps or bends closer than {slope.step:.0e}; "
+            f"the engine gives {engine}{_culprit(finding)} (seed {seed})"
         )
     elif kind == "kink":
         return NotDifferentiable(
@@ -409,7 +418,7 @@ def _pairs(one: Any, other: Any) -> Iterator[tuple[Any, Any]]:
 
 def _wide(x: Any) -> Any:
     """A number or array in double precision, in which differences are taken."""
-    return x if not moves(x) else float(x) if np.shape(x) == () else np.asarray(x, float)
+    return x if not moves(x) else np.float64(x) if np.shape(x) == () else np.asarray(x, float)
 
 
 def _size(tree: Any) -> int:
@@ -451,4 +460,4 @@ def _moved(xs: Any, u: Any, h: float) -> Any:
 
 def _inner(w: Any, y: Any, of_term: Function = np.positive) -> float:
     """The inner product of two trees over the leaves that move, or the sum of a function of its terms."""
-    return float(sum(np.sum(of_term(a * np.asarray(b, float))) for a, b in _pairs(w, y) if moves(a)))
+    return float(sum(np.sum(of_term(a * np.asarray(getattr(b, "_data", b), float))) for a, b in _pairs(w, y) if moves(a)))

@@ -35,18 +35,21 @@ def replay(nodes: Iterable[Node], values: dict[int, Any], compute: Callable[[Op,
             values[n.id] = compute(n.op, xs, n.kw)
 
 
-def complex_step(nodes: list[Node], leaves: list[Node], directions: list[Any]) -> dict[int, Any] | None:
-    """The derivative of each node when the leaves move in the given directions; None if an op on the way is not analytic."""
+def complex_step(nodes: list[Node], leaves: list[Node], directions: list[Any], h: float = TINY) -> dict[int, Any] | None:
+    """The derivative of each node when the leaves move in the given directions; None if an op on the way is not analytic.
+
+    The step `h` must be tiny beside the distance to the border of the functions' domain.
+    """
     reached = {leaf.id for leaf in leaves}
     for n in nodes:
         if any(isinstance(a, Node) and a.id in reached for a in n.args):
             if not n.op.analytic:
                 return None
             reached.add(n.id)
-    values = {leaf.id: np.asarray(leaf._data, float) + 1j * TINY * np.asarray(u) for leaf, u in zip(leaves, directions, strict=True)}
+    values = {leaf.id: np.asarray(leaf._data, float) + 1j * h * np.asarray(u) for leaf, u in zip(leaves, directions, strict=True)}
     try:
         with np.errstate(all="ignore"):
             replay(nodes, values)
     except TypeError:  # some of NumPy's functions take no complex numbers, whatever a user's op says of itself
         return None
-    return {key: np.imag(z) / TINY for key, z in values.items()}
+    return {key: np.imag(z) / h for key, z in values.items()}

@@ -114,7 +114,9 @@ def slopes(f: Callable[[float], float], noise: float) -> Slopes:
         # Seven rows tell a bend from curvature; then shorter steps would only add noise, or the extrapolation has what it can use.
         if len(rises) == ROWS or (len(rises) > 6 and odd.bar <= 8 * noise / h):
             break
-    jumps = bool(_stays(rises) and rises[-1] > SURE * noise)
+    # Where a kink is nearer than the shortest step, the rise stays too; but then so does the bend, which a jump makes grow.
+    kinked = _stays(bends) and bends[-1] < 2 * bends[-4]
+    jumps = bool(_stays(rises) and rises[-1] > SURE * noise and not kinked)
     bent = _stays(bends) and abs(even.best) > SURE * even.bar
     return Slopes(float(odd.best), float(odd.bar), float(even.best) if bent else 0.0, jumps, h)
 
