@@ -57,7 +57,7 @@ class Peer:
 
     def compute(self, op: Op, xs: list[Any], kw: Kw) -> Any:
         """The op on operands of either library; raises NoCounterpart."""
-        call = self.own.get(op.name) or self._by_numpy_name(op)
+        call = _moved(op) if op.name in MOVES else self.own.get(op.name) or self._by_numpy_name(op)
         if call is None:
             raise NoCounterpart(f"{self.name} has no counterpart of {op.name}")
         dtype = np.result_type(*[self._dtype(x) for x in xs if self._dtype(x).kind == "f"] or [np.float64])
@@ -97,6 +97,29 @@ class Peer:
             return self.compute(n.op, xs, n.kw)
 
         return self.pull(run, [np.asarray(n.args[i]._data) for i in places], w)
+
+
+# Ops that choose and repeat entries and do nothing else: what they do to the places 0, 1, 2, ... says all.
+MOVES = {"flip", "flipud", "fliplr", "roll", "rot90", "tile", "repeat", "take", "take_along_axis", "delete", "diagonal", "borders"}
+
+
+def _moved(op: Op) -> Callable[..., Any]:
+    def call(xs: list[Any], kw: Kw) -> Any:
+        shape = tuple(xs[0].shape)
+        return xs[0].reshape(-1)[np.array(op.forward(np.arange(int(np.prod(shape))).reshape(shape), **kw))]
+
+    return call
+
+
+def _mirrored(f: Callable[..., Any], home: Any) -> Callable[..., Any]:
+    """A function of a symmetric matrix, given one triangle of it as NumPy is; the peers' own derivative is the symmetric part."""
+
+    def call(xs: list[Any], kw: Kw) -> Any:
+        upper = kw.get("UPLO", "L").upper() == "U"
+        half, beside = (home.triu(xs[0]), home.triu(xs[0], 1)) if upper else (home.tril(xs[0]), home.tril(xs[0], -1))
+        return f(half + beside.swapaxes(-1, -2))
+
+    return call
 
 
 def _flat_index(x: Any, index: Any) -> Any:
@@ -157,15 +180,26 @@ class PyTorch(Peer):
             return into.index_add(0, torch.as_tensor(places.ravel()), xs[0].broadcast_to(places.shape).reshape(-1)).reshape(kw["shape"])
 
         def norm(xs: list[Any], kw: Kw) -> Any:
-            if kw.get("ord") not in (None, "fro", 2) or (kw.get("ord") == 2 and xs[0].ndim > 1 and not isinstance(kw.get("axis"), int)):
-                raise NotImplementedError(f"ord={kw['ord']!r}")
-            return torch.linalg.vector_norm(xs[0], dim=axes(xs[0], kw.get("axis")), keepdim=kw.get("keepdims", False))
+            return torch.linalg.vector_norm(xs[0], kw.get("p", 2), axes(xs[0], kw.get("axis")), kw.get("keepdims", False))
 
         def dot(xs: list[Any], kw: Kw) -> Any:
             x, y = xs
             if x.ndim == 0 or y.ndim == 0:
                 return x * y
             return x @ y if y.ndim < 3 else torch.tensordot(x, y, dims=([-1], [-2]))
+
+        def running(f: Callable[..., Any]) -> Callable[..., Any]:
+            return lambda xs, kw: f(xs[0].reshape(-1), dim=0) if kw.get("axis") is None else f(xs[0], dim=kw["axis"])
+
+        def prod(xs: list[Any], kw: Kw) -> Any:
+            keep, product = kw.get("keepdims", False), xs[0]
+            for axis in sorted((a % product.ndim for a in axes(product, kw.get("axis"))), reverse=True):
+                product = torch.prod(product, dim=axis, keepdim=keep)
+            return product
+
+        def sort(xs: list[Any], kw: Kw) -> Any:
+            axis = kw.get("axis", -1)
+            return torch.sort(xs[0].reshape(-1) if axis is None else xs[0], dim=-1 if axis is None else axis).values
 
         def joined(xs: list[Any], kw: Kw) -> Any:
             axis = kw.get("axis", 0)
@@ -206,6 +240,24 @@ class PyTorch(Peer):
             "scatter": scatter,
             "concatenate": joined,
             "stack": lambda xs, kw: torch.stack(xs, dim=kw.get("axis", 0)),
+            "clip": lambda xs, kw: torch.clip(*xs),
+            "erf": lambda xs, kw: torch.erf(*xs),
+            "erfc": lambda xs, kw: torch.erfc(*xs),
+            "gelu": lambda xs, kw: torch.nn.functional.gelu(*xs),
+            "sinc": lambda xs, kw: torch.sinc(*xs),
+            "rint": lambda xs, kw: torch.round(*xs),
+            "prod": prod,
+            "cumsum": running(torch.cumsum),
+            "cumprod": running(torch.cumprod),
+            "sort": sort,
+            "tril": lambda xs, kw: torch.tril(xs[0], kw.get("k", 0)),
+            "triu": lambda xs, kw: torch.triu(xs[0], kw.get("k", 0)),
+            "det": lambda xs, kw: torch.linalg.det(*xs),
+            "detsign": lambda xs, kw: torch.linalg.slogdet(*xs)[0],
+            "pinv": lambda xs, kw: torch.linalg.pinv(*xs),
+            "svdvals": lambda xs, kw: torch.linalg.svdvals(*xs),
+            "eigvalsh": _mirrored(torch.linalg.eigvalsh, torch),
+            "cholesky": _mirrored(torch.linalg.cholesky, torch),
         }
 
 
@@ -258,6 +310,18 @@ class JAX(Peer):
             "cast": lambda xs, kw: xs[0].astype(kw["dtype"]),
             "getitem": lambda xs, kw: xs[0].reshape(-1)[_flat_index(xs[0], kw["index"])],
             "scatter": scatter,
+            "norm": lambda xs, kw: jnp.linalg.vector_norm(
+                xs[0], ord=kw.get("p", 2), axis=kw.get("axis"), keepdims=kw.get("keepdims", False)
+            ),
+            "trace": lambda xs, kw: jnp.trace(xs[0], **kw),
+            "diag": lambda xs, kw: jnp.diag(xs[0], **kw),
+            "clip": lambda xs, kw: jnp.clip(*xs),
+            "erf": lambda xs, kw: self.jax.scipy.special.erf(*xs),
+            "erfc": lambda xs, kw: self.jax.scipy.special.erfc(*xs),
+            "gelu": lambda xs, kw: self.jax.nn.gelu(*xs, approximate=False),
+            "detsign": lambda xs, kw: jnp.linalg.slogdet(xs[0])[0],
+            "eigvalsh": _mirrored(jnp.linalg.eigvalsh, jnp),
+            "cholesky": _mirrored(jnp.linalg.cholesky, jnp),
         }
 
 
