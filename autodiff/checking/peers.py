@@ -240,10 +240,10 @@ class PyTorch(Peer):
             "scatter": scatter,
             "concatenate": joined,
             "stack": lambda xs, kw: torch.stack(xs, dim=kw.get("axis", 0)),
-            "clip": lambda xs, kw: torch.clip(*xs),
+            "clip": lambda xs, kw: torch.clip(*torch.broadcast_tensors(*xs)),
             "erf": lambda xs, kw: torch.erf(*xs),
             "erfc": lambda xs, kw: torch.erfc(*xs),
-            "gelu": lambda xs, kw: torch.nn.functional.gelu(*xs),
+            "gelu": lambda xs, kw: 0.5 * xs[0] * torch.erfc(-xs[0] * 0.5**0.5),  # its own loses all digits far to the left
             "sinc": lambda xs, kw: torch.sinc(*xs),
             "rint": lambda xs, kw: torch.round(*xs),
             "prod": prod,
