@@ -67,3 +67,7 @@ class DerivationFailed(AutodiffError, ArithmeticError):
 
 class NotVerified(AutodiffError, ArithmeticError):
     """A derived formula could not be checked, because nothing is finite near the recorded values."""
+
+
+class BadFormula(AutodiffError, ValueError):
+    """The text of a formula cannot be read, or uses names that there are not."""
