@@ -138,7 +138,7 @@ def _numbers(f: Formula, shapes: Shapes) -> Iterator[Edit]:
     if f.op == "number" and isinstance(f.value, int | float):
         c = f.value
         for new in dict.fromkeys((c + 1, c - 1, 2 * c, c / 2, 1 / c if c else 1)):
-            yield f"write {_shown(new)} for {_shown(c)}", replace(f, value=new)
+            yield f"write {_shown(new)} instead of {_shown(c)}", replace(f, value=new)
     for k in _terms(f):
         a = f.args[k]
         if a.op != "number":
@@ -159,7 +159,7 @@ def _fractions(f: Formula, shapes: Shapes) -> Iterator[Edit]:
 
 def _functions(f: Formula, shapes: Shapes) -> Iterator[Edit]:
     if f.op == "prime":
-        yield f"write {f.value} for {f.value}'", Formula("call", f.args, (f.value, ()))
+        yield f"write {f.value} instead of {f.value}'", Formula("call", f.args, (f.value, ()))
     if f.op in _PRODUCTS:
         for k, a in enumerate(f.args):
             if a.op in ("name", "index"):
@@ -172,19 +172,19 @@ def _functions(f: Formula, shapes: Shapes) -> Iterator[Edit]:
     for alike in _ALIKE:
         for other in alike:
             if name in alike and other != name:
-                yield f"write {other} for {name} in {f.text}", replace(f, value=(other, options))
+                yield f"write {other} instead of {name} in {f.text}", replace(f, value=(other, options))
     if TABLE[name].kind == "elementwise" and TABLE[name].arity == 1:
-        yield f"write {name}' for {name} in {f.text}", Formula("prime", f.args, name)
+        yield f"write {name}' instead of {name} in {f.text}", Formula("prime", f.args, name)
 
 
 def _complements(f: Formula, shapes: Shapes) -> Iterator[Edit]:
     """1 - v for v, v for 1 - v, and v^2 for v in a sum."""
     if f.op == "add" and len(f.args) == 2 and f.args[0] in (_ONE, Formula("ones")) and f.args[1].op == "neg":
-        yield f"write {f.args[1].args[0].text} for {f.text}", f.args[1].args[0]
+        yield f"write {f.args[1].args[0].text} instead of {f.text}", f.args[1].args[0]
     for k, a in enumerate(f.args):
         v, is_name = _positive(a), _positive(a).op in ("name", "index") and a.op != "T" and f.op != "index"
         if is_name and f.op != "T":
-            yield f"write 1 - {v.text} for {v.text}", _with(f, k, _sign_of(a, Formula("add", (_ONE, Formula("neg", (v,))))))
+            yield f"write 1 - {v.text} instead of {v.text}", _with(f, k, _sign_of(a, Formula("add", (_ONE, Formula("neg", (v,))))))
         if is_name and f.op in ("add", "whole"):
             yield f"square {v.text}", _with(f, k, _sign_of(a, Formula("pow", (v, Formula("number", value=2)))))
 
@@ -201,7 +201,7 @@ def _names(f: Formula, shapes: Shapes) -> Iterator[Edit]:
         key = f.value[0]
         for other, shape in shapes.items():
             if other != key and key in shapes and tuple(shape) == tuple(shapes[key]):
-                yield f"write {other} for {key}", replace(f, value=(other, f.value[1]))
+                yield f"write {other} instead of {key}", replace(f, value=(other, f.value[1]))
 
 
 def _sizes(f: Formula, shapes: Shapes) -> Iterator[Edit]:

@@ -25,6 +25,7 @@ from ...errors import AutodiffError, BadFormula, ShapeMismatch
 from ...ops import TABLE
 from ...ops.table import shape_of
 
+LARGEST = 10**8  # entries; a slip such as y_i y_j y_k of three batches must not fill the memory
 DEEPEST = 80  # levels of a tree; what follows the tree may therefore recurse
 
 
@@ -40,7 +41,7 @@ class Formula:
     example     x                   the letter that counts a matrix's columns, each a vector
     entry       jacobian            (letters of what is derived, letters of what it is derived by)
     entries     x, indexed names    the letters of the left side, in order
-    add, mul, juxt, star, cdot, dot, matmul     any number
+    add, mul, juxt, star, cdot, dot, matmul     any number; of star, "plain" if it may be NumPy's
     neg, div, pow, T                one or two
     call        operands            (the op's name, its options)
     prime       x                   the name of the function whose derivative this is
@@ -95,8 +96,39 @@ class Formula:
         """The same tree with every node changed, operands first."""
         return change(replace(self, args=tuple(a.map(change) for a in self.args)) if self.args else self)
 
+    def settled(self, env: Mapping[str, Any]) -> Formula:
+        """The same with every product that only shapes can settle written as what it turned out to be."""
+        run = _Evaluation(self, env)
+        run.result()
+
+        def settle(f: Formula) -> Formula:
+            args = tuple(settle(a) for a in f.args)
+            out = replace(f, args=args)
+            for k, op in enumerate(run.meant.get(id(f), ())):
+                first = args[0] if k == 0 else out
+                if op in ("sum", "inv"):  # of the other factor than the ones
+                    axis = 1 if args[k + 1].op == "ones" else 0
+                    x = first if axis or op == "inv" else args[k + 1]
+                    out = Formula("call", (x,), (op, (("axis", axis), ("keepdims", True)) if op == "sum" else ()))
+                else:
+                    out = Formula(op, (*first.args, args[k + 1]) if first.op == op and k else (first, args[k + 1]))
+            return out
+
+        return settle(self)
+
+    @property
+    def component(self) -> bool:
+        """Is it written in components?"""
+        return any(f.op in ("index", "entry", "example") for f in self.walk())
+
     @property
     def text(self) -> str:
+        """The formula in the notation it was written in: NumPy text, or plain mathematics for all other."""
+        mathematical = any((f.op == "name" and f.value[1]) or f.op in ("juxt", "cdot", "jacobian", "prime", "ones") for f in self.walk())
+        return self.plain if mathematical else self.numpy
+
+    @property
+    def plain(self) -> str:
         """The formula in plain mathematics."""
         from .show import plain
 
@@ -112,11 +144,11 @@ class Formula:
     def __str__(self) -> str:
         return self.text
 
-    def edits(self, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[tuple[str, Formula]]:
-        """The formulas that are one slip of the pen away, each with a sentence; `shapes` says which names may be exchanged."""
+    def edits(self, shapes: Mapping[str, tuple[int, ...]] | None = None) -> Iterator[tuple[str, Formula]]:
+        """The formulas that are one slip of the pen away, each with a sentence; `shapes` says which names may stand in."""
         from .edits import edits
 
-        return edits(self, shapes)
+        return edits(self, shapes or {})
 
     def readings(self) -> list[Formula]:
         """What else the same text may mean: a dot product for an entrywise one, 1-D arrays as columns, examples as rows."""
@@ -124,10 +156,20 @@ class Formula:
             self.map(lambda f: replace(f, op="dot") if f.op == "cdot" else f),
             self.map(lambda f: replace(f, op="juxt") if f.op in ("cdot", "star") else f),
             self.map(lambda f: replace(f, op="mul") if f.op in ("cdot", "star", "dot") else f),
-            self.map(lambda f: replace(f, value=(f.value[0], True)) if f.op == "name" else f),
+            self.map(_of_columns),
             self.map(_of_rows),
         ]
         return [f for f in dict.fromkeys(found) if f != self]
+
+
+def _of_columns(f: Formula) -> Formula:
+    """The same where 1-D arrays are columns, and a sum along an axis leaves a row or a column."""
+    if f.op == "name":
+        return replace(f, value=(f.value[0], True))
+    options = dict(f.value[1]) if f.op == "call" else {}
+    if "axis" in options and f.value[0] in ("sum", "mean", "max", "min"):
+        return replace(f, value=(f.value[0], tuple({**options, "keepdims": True}.items())))
+    return f
 
 
 def _of_rows(f: Formula) -> Formula:
@@ -164,6 +206,7 @@ class _Evaluation:
     def __init__(self, formula: Formula, env: Mapping[str, Any]) -> None:
         self.formula, self.env = formula, env
         self._sizes: dict[str, int] | None = None
+        self.meant: dict[int, list[str]] = {}  # of products without a sign, by id(): mul or matmul, between each two factors
 
     def result(self) -> Any:
         with np.errstate(all="ignore"):  # inf and nan are values here; who judges the formula says so
@@ -325,44 +368,45 @@ class _Evaluation:
         labels = tuple(dict.fromkeys(s for x in xs for s in x.labels))
         rank = max(len(x.rest) for x in xs)
         values = [_spread(x, labels, rank)[0] for x in xs]
+        shapes = " and ".join(_shape_text(x) for x in xs)
         try:
-            np.broadcast_shapes(*(tuple(shape_of(v)) for v in values))
+            wide = np.broadcast_shapes(*(tuple(map(int, shape_of(v))) for v in values))
         except ValueError:
-            shapes = " and ".join(_shape_text(x) for x in xs)
             raise ShapeMismatch(f"shapes {shapes} do not fit together in {f.text}") from None
-        if len(values) == 2 and not any(hasattr(v, "__apply__") for v in values):
-            values = [np.asarray(v) if isinstance(v, (np.generic, np.ndarray)) else v for v in values]
+        if math.prod(wide) > LARGEST:
+            raise ShapeMismatch(f"{f.text} would have {math.prod(wide):,} entries, from shapes {shapes}")
         return Labelled(op(*values), labels)
 
     def _juxt(self, f: Formula) -> Labelled:
         return self._product(f, lambda x, y: "matrix" if x.rest[1] == y.rest[0] else "entrywise")
 
     def _star(self, f: Formula) -> Labelled:
+        if f.value == "plain":  # what NumPy computes, if it can
+            return self._product(f, lambda x, y: "entrywise" if _broadcast(x.rest, y.rest) else "matrix")
         return self._product(f, lambda x, y: "entrywise" if x.rest == y.rest or x.rest[1] != y.rest[0] else "matrix")
 
     _cdot = _star
 
     def _product(self, f: Formula, meant: Callable[[Labelled, Labelled], str]) -> Labelled:
-        args = list(f.args)
-        total, left = self._factor(args, 0, None)
-        for k in range(1, len(args)):
-            y, how = self._factor(args, k, total)
+        total, left = self._factor(f.args[0])
+        said = self.meant[id(f)] = ["mul"] * (len(f.args) - 1)
+        for k, a in enumerate(f.args[1:]):
+            y, how = self._factor(a)
             if left == "ones'" and how == "":
-                total, left = self._summed(y, 0), ""
+                total, left, said[k] = self._summed(y, 0), "", "sum"
             elif how == "ones" and len(total.rest) == 2 and total.rest[1] != 1:
-                total = self._summed(total, 1)
+                total, said[k] = self._summed(total, 1), "sum"
             elif left == "ones'" or how in ("ones", "ones'"):
                 left = "" if left != "ones'" else left
                 total = self._entrywise(f, [total, y], lambda a, b: a * b)
             elif len(total.rest) < 2 or len(y.rest) < 2 or total.single or y.single or meant(total, y) == "entrywise":
                 total = self._scaled_or_entrywise(f, total, y)
             else:
-                total = self._matrix(total, y)
+                total, said[k] = self._matrix(total, y), "matmul"
         return total
 
-    def _factor(self, args: list[Formula], k: int, before: Labelled | None) -> tuple[Labelled, str]:
+    def _factor(self, f: Formula) -> tuple[Labelled, str]:
         """A factor, and whether it is a vector of ones, which sums what stands beside it."""
-        f = args[k]
         if f.op == "eye":
             return Labelled(1.0), ""
         kind = "ones" if f.op == "ones" else "ones'" if f.op == "T" and f.args[0].op == "ones" else ""
@@ -374,7 +418,8 @@ class _Evaluation:
         return Labelled(ops.sum(x.value, axis=len(x.labels) + axis, keepdims=True), x.labels)
 
     def _scaled_or_entrywise(self, f: Formula, x: Labelled, y: Labelled) -> Labelled:
-        if len(x.rest) == len(y.rest) == 2 and not (x.single or y.single) and x.rest != y.rest:
+        broadcast = f.op == "star" and f.value == "plain" and _broadcast(x.rest, y.rest)
+        if len(x.rest) == len(y.rest) == 2 and not (x.single or y.single or x.rest == y.rest or broadcast):
             raise ShapeMismatch(
                 f"{f.text} multiplies {_shape_text(x)} by {_shape_text(y)}: the inner sizes {x.rest[1]} and {y.rest[0]} differ"
             )
@@ -411,6 +456,7 @@ class _Evaluation:
         x, y = self._all(f)
         square = not x.labels and len(x.rest) == 2 and x.rest[0] == x.rest[1] != 1
         if square and f.value == "math" and f.args[1] == Formula("neg", (Formula("number", value=1),)):
+            self.meant[id(f)] = ["inv"]
             return Labelled(ops.inv(x.value))
         return self._entrywise(f, [x, y], lambda a, b: ops.pow(a * 1.0, b))
 
@@ -536,6 +582,10 @@ def _spread(x: Labelled, labels: tuple[str, ...], rank: int) -> tuple[Any, tuple
 def _bare(x: Labelled) -> Labelled:
     """A single number without its axes of length 1."""
     return Labelled(ops.reshape(x.value, shape=tuple(shape_of(x.value)[: len(x.labels)])), x.labels)
+
+
+def _broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    return all(m == n or 1 in (m, n) for m, n in zip(a[::-1], b[::-1], strict=False))
 
 
 def _is_column(values: list[Any]) -> bool:

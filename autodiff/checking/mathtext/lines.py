@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ...errors import BadFormula
 from .formula import Formula
@@ -25,6 +26,11 @@ class Target:
     wrt: str | None = None
     indices: tuple[str, ...] = ()
 
+    @property
+    def component(self) -> bool:
+        """Was it written in components?"""
+        return bool(self.indices)
+
     def __str__(self) -> str:
         return self.of if self.wrt is None else f"d{self.of}/d{self.wrt}"
 
@@ -44,10 +50,10 @@ class Line:
         return self.formulas[-1]
 
 
-def read(text: str, names: Iterable[str] | Mapping[str, str], root: str = "E", after: Target | None = None) -> Line:
+def read(text: str, names: Iterable[str] | Mapping[str, Any], root: str = "E", after: Target | None = None) -> Line:
     """Read one line: `label: target = formula = formula ...`, of which only one formula is needed.
 
-    `names` are the variables' names, or what each spelling means; `root` is the loss's.  A line that begins with "="
+    `names` are the variables' names, and where they map to texts, spellings of those; `root` is the loss's.  A line that begins with "="
     goes on with the target `after`.  Raises BadFormula, which points at the column.
 
     >>> line = read(r"(6) \\frac{\\partial E}{\\partial \\mathbf{W}^{(2)}} = (y_2 - t) y_1^T", ["W2", "y1", "y2", "t"])
@@ -82,7 +88,7 @@ def read(text: str, names: Iterable[str] | Mapping[str, str], root: str = "E", a
     return _line(text, label, parts, parser, after)
 
 
-def read_target(text: str, names: Iterable[str] | Mapping[str, str], root: str = "E", bare: str = GRADIENT) -> Target:
+def read_target(text: str, names: Iterable[str] | Mapping[str, Any], root: str = "E", bare: str = GRADIENT) -> Target:
     """What "dE/dW2", "y1 =" or "dy1/dz1" is about; a name alone is about its `bare`, and with "=" behind it about its value.
 
     >>> read_target("W2", ["W2"]).kind, read_target("y1 =", ["y1"]).kind

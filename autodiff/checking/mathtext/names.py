@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 _LETTERS = """alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon phi chi psi omega"""
 GREEK = dict(zip("αβγδεζηθικλμνξοπρστυφχψω", _LETTERS.split(), strict=True))
@@ -26,9 +27,11 @@ def _key(name: str) -> str:
 class Names:
     """The names a formula may use, and how people spell them."""
 
-    def __init__(self, names: Iterable[str] | Mapping[str, str], root: str) -> None:
+    def __init__(self, names: Iterable[str] | Mapping[str, Any], root: str) -> None:
         self.root = root
-        self.means = dict(names) if isinstance(names, Mapping) else {name: name for name in names}
+        self.means = {name: name for name in names}
+        if isinstance(names, Mapping):
+            self.means |= {name: meant for name, meant in names.items() if isinstance(meant, str)}
         self._spelt: dict[str, str] = {}
         for name, meant in self.means.items():
             self._spelt.setdefault(_key(name), meant)

@@ -16,7 +16,7 @@ from ...errors import BadFormula
 from ...ops import TABLE
 from .formula import Formula
 from .names import GREEK, Names
-from .tokens import Token, problem, tokens
+from .tokens import WORDS, Token, problem, tokens
 
 NESTING = 40
 _METHODS = ("sum", "mean", "max", "min", "transpose", "dot")
@@ -63,6 +63,14 @@ class Parser:
     def sees(self, *signs: str) -> bool:
         return self.now.kind in ("sign", "command") and self.now.text in signs
 
+    def index_at(self, k: int) -> bool:
+        """Is the token k ahead an index letter, that is one that no variable has?"""
+        return _is_letter(self.ahead(k)) and self.names.find(self.ahead(k).text) is None
+
+    def word(self, *words: str) -> bool:
+        """Is this one of some words, in text or set as text?"""
+        return self.now.kind in ("words", "name") and _word(self.now.text) in words
+
     def take(self) -> Token:
         token = self.now
         self.at = min(self.at + 1, len(self.tokens) - 1)
@@ -92,17 +100,29 @@ class Parser:
         if self.depth > NESTING:
             raise self.error(f"nested more than {NESTING} deep")
         value = self.sum()
-        if self.now.kind == "name" and self.now.text == "if":
-            self.take()
-            condition = self.condition()
-            if condition is None:
-                raise self.error("otherwise than what?")
-            if not (self.now.kind == "name" and self.now.text == "else"):
-                raise self.error("a choice `a if condition else b` lacks its else")
-            self.take()
-            value = Formula("cases", (value, condition, self.formula()))
+        if self.word("if", "when") and (choice := self.choice(value)):
+            value = choice
         self.depth -= 1
         return value
+
+    def choice(self, value: Formula) -> Formula | None:
+        """`a if c else b` and `a when c, b otherwise`; None if there is but one formula, whose condition is another's to read."""
+        start = self.at
+        condition = self.condition()
+        if condition is None:
+            raise self.error("otherwise than what?")
+        if self.word("else"):
+            self.take()
+            return Formula("cases", (value, condition, self.formula()))
+        if self.skip(",", ";") and self.begins_signed():
+            other = self.formula()
+            if self.word("otherwise", "else", "if", "when"):
+                second = self.condition()
+                return Formula("cases", (value, condition, other) if second is None else (value, condition, other, second))
+            if other.op == "cases":
+                return Formula("cases", (value, condition, *other.args))
+        self.at = start
+        return None
 
     def sum(self) -> Formula:
         terms = [self.term()]
@@ -149,12 +169,17 @@ class Parser:
         """Does a factor begin here?"""
         t = self.now
         if t.kind == "name":
-            return t.text not in ("if", "else", "when", "for", "where", "otherwise", "and")
+            return t.text not in WORDS or self.names.find(t.text) is not None or (t.text == "where" and self.ahead(1).text == "(")
         if t.kind == "command":
             return t.text not in (r"\endcases", "\\\\")
         if t.kind == "sign":
-            return t.text in "({∂∑∇⟨" or (t.text in ("|", "‖") and not self.bars)
+            if t.text == "(" and self.ahead(2).text in ("=", "≠") and self.index_at(1):
+                return False  # a condition on indices, behind the formula
+            return t.text in ("(", "{", "∂", "∑", "∇", "⟨") or (t.text in ("|", "‖") and not self.bars)
         return t.kind == "number"
+
+    def begins_signed(self) -> bool:
+        return self.sees("-", "+") or self.begins()
 
     def signed(self) -> Formula:
         minus = False
@@ -398,9 +423,9 @@ class Parser:
 
     def condition(self) -> Formula | None:
         """A condition with or without words around it; None for "otherwise"."""
-        while self.now.kind in ("words", "name") and _word(self.now.text) in ("when", "if", "for", "where", "falls", "and", "all"):
+        while self.word("when", "if", "for", "where", "and", "all", "with"):
             self.take()
-        if self.now.kind in ("words", "name") and _word(self.now.text) in ("otherwise", "else", "elsewhere", "sonst"):
+        if self.word("otherwise", "else", "elsewhere"):
             self.take()
             return None
         same = self._indices_compared()
@@ -410,8 +435,8 @@ class Parser:
         a, sign, b = self.now, self.ahead(1), self.ahead(2)
         if sign.text not in ("=", "≠") and (sign.text, b.text) != ("=", "="):
             return None
-        b = self.ahead(3) if b.text == "=" else b
-        if not (_is_letter(a) and _is_letter(b)) or self.names.find(a.text) or self.names.find(b.text):
+        b = self.ahead(3) if b.text == "=" else b  # Python's ==
+        if not (self.index_at(0) and self.index_at(3 if self.ahead(2).text == "=" else 2)):
             return None
         self.at += 4 if self.ahead(2).text == "=" else 3
         return Formula("same", (), (a.text, b.text, sign.text != "≠"))
@@ -509,7 +534,7 @@ class Parser:
         if self.names.find(t.text) is None:
             if derived := self._plain_derivative():
                 return derived
-            if t.text.partition("_")[0] in FUNCTIONS and (self.ahead(1).text == "(" or not self._is_variable()):
+            if t.text in FUNCTIONS and (self.ahead(1).text == "(" or not self._is_variable()):
                 self.take()
                 return self.function(t)
         return self.variable()
@@ -665,18 +690,22 @@ class Parser:
     def reference(self) -> Formula:
         t = self.take()
         start = self.at
+        if t.text == "e" and self.sees("^", "**") and self.names.find("e") is None:
+            return self._exponential()
         subs, layer, turned = self._scripts(t)
-        base = t.text
-        found = self.names.resolve(base, subs, layer)
-        if found is None and layer:  # y^(2) may be a power after all
+        found = self.names.resolve(t.text, subs, layer)
+        if found is None and layer and self.names.derivative(t.text, subs, layer) is None:  # y^(2) may be a power after all
             self.at, layer, turned = start, "", False
             subs, _, _ = self._scripts(t, layers=False)
-            found = self.names.resolve(base, subs)
-        if found is not None:
-            value = self._leaf(found[0], found[1], t)
-        else:
-            value = self._special(t, subs, layer)
+            found = self.names.resolve(t.text, subs)
+        value = self._special(t, subs, layer) if found is None else self._leaf(found[0], found[1], t)
         return Formula("T", (value,)) if turned else value
+
+    def _exponential(self) -> Formula:
+        self.take()
+        self.math = True
+        exponent = self.group() if self.sees("{") else self.single("an exponent")
+        return Formula("call", (exponent,), ("exp", ()))
 
     def _leaf(self, key: str, letters: tuple[str, ...], t: Token) -> Formula:
         leaf = Formula("name", (), (key, False))
@@ -697,12 +726,6 @@ class Parser:
         derived = self.names.derivative(t.text, subs, layer)
         if derived is not None:
             return self._derived(derived[0], (), derived[1], derived[2])
-        if t.text == "e" and self.sees("^", "**"):
-            self.take()
-            self.math = True
-            if self.sees("{"):
-                return Formula("call", (self.group(),), ("exp", ()))
-            return Formula("call", (self.single("an exponent"),), ("exp", ()))
         if t.text in _CONSTANTS and not letters and not layer:
             return Formula("number", value=_CONSTANTS[t.text])
         if t.text in ("I", "Id") and not letters and not layer:
@@ -864,8 +887,8 @@ class Parser:
         columns = self.math
 
         def settle(g: Formula) -> Formula:
-            if g.op == "star" and (self.numpy or not self.math):
-                return replace(g, op="mul")
+            if g.op == "star":
+                return replace(g, op="mul") if self.numpy else replace(g, value="math" if self.math else "plain")
             return replace(g, value=(g.value[0], columns)) if g.op == "name" else g
 
         return f.map(settle)

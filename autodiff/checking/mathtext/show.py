@@ -29,6 +29,7 @@ class _Plain:
 
     signs = _SIGNS
     binds = _BINDS
+    turned = "^T"
 
     def write(self, f: Formula, least: int = SUM) -> str:
         text: str = getattr(self, "_" + f.op, self._infix)(f)
@@ -36,7 +37,14 @@ class _Plain:
 
     def _infix(self, f: Formula) -> str:
         sign, own = self.signs[f.op], self.binds[f.op]
-        return sign.join(self.write(a, own + (k > 0)) for k, a in enumerate(f.args))
+        return sign.join(self._operand(f, a, own + (k > 0)) for k, a in enumerate(f.args))
+
+    def _operand(self, f: Formula, a: Formula, least: int) -> str:
+        """A factor; beside a matrix, 1 is a vector, and products of another kind stand in parentheses that read more easily."""
+        if a.op == "ones" and f.op in ("juxt", "matmul"):
+            return "ones"
+        mixed = {f.op, a.op} in ({"mul", "matmul"}, {"mul", "juxt"}) and a.args[0].op != "number"
+        return self.write(a, ATOM if mixed else least)
 
     def _add(self, f: Formula) -> str:
         text = ""
@@ -59,7 +67,7 @@ class _Plain:
         return self.write(f) if f.op == "number" else f"({self.write(f)})"
 
     def _T(self, f: Formula) -> str:
-        return f"{self.write(f.args[0], ATOM)}^T"
+        return ("ones" if f.args[0].op == "ones" else self.write(f.args[0], ATOM)) + self.turned
 
     def _number(self, f: Formula) -> str:
         return repr(f.value) if isinstance(f.value, int | float) else "c"
@@ -133,29 +141,23 @@ class _Numpy(_Plain):
 
     signs = _SIGNS | {"mul": " * ", "juxt": " @ ", "cdot": " * ", "star": " * "}
     binds = _BINDS | {"mul": PRODUCT}
+    turned = ".T"
 
     def _infix(self, f: Formula) -> str:
         if f.op == "dot":
             return f"np.sum({' * '.join(self.write(a, SIGN) for a in f.args)})"
         if f.op == "juxt":
             return self._products(f)
-        if f.op == "mul":  # brackets that nobody needs, and everybody reads more easily
-            return " * ".join(
-                f"({self.write(a)})" if a.op in ("matmul", "juxt") else self.write(a, PRODUCT + (k > 0)) for k, a in enumerate(f.args)
-            )
         return super()._infix(f)
 
     def _products(self, f: Formula) -> str:
-        text = self.write(f.args[0], PRODUCT)
+        text = self._operand(f, f.args[0], PRODUCT)
         for a, b in zip(f.args, f.args[1:], strict=False):
-            text += (" * " if _is_number(a) or _is_number(b) else " @ ") + self.write(b, SIGN)
+            text += (" * " if _is_number(a) or _is_number(b) else " @ ") + self._operand(f, b, SIGN)
         return text
 
     def _pow(self, f: Formula) -> str:
         return f"{self.write(f.args[0], ATOM)}**{self.write(f.args[1], SIGN if f.args[1].op == 'number' else ATOM)}"
-
-    def _T(self, f: Formula) -> str:
-        return f"{self.write(f.args[0], ATOM)}.T"
 
     def _function(self, name: str) -> str:
         means: Callable[..., Any] | None = next(iter(TABLE[name].numpy), None)
