@@ -71,3 +71,7 @@ class NotVerified(AutodiffError, ArithmeticError):
 
 class BadFormula(AutodiffError, ValueError):
     """The text of a formula cannot be read, or uses names that there are not."""
+
+
+class WrongClaim(AutodiffError, AssertionError):
+    """A claim of a derivation, which was required to be right, is not."""
