@@ -19,7 +19,7 @@ from .claims import AS_WRITTEN, Claim, Goal, Reading, aligned, chain_order, clai
 from .counterexample import counterexample
 from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanations, narrowest, of_shape
 from .mistakes import Mistake
-from .points import Array, Env, Point, Recorded, Wrong
+from .points import Array, Env, Point, Recorded, Wrong, moving
 from .report import CARRIED, RIGHT, UNDECIDED, WRONG, Report, Verdict
 from .ulps import Comparison
 
@@ -353,9 +353,24 @@ class Check:
             fix=fix,
             layout=j.layout,
             counterexample=counterexample(j, self.graph),
+            edge=self._edge(j.goal, first),
         )
         self.wrong.append((j, v, found))
         return v
+
+    def _edge(self, goal: Goal, e: Explanation) -> tuple[Any, int] | None:
+        """Where in the graph the mistake was made: at the rule that was wrong, or else in the last step to the target."""
+        n = self.graph.by_id[goal.node]
+        if goal.kind == "value":
+            return (n, 0) if n.op is not None else None
+        above = {goal.node}
+        for m in self.graph.nodes:
+            reaches = next((i for i, a in moving(m) if a.id in above), None)
+            if reaches is not None:
+                above.add(m.id)
+                if not e.wrongs or m.id == e.wrongs[0].at:
+                    return m, reaches
+        return None
 
     # ------------------------------------------------------------ what follows from what
 

@@ -380,7 +380,7 @@ class _Evaluation:
 
     def _star(self, f: Formula) -> Labelled:
         if f.value == "plain":  # what NumPy computes, if it can
-            return self._product(f, lambda x, y: "entrywise" if _broadcast(x.rest, y.rest) else "matrix")
+            return self._product(f, lambda x, y: "matrix" if x.rest[1] == y.rest[0] and not _broadcast(x.rest, y.rest) else "entrywise")
         return self._product(f, lambda x, y: "entrywise" if x.rest == y.rest or x.rest[1] != y.rest[0] else "matrix")
 
     _cdot = _star
