@@ -15,10 +15,9 @@ from autodiff.errors import BadFormula
 from autodiff.node import order
 
 RNG = np.random.default_rng(0)
-SHAPES: dict[str, tuple[int, ...]] = {
-    **{"x": (4, 1), "t": (3, 1), "W1": (5, 4), "W2": (3, 5), "b2": (3, 1), "A": (3, 3), "B": (3, 3)},
-    **{"z1": (5, 1), "y1": (5, 1), "z2": (3, 1), "y2": (3, 1), "X": (4, 6), "Y": (3, 6), "v": (3,), "w": (5,), "lam": (), "m": (), "E": ()},
-}
+SHAPES: dict[str, tuple[int, ...]] = {"x": (4, 1), "t": (3, 1), "W1": (5, 4), "W2": (3, 5), "b2": (3, 1), "A": (3, 3), "B": (3, 3)}
+SHAPES |= {"z1": (5, 1), "y1": (5, 1), "z2": (3, 1), "y2": (3, 1), "X": (4, 6), "Y": (3, 6), "v": (3,), "w": (5,)}
+SHAPES |= dict.fromkeys(("lam", "m", "E"), ())
 ENV: dict[str, Any] = {name: RNG.uniform(0.2, 0.9, shape) for name, shape in SHAPES.items()}
 ENV["t"] = np.array([[0.0], [1.0], [0.0]])
 ENV |= {f"dE/d{name}": RNG.normal(size=shape) for name, shape in SHAPES.items()}
@@ -105,7 +104,7 @@ ONE_FORMULA = {  # every spelling of each value
             "diag(y2) - y2 y2^T",
             r"\text{diag}(\mathbf{y}_2) - \mathbf{y}_2 \mathbf{y}_2^\top",
             r"y_{2,i} (\delta_{ij} - y_{2,j})",
-            r"\frac{\partial y_{2,i}}{\partial z_{2,j}} = \begin{cases} y_{2,i}(1 - y_{2,i}) & i = j \\ -y_{2,i} y_{2,j} & i \neq j \end{cases}",
+            r"\begin{cases} y_{2,i}(1 - y_{2,i}) & i = j \\ -y_{2,i} y_{2,j} & i \neq j \end{cases}",
             r"y_{2,i} (\mathbb{1}[i = j] - y_{2,j})",
             "y2_i (δ_ij - y2_j)",
         ],
@@ -451,10 +450,12 @@ def test_edits_are_formulas_of_their_own() -> None:
 
 # ---------------------------------------------------------------- any text at all
 
-PIECES = """ ( ) { } [ ] ^ _ ' + - * @ / = , : . & | 0 2 0.5 i k i=j ≠ > == ** .T .sum( axis=0 .* · ⊙ ⊤ ² ½ δ ∑ ∂ ∇ ‖ ⟨ ⟩ σ'( e e^ I T if else
-    when otherwise y2 y_i W2 t x z_k Y dE/dz2 dE_dW2 delta2 dy2/dz2 ∂E/∂W2 sum_k diag( softmax( exp( np. where( None 1[ 𝟙 (5) ^T ^{(2)} ^{-1}
-    \\frac \\partial \\mathbf{y} \\sum_k \\sum \\begin{cases} \\end{cases} \\\\ \\delta_{ij} \\sigma \\log \\text{if} \\text{ \\top \\mathbf{1}
-    \\left( \\right) \\quad \\tag{3} \\nabla_{W2} \\stackrel{m=1}{=} \\sqrt{ \\odot \\cdot \\mathbb{1} \\neq""".split()
+SIGNS = "( ) { } [ ] ^ _ ' + - * @ / = , : . & | 0 2 0.5 i k i=j ≠ > == ** .* · ⊙ ⊤ ² ½ δ ∑ ∂ ∇ ‖ ⟨ ⟩ 𝟙 (5) ^T ^{(2)} ^{-1}"
+WORDS = """e e^ I T if else when otherwise y2 y_i W2 t x z_k Y dE/dz2 dE_dW2 delta2 dy2/dz2 ∂E/∂W2 sum_k σ'( diag( softmax( exp(
+    np. where( None 1[ .T .sum( axis=0"""
+LATEX = r"""\frac \partial \mathbf{y} \sum_k \sum \begin{cases} \end{cases} \\ \delta_{ij} \sigma \log \text{if} \text{ \top \mathbf{1}
+    \left( \right) \quad \tag{3} \nabla_{W2} \stackrel{m=1}{=} \sqrt{ \odot \cdot \mathbb{1} \neq"""
+PIECES = [*SIGNS.split(), *WORDS.split(), *LATEX.split()]
 TEXTS = st.one_of(
     st.text(max_size=60),
     st.lists(st.sampled_from(PIECES), max_size=16).map(" ".join),

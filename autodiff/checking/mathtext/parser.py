@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from ...errors import BadFormula
 from ...ops import TABLE
@@ -41,7 +41,7 @@ _OPTIONS = ("axis", "keepdims")
 _LAYER = re.compile(r"\d+")
 
 
-_Method = Callable[..., Any]
+_Method = TypeVar("_Method", bound=Callable[..., Any])
 _COMPARISONS = ("=", "==", "≠", "<", ">", "≤", "≥")
 
 
@@ -58,7 +58,7 @@ def _nested(method: _Method) -> _Method:
         finally:
             self.depth -= 1
 
-    return bounded
+    return cast(_Method, bounded)
 
 
 class Parser:
