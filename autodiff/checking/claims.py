@@ -201,11 +201,11 @@ def goal_of_label(graph: Recorded, label: str, returned: bool = False) -> Goal |
         n = graph.by_name[words]
         is_value = n is graph.root or (returned and n.op is not None)
         return goal_for(graph, "value" if is_value else "jacobian", words if is_value else root, None if is_value else words, label)
-    if (found := re.fullmatch(r"(?:delta|δ)_?(\d+)", words)) and graph.node(f"z{found[1]}"):
+    if (found := re.fullmatch(r"(?:delta|δ)_?(\d+)", words)) and graph.node(f"z{found[1]}") is not None:
         return goal_for(graph, "jacobian", root, f"z{found[1]}", label)
     for pattern in GRADIENT_NAMES:
         found = re.fullmatch(pattern.format(root=re.escape(root)), words)
-        if found and graph.node(found[1]):
+        if found and graph.node(found[1]) is not None:
             return goal_for(graph, "jacobian", root, found[1], label)
     return None
 

@@ -64,7 +64,7 @@ class Verdict:
             said.append(f"fix: {self.fix}")
         if self.counterexample:
             said.append(f"example: {self.counterexample}")
-        return said
+        return [line for text in said for line in text.splitlines()]
 
     def __str__(self) -> str:
         return "\n".join(["  ".join(self.head()).rstrip(), *(f"      {line}" for line in self.lines())])
