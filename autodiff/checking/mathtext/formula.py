@@ -38,7 +38,7 @@ class Formula:
     name                            (the key in the environment, are 1-D arrays columns?)
     jacobian                        (of, by): the environment's "dof/dby"
     index       x                   (letters, does a single letter count the last axis of a matrix?)
-    example     x                   the letter that counts a matrix's columns, each a vector
+    example     x                   (letter,): it counts a matrix's columns, each a vector
     entry       jacobian            (letters of what is derived, letters of what it is derived by)
     entries     x, indexed names    the letters of the left side, in order
     add, mul, juxt, star, cdot, dot, matmul     any number; of star, "plain" if it may be NumPy's
@@ -267,7 +267,7 @@ class _Evaluation:
         if len(x.rest) != 2:
             raise ShapeMismatch(f"{f.text} is an example's vector, but {f.args[0].text} has shape {x.rest} and no column for each")
         value = ops.transpose(x.value)
-        return Labelled(ops.reshape(value, shape=(*shape_of(value), 1)), (f.value,))
+        return Labelled(ops.reshape(value, shape=(*shape_of(value), 1)), f.value)
 
     def _entry(self, f: Formula) -> Labelled:
         value, of, by = self._full_jacobian(f.args[0])
