@@ -61,6 +61,11 @@ ONE_FORMULA = {  # every spelling of each value
             r"(y_{2,u} - t_u) y_{1,v}",
             r"(y_u^{(2)} - t_u) y_v^{(1)}",
             "(y₂ - t) y₁ᵀ",
+            "(y⁽²⁾ − t) y⁽¹⁾ᵀ",
+            r"\left[ \mathbf{y}_2 - \mathbf{t} \right] y^{(1)T}",
+            "[y2 - t] y1^T",
+            "np.dot(np.subtract(y2, t), y1.T)  # the outer product",
+            r"$$(y_2 - t)\, y_1^{T}$$",
         ],
     ),
     "z1's gradient": (
@@ -151,11 +156,20 @@ ONE_FORMULA = {  # every spelling of each value
     "written together": (W2 @ y1, ["W2y1", "W2 y1", "W2*y1", r"W_2y_1"]),
     "relu's mask": (
         delta1 * (z1 > 0.5),
-        ["delta1 * (z1 > 0.5)", r"\delta_1 \odot \mathbb{1}[z_1 > 0.5]", "np.where(z1 > 0.5, delta1, 0)", "dz1 * (z1 >= 0.5)"],
+        [
+            "delta1 * (z1 > 0.5)",
+            r"\delta_1 \odot \mathbb{1}[z_1 > 0.5]",
+            "np.where(z1 > 0.5, delta1, 0)",
+            "dz1 * (z1 >= 0.5)",
+            "dz1 * 1[z1 > 0.5]",
+            r"\mathbb{1}_{\{z_1 > 0.5\}} \odot \delta_1",
+        ],
     ),
     "entries of a product": (W2 @ y1, [r"(W_2 y_1)_i", r"\sum_j w_{ij}^{(2)} y_j^{(1)}"]),
     "diagonal": (np.diag(A), ["A_ii", "diag(A)", r"\mathrm{diag}(A)"]),
     "trace": (np.trace(A @ B), ["tr(A B)", "np.trace(A @ B)", r"\sum_{i,j} A_{ij} B_{ji}"]),
+    "the larger": (np.maximum(z1, 0.5), ["max(z1, 0.5)", "np.maximum(0.5, z1)", r"\max(0.5, z_1)"]),
+    "the largest": (Y.max(0), ["np.max(Y, 0)", "Y.max(axis=0)"]),
     "absolute": (abs(y2 - t), ["|y2 - t|", "np.abs(y2 - t)", r"\left| y_2 - t \right|"]),
 }
 SPELLINGS = [(name, text) for name, (_, texts) in ONE_FORMULA.items() for text in texts]
@@ -252,6 +266,9 @@ def test_targets_alone() -> None:
 
 
 def test_names_of_formulas_and_spellings() -> None:
+    assert read(r"\hat{\mathbf{y}} - \bar y", ["y_hat", "ybar", "y"]).formula.names == {"y_hat", "ybar"}
+    assert read("(Y - T)^T X", ["Y", "T", "X"]).formula.names == {"Y", "T", "X"}
+    assert read("dE/dz2 - dz2", ["z2", "dz2"]).formula.names == {"dE/dz2", "dz2"}
     formula = read("dE/dz2 @ W2 + dy2/dz2 @ delta1 - y_0", {**dict.fromkeys(NAMES), "y0": "x"}).formula
     assert formula.names == {"dE/dz2", "W2", "dy2/dz2", "dE/dz1", "x"}
     assert read("E1 - E", ["E1", "E"]).formula.names == {"E1", "E"}

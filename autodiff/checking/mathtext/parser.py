@@ -35,6 +35,10 @@ FUNCTIONS = {name: name for name in _CALLED.split()} | {
     "logsoftmax": "log_softmax",
     "ReLU": "relu",
     "multiply": "mul",
+    "power": "pow",
+    "divide": "div",
+    "add": "add",
+    "subtract": "sub",
 }
 _LETTERS = {*GREEK.values(), "varepsilon", "varphi", "ell"}
 _OPTIONS = ("axis", "keepdims")
@@ -318,6 +322,8 @@ class Parser:
 
     def atom(self) -> Formula:
         t = self.now
+        if t.text == "1" and self.ahead(1).text == "[":  # of a condition
+            return self.ones()
         if t.kind == "number":
             self.take()
             return Formula("number", value=_number(t.text))
@@ -325,7 +331,7 @@ class Parser:
             return self.named()
         if t.kind == "command":
             return self.command()
-        if self.sees("(", "{"):
+        if self.sees("(", "{", "["):
             return self.group()
         if self.sees("∂") and (derived := self.derivative()):
             return derived
@@ -350,10 +356,10 @@ class Parser:
     def group(self) -> Formula:
         opening = self.take()
         bars, self.bars = self.bars, 0
-        value = self.formula()
+        value = self._indices_compared() or self.formula()
         if self.sees(*_COMPARISONS):
             value = self.comparison(value)
-        closing = {"(": ")", "{": "}"}[opening.text]
+        closing = {"(": ")", "{": "}", "[": "]"}[opening.text]
         if not self.skip(closing):
             raise self.error(f"{opening.text!r} is not closed: {closing!r} is missing before {self.shown()}")
         self.bars = bars
@@ -422,8 +428,8 @@ class Parser:
         if self.word("otherwise", "else", "elsewhere"):
             self.take()
             return None
-        same = self._indices_compared()
-        return same if same is not None else self.comparison(self.formula())
+        value = self._indices_compared() or self.formula()
+        return value if value.op in ("compare", "same") else self.comparison(value)
 
     def _indices_compared(self) -> Formula | None:
         a, sign, b = self.now.text, self.ahead(1).text, self.ahead(2).text
@@ -585,9 +591,14 @@ class Parser:
         if t.text == "transpose":
             return Formula("T", (self._only(t, args),))
         name = FUNCTIONS[t.text]
+        if name in ("max", "min") and len(args) == 2 and self.text[t.start - 1 : t.start] != ".":  # not NumPy's, whose second is an axis
+            name += "imum"
         if name == "matmul" or (name == "dot" and self.numpy):
             return _joined("matmul", *self._two(t, args))
-        if name in ("mul", "dot"):
+        if name == "sub":
+            a, b = self._two(t, args)
+            return Formula("add", (a, Formula("neg", (b,))))
+        if name in ("add", "mul", "div", "pow", "dot"):
             return Formula(name, tuple(self._two(t, args)))
         op = TABLE[name]
         if "axis" in op.statics and len(args) == 2 and args[1].op in ("number", "neg"):
@@ -713,7 +724,7 @@ class Parser:
         """A d or ∂ and the name behind it, which may be written together."""
         t = self.now
         if not self.skip("∂"):
-            if t.kind != "name" or t.text[0] != "d" or self.names.find(t.text):
+            if t.kind != "name" or t.text[0] != "d":
                 raise self.error("∂ is missing")
             if t.text == "d":
                 self.take()
