@@ -149,12 +149,13 @@ class Formula:
         return edits(self, shapes or {})
 
     def readings(self) -> list[Formula]:
-        """What else the same text may mean: a dot product for an entrywise one, 1-D arrays as columns, examples as rows."""
+        """What else the same text may mean: a dot product for an entrywise one, 1-D arrays as columns, bold components, examples as rows."""
         found = [
             self.map(lambda f: replace(f, op="dot") if f.op == "cdot" else f),
             self.map(lambda f: replace(f, op="juxt") if f.op in ("cdot", "star") else f),
             self.map(lambda f: replace(f, op="mul") if f.op in ("cdot", "star", "dot") else f),
             self.map(_of_columns),
+            self.map(lambda f: replace(f, op="index", value=(f.value, False)) if f.op == "example" else f),
             self.map(_of_rows),
         ]
         return [f for f in dict.fromkeys(found) if f != self]
