@@ -115,7 +115,7 @@ def _tried(j: Judged, graph: Recorded, lengths: Mapping[int, int], cut: list[Any
     options = [a for a, _ in aligned(claimed, truth, goal, j.claim.formula is not None)]
     if not options or not np.all(np.isfinite(truth)) or not np.all(np.isfinite(options[0])):
         return ""
-    if any(np.allclose(a, truth, rtol=1e-6, atol=1e-9) for a in options):
+    if any(np.allclose(a, truth, rtol=1e-6, atol=1e-9) or printed(a) == printed(truth) for a in options):
         return ""
     used = set(j.claim.formula.names) if j.claim.formula is not None else set()
     shown = [n for n in small.by_name if n in used or small.by_name[n] is small.by_id[goal.node]]
