@@ -68,7 +68,7 @@ def counterexample(j: Judged, graph: Recorded) -> str:
     for lengths_to in (*sizes, {}):
         for cut in _cuts(j, graph):
             for trial in range(TRIALS):
-                if found := _tried(j, graph, lengths_to, cut, np.random.default_rng(trial), zero=trial == 0):
+                if found := _tried(j, graph, lengths_to, cut, trial):
                     return found
     return ""
 
@@ -92,16 +92,17 @@ def _cuts(j: Judged, graph: Recorded) -> Iterator[list[Any]]:
     yield []
 
 
-def _tried(j: Judged, graph: Recorded, lengths: Mapping[int, int], cut: list[Any], rng: np.random.Generator, zero: bool) -> str:
-    """One attempt: small integers in the data, zeros or halves in the cut values; a sentence if the claim fails there."""
+def _tried(j: Judged, graph: Recorded, lengths: Mapping[int, int], cut: list[Any], trial: int) -> str:
+    """One attempt, a sentence if the claim fails there: small integers in the data; in the cut values zeros, then halves."""
+    rng = np.random.default_rng(trial)
 
     def fill(s: Source, shape: tuple[int, ...]) -> Array:
         return s.kinds[0].small(rng, shape)
 
     def given(n: Any) -> Array:
         shape = tuple(lengths.get(k, k) for k in n.shape)
-        positive = bool(np.all(np.asarray(n.data) > 0))
-        return np.full(shape, 0.5) if zero and positive else np.zeros(shape) if zero else rng.integers(1 if positive else -2, 4, shape) / 2
+        low = 1 if np.all(np.asarray(n.data) > 0) else -2
+        return np.full(shape, trial / 2) if trial < 2 else rng.integers(low, 4, shape) / 2
 
     try:
         with np.errstate(all="ignore"):

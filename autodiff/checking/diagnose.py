@@ -22,7 +22,7 @@ from .mathtext import Formula, read
 from .mistakes import FORMS, Mistake, applied, catalogue, constants
 from .points import Array, Env, Point, Recorded, Sweep, Wrong, is_vector
 
-EFFORT = 60_000  # rules run on numbers, at most, for the catalogue of one graph; the rest of it is left out, and said to be
+EFFORT = 300_000  # rules run on numbers, at most, for the catalogue of one graph; the rest of it is left out, and said to be
 PAIRS = 2_000  # pairs of mistakes that are tried
 MOST_EDITS = 600
 DERIVED = 200  # nodes of a graph whose gradients are written as formulas
