@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import BadOperand, NotConnected
+from ..errors import BadFormula, BadOperand, NotConnected
 from ..node import Node
 from .mathtext import Formula, Line, read
 from .points import Array, Env, Point, Recorded, as_matrix, is_vector, no_node
@@ -267,7 +267,7 @@ def _read(graph: Recorded, items: Iterable[Item], known: Mapping[str, float]) ->
                 broken = str(error)
         goal = _goal(graph, label, target, line) or (_goal(graph, "", None, last) if isinstance(given, str) else None)
         if goal is None:
-            raise no_node(graph, target or label, f"the claim {label!r}")
+            raise BadFormula(f"{label}: {broken}") if broken else no_node(graph, target or label, f"the claim {label!r}")
         claim = Claim(label, goal, text=given if isinstance(given, str) else "", broken=broken, numbers_known=known)
         if line is not None:
             last = line if line.target is not None else last

@@ -64,11 +64,15 @@ def counterexample(j: Judged, graph: Recorded) -> str:
     if j.claim.numbers is not None:
         return _worst(j, graph)
     lengths = {n for s in graph.sources for n in s.data.shape if n > 1}
-    sizes = [dict.fromkeys(lengths, k) for k in (1, 2)] if shrinks(graph) else []
+    ones = dict.fromkeys(lengths, 1)
+    sizes = [ones, *({**ones, n: 2} for n in sorted(lengths)), dict.fromkeys(lengths, 2)] if shrinks(graph) else []
     for lengths_to in (*sizes, {}):
         for cut in _cuts(j, graph):
             for trial in range(TRIALS):
-                if found := _tried(j, graph, lengths_to, cut, trial):
+                found = _tried(j, graph, lengths_to, cut, trial)
+                if found is None:  # it cannot be run at these sizes, or with these values cut off
+                    break
+                if found:
                     return found
     return ""
 
@@ -92,8 +96,8 @@ def _cuts(j: Judged, graph: Recorded) -> Iterator[list[Any]]:
     yield []
 
 
-def _tried(j: Judged, graph: Recorded, lengths: Mapping[int, int], cut: list[Any], trial: int) -> str:
-    """One attempt, a sentence if the claim fails there: small integers in the data; in the cut values zeros, then halves."""
+def _tried(j: Judged, graph: Recorded, lengths: Mapping[int, int], cut: list[Any], trial: int) -> str | None:
+    """One attempt: a sentence if the claim fails there, "" if not, None if it cannot be run.  Small integers in the data; in the cut values zeros, then halves."""
     rng = np.random.default_rng(trial)
 
     def fill(s: Source, shape: tuple[int, ...]) -> Array:
@@ -111,8 +115,8 @@ def _tried(j: Judged, graph: Recorded, lengths: Mapping[int, int], cut: list[Any
             goal = goal_in(graph, small, j.goal)
             point = small.recorded()
             claimed, truth = j.claim.at(point, j.reading), goal.truth(point)
-    except Exception:  # whatever does not work at this size or these numbers is no counterexample
-        return ""
+    except Exception:  # whatever does not work at this size is no counterexample
+        return None
     options = [a for a, _ in aligned(claimed, truth, goal, j.claim.formula is not None)]
     if not options or not np.all(np.isfinite(truth)) or not np.all(np.isfinite(options[0])):
         return ""
