@@ -494,8 +494,8 @@ def check(E: Any, claims: Any, *xs: Any) -> Report:
     >>> import autodiff as ad, numpy as np
     >>> W, x, t = ad.Tensor([[1.0, 2.0], [0.5, -1.0]], name="W"), np.array([3.0, 1.0]), np.array([1.0, 0.0])
     >>> y = (W @ x).named("y"); E = np.sum((y - t) ** 2).named("E")
-    >>> ad.check(E, {"W": np.outer(y.data - t, x)}).first_wrong.mistake
-    <Mistake.FACTOR: 'factor'>
+    >>> print(ad.check(E, {"W": np.outer(y.data - t, x)}).first_wrong.sentence)
+    power rule: the exponent in front is missing
     """
     graph = recorded_of(E, xs)
     read, derivation = claims_of(graph, claims, numbers_in_frame(graph))
