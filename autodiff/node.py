@@ -145,6 +145,14 @@ def order(*roots: Node) -> list[Node]:
     return [seen[i] for i in sorted(seen)]
 
 
+def restamp(leaf: Any, stamp: int | None = None) -> None:
+    """Note that the data of a leaf was assigned, now or when `stamp` says."""
+    global assigned
+    with _lock:
+        leaf.stamp = tick() if stamp is None else stamp
+        assigned = max(assigned, leaf.stamp)
+
+
 def stale(nodes: list[Node]) -> tuple[Node, Node] | None:
     """A leaf assigned after one of `nodes` (in order) used it, with that node; None if all values hold."""
     newest = oldest = 0
@@ -183,6 +191,7 @@ def check_fresh(nodes: list[Node]) -> None:
 # context variables of its own thread.
 
 special = 0
+assigned = 0  # the latest stamp given by an assignment: a graph whose results are all younger is not stale
 _lock = threading.Lock()
 recording: ContextVar[bool] = ContextVar("recording", default=True)
 _scope: ContextVar[tuple[str, ...]] = ContextVar("scope", default=())

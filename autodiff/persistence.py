@@ -86,13 +86,13 @@ def nodes_of(rows: list[Row], ready: dict[int, Any]) -> list[Any]:
             n = _node(row, tuple(nodes[a] if a >= 0 else next(rest) for a in row.args))
             n.id, n.grad, n.name, n.scope = times[row.time], row.grad, row.name, tuple(row.scope)
             if row.stamp is not None:
-                n.stamp = times[row.stamp]
+                switches.restamp(n, times[row.stamp])
             nodes.append(n)
     for row in rows:
         for a in row.args:
             stamp = rows[a].stamp if a in ready else None
             if stamp is not None and stamp > row.time:  # it was stale, and stays stale
-                ready[a].stamp = times[stamp]
+                switches.restamp(ready[a], times[stamp])
     return nodes
 
 

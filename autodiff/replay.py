@@ -13,18 +13,22 @@ from .value import ConstantValue, ValueBase
 from .value_ops import Value
 
 
-def replay(nodes: Sequence[Any], values: Mapping[int, Any], arrays: Mapping[int, Any]) -> dict[int, Any]:
+def replay(
+    nodes: Sequence[Any], values: Mapping[int, Any], arrays: Mapping[int, Any], args: Mapping[int, Sequence[Any]] | None = None
+) -> dict[int, Any]:
     """The computation of `nodes` (in order) as a graph of its own, by the ids of the old nodes.
 
     `values` are numbers by id: of every leaf, and of each result that is to be a leaf of the new graph.
-    `arrays` replace plain arrays among the operands, by their `id()`; other plain operands stay as they are.
+    `arrays` replace plain arrays among the operands, by their `id()`; other plain operands stay as they are.  `args`
+    are the operands by id of their node, where a reader holds them in a form of its own.
     """
     new: dict[int, Any] = {}
     for n in nodes:
         if n.op is None or n.id in values:
             new[n.id] = leaf_like(n, values[n.id])
         else:
-            new[n.id] = call(n.op, [new[a.id] if isinstance(a, Node) else arrays.get(id(a), a) for a in n.args], n.kw)
+            operands = n.args if args is None else args[n.id]
+            new[n.id] = call(n.op, [new[a.id] if isinstance(a, Node) else arrays.get(id(a), a) for a in operands], n.kw)
     return new
 
 

@@ -17,7 +17,7 @@ from ..errors import AutodiffError, BadOperand, ShapeMismatch
 from ..naming import user_frame, variables
 from ..node import Node
 from .claims import AS_WRITTEN, Claim, Goal, Reading, aligned, chain_order, claims_of, decimals_of, function_of_names, goal_of_label
-from .counterexample import counterexample
+from .counterexample import counterexample, distinct_sizes, goal_in
 from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanations, few, narrowest, of_shape
 from .mistakes import Mistake
 from .points import Array, Env, Point, Recorded, Wrong, moving
@@ -178,6 +178,7 @@ class Check:
         self.judged = [judge(c, self.points_of(c)) for c in claims]
         self._catalogue: Catalogue | None = None
         self._cases: dict[int, Case] = {}
+        self._resized: Recorded | None = None
         self._families: dict[tuple[int, int], list[Point]] = {}
         self.wrong: list[tuple[Judged, Verdict, list[Explanation]]] = []
         self.open: dict[tuple[str, int], str] = {}  # wrong steps that no right one has answered yet, by what they are about
@@ -217,6 +218,8 @@ class Check:
         if wrong is not None:
             notes.append(f"right, but it does not follow from {wrong}")
         notes += self.slips(j)
+        if (other := self.resized(j)) is not None and other[0].status == WRONG:
+            notes.append(f"right at these sizes, but not at others ({other[1].shapes()})")
         if j.claim.numbers is not None and not j.layout and j.claim.numbers.shape != j.arrays[0].shape:
             notes.append(f"given with the shape {j.claim.numbers.shape}; {self.graph.names[j.goal.node]} has {j.arrays[0].shape}")
         return self._made(j, RIGHT, layout=j.layout, assumptions=self.assumptions(j), notes=tuple(notes))
@@ -308,7 +311,29 @@ class Check:
             if j.claim.decimals is not None and few(case):
                 more = f"; {j.claim.decimals} decimals of {case.truth[0].size} numbers say too little to tell mistakes apart"
             return [Explanation(Mistake.UNKNOWN, f"no known mistake explains this{more}{': ' if said else ''}{said}", 99)]
-        return self.ranked(j, found)
+        return self.ranked(j, self.refined(j, found))
+
+    def resized(self, j: Judged) -> tuple[Judged, Recorded] | None:
+        """The same claim where a function was run again with every axis of another length; None if it cannot be."""
+        if self.graph.again is None or not j.claim.moves:
+            return None
+        try:
+            if self._resized is None:
+                self._resized = distinct_sizes(self.graph)
+            claim = replace(j.claim, goal=goal_in(self.graph, self._resized, j.goal))
+            found = judge(claim, self._resized.drawn(2))
+        except Exception:  # a function may be made for its own sizes only, and then it has nothing to add
+            return None
+        return (found, self._resized) if found.arrays else None
+
+    def refined(self, j: Judged, found: list[Explanation]) -> list[Explanation]:
+        """Of explanations that fit equally well, those that fit at other sizes too."""
+        other = self.resized(j) if len(found) > 1 else None
+        if other is None or other[0].status != WRONG:
+            return found
+        there = Check(other[1], [other[0].claim], self.derivation)
+        texts = {e.text for e in explanations(there.case(there.judged[0]), there.catalogue)} if there.judged[0].arrays else set()
+        return [e for e in found if e.text in texts or e.code is Mistake.EDIT] or found
 
     def case(self, j: Judged) -> Case:
         """A claim with its truth and its allowance at every point where it can be evaluated."""

@@ -43,6 +43,14 @@ def resized(graph: Recorded, lengths: Mapping[int, int], fill: Fill, cut: Mappin
     return Recorded(new[graph.root_id if root is None else root], names)
 
 
+def distinct_sizes(graph: Recorded) -> Recorded:
+    """A function run again with axes of distinct prime lengths, where no two factors look alike and no transpose keeps its shape."""
+    rng = np.random.default_rng(5)
+    lengths = sorted({n for s in graph.sources for n in s.data.shape if n > 1})
+    to = dict(zip(lengths, (3, 5, 7, 11, 13, 17, 19, 23), strict=False))
+    return resized(graph, to, lambda s, shape: s.kinds[0].draw(rng, s.kinds[0].small(rng, shape)), {})
+
+
 def shrinks(graph: Recorded) -> bool:
     """Does nothing in the recording depend on the lengths of its axes?"""
     if graph.again is not None:

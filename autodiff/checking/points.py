@@ -158,7 +158,9 @@ class Recorded:
         floats = [n.data.dtype for n in self.nodes if getattr(n.data, "dtype", None) is not None and n.data.dtype.kind == "f"]
         self.eps = float(max((np.finfo(d).eps for d in floats), default=np.finfo(float).eps))
         self.again: Callable[[Mapping[str, Array]], Recorded] | None = None  # runs the function that was recorded on other arguments
-        self.conditions = any(s.node is None and s.data.dtype == bool for s in self.sources)
+        self.conditions = any(
+            isinstance(a, bool | np.bool_) or (isinstance(a, np.ndarray) and a.dtype == bool) for n in self.nodes for a in n.args
+        )
 
     def _free_name(self, name: str) -> str:
         k, wish = 1, name
@@ -199,6 +201,10 @@ class Recorded:
         shared = {k for k in (0, 1) if len(given) > 1 and len({s.data.shape[k] for s in given}) == 1}
         sizes = averaged if len(averaged) == 1 else {given[0].data.shape[k] for k in shared} if len(shared) == 1 else set()
         return {"m": sizes.pop()} if sizes and "m" not in self.by_name else {}
+
+    def shapes(self) -> str:
+        """The sources' shapes in words."""
+        return ", ".join(f"{s.name} {s.data.shape}" for s in self.sources if s.name)
 
     def lengths(self) -> dict[int, str]:
         """The lengths of axes, with words for what they count."""

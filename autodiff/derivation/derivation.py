@@ -81,7 +81,7 @@ class Derivation:
 
     @property
     def text(self) -> str:
-        """The results, one a line, every vector a column."""
+        """The results, one a line; vectors are columns in products, and broadcast as NumPy's elsewhere."""
         results = "\n".join(map(str, self.results))
         return "\n".join([results, *self._recorded(results)])
 
@@ -90,8 +90,16 @@ class Derivation:
         """The results in LaTeX, without dollar signs."""
         if len(self.results) == 1:
             f = self.results[0]
-            return f"{f.left_latex} = {f.latex}{_using_latex(f.assumptions)}"
-        return _aligned([f"{f.left_latex} &= {f.latex}{_using_latex(f.assumptions)}" for f in self.results])
+            return f"{f.left_latex} = {f.latex}{_using_latex(f.assumptions)}{self._recorded_latex(', ')}"
+        lines = [f"{f.left_latex} &= {f.latex}{_using_latex(f.assumptions)}" for f in self.results]
+        return _aligned([*lines, *filter(None, [self._recorded_latex("&")])])
+
+    def _recorded_latex(self, before: str) -> str:
+        text = "\n".join(f.text for f in self.results)
+        found = [(name, a) for name, a in self._graph.recorded().items() if _mentions(text, name)]
+        tex = Latex(self._graph.all_dims(), self._graph.names[self._graph.root.id])
+        said = r", \; ".join(rf"{tex.name(name)} \text{{ is {_described(a)}}}" for name, a in found)
+        return rf"{before} \quad \text{{where }} {said}" if said else ""
 
     @property
     def numpy(self) -> str:
@@ -141,22 +149,33 @@ class Derivation:
         return Writer(dims, True, graph.names[graph.root.id]).write(_tree(d.poly, tuple(range(len(given))), given))
 
     def __call__(self, **arrays: Any) -> Any:
-        """The derivative at the arrays given by name, by the printed source; leaves not given keep their recorded values."""
+        """The derivative at the arrays given by name, by the printed source; leaves not given keep their recorded values.
+
+        Raises TypeError for a name or kind of data that there is not, ValueError where the shapes do not fit, an assumption
+        does not hold, or a condition was recorded that the given arrays may change: it must be given with them.
+        """
         graph = self._graph
         values = dict(graph.data())
-        unknown = set(arrays) - set(values)
-        if unknown:
+        given = {graph.found_as(name): x for name, x in arrays.items()}
+        if unknown := set(given) - set(values):
             raise TypeError(f"no variable is called {', '.join(sorted(unknown))}; there are {', '.join(values)}")
-        values.update(arrays)
+        values.update({name: _numbers(name, x) for name, x in given.items()})
+        graph.check_shapes({name: np.shape(values[name]) for name in given})
+        source = self._source()
+        if given and (fixed := [name for name in graph.conditions(lambda name: _mentions(source, name)) if name not in given]):
+            raise ValueError(
+                f"the formula uses the recorded condition {fixed[0]}, which may be another one at the given {', '.join(given)}: "
+                f"pass it too, as {fixed[0]}=, an array of booleans of shape {np.shape(values[fixed[0]])}"
+            )
         new = replay(graph, values)
         for a in self.assumptions:
             if not a.holds(values[a.name]):
                 raise ValueError(
-                    f"the formula uses {a}, which the {'given' if a.name in arrays else 'recorded'} {a.name} does not satisfy; "
+                    f"the formula uses {a}, which the {'given' if a.name in given else 'recorded'} {a.name} does not satisfy; "
                     "derive with assume=() for a formula that holds without it"
                 )
         values.update({graph.names[i]: np.asarray(n.data) for i, n in new.items() if i in graph.names})
-        found = {f.left: run(self._source(), f.variable, values) for f in self.results}
+        found = {f.left: _floats(run(source, f.variable, values)) for f in self.results}
         return next(iter(found.values())) if len(found) == 1 else found
 
     def __str__(self) -> str:
@@ -171,19 +190,16 @@ class Derivation:
             blocks.append("\n".join(lines))
         if not self.steps:
             blocks = [str(f) for f in self.results] + [f"{f}    without that" for f in self._without]
-        made = dict.fromkeys(line for f in self.results for line in f.prelude if line.split(" = ")[0] in self._graph.invented())
+        shown = [*self.results, *(f for s in self.steps for f in (s.rule, s.inserted, s.result))]
+        made = dict.fromkeys(line for f in shown for line in f.prelude if line.split(" = ")[0] in self._graph.invented())
         note = "where " + ", ".join(made).replace("np.linalg.", "").replace("np.", "") if made else ""
-        return "\n".join([*blocks, *(line for line in (note, *self._recorded("\n".join(blocks)), self._note) if line)])
+        text = "\n".join(blocks)
+        renamed = [f"where {new} is the variable {old!r}" for new, old in self._graph.renamed.items() if _mentions(text, new)]
+        return "\n".join([*blocks, *(line for line in (note, *self._recorded(text), *renamed, self._note) if line)])
 
     def _recorded(self, text: str) -> list[str]:
-        """What the constants in the text are that nobody named, and that conditions are fixed."""
-        lines = []
-        for name, a in self._graph.recorded().items():
-            if _mentions(text, name):
-                what = "condition" if a.dtype == bool else "constant"
-                fixed = ", fixed: other data does not change it" if a.dtype == bool else ""
-                lines.append(f"where {name} is a recorded {what} of shape {a.shape}{fixed}")
-        return lines
+        """What the constants in the text are that nobody named, and that conditions belong to the recorded data."""
+        return [f"where {name} is {_described(a)}" for name, a in self._graph.recorded().items() if _mentions(text, name)]
 
     def __repr__(self) -> str:
         return self.text
@@ -203,11 +219,29 @@ def _mentions(text: str, name: str) -> bool:
     return re.search(rf"\b{name}\b", text) is not None
 
 
+def _described(a: Any) -> str:
+    if a.dtype == bool:
+        return f"a recorded condition of shape {a.shape}: other data may need another one"
+    return f"a recorded constant of shape {a.shape}"
+
+
 def _definition(name: str, a: Any) -> str:
     """A line of source that gives a recorded constant its value, or says that it must be given."""
     if a.size <= SMALL and np.all(np.isfinite(a)):
-        return f"{name} = np.array({a.tolist()})"
-    return f"# {name}: pass the recorded {'condition' if a.dtype == bool else 'constant'} of shape {a.shape}"
+        return f"{name} = np.array({a.tolist()})" + ("  # at the recorded data; other data may need another one" if a.dtype == bool else "")
+    return f"# {name}: pass {_described(a).replace('a recorded', 'the recorded')}"
+
+
+def _floats(x: Any) -> Any:
+    a = np.asarray(x)
+    return (a if a.dtype.kind == "f" else a.astype(float))[()]
+
+
+def _numbers(name: str, x: Any) -> Any:
+    a = np.asarray(getattr(x, "data", x) if isinstance(x, Node) else x)
+    if a.dtype.kind not in "biuf":
+        raise TypeError(f"{name}={x!r} is not an array of real numbers")
+    return a
 
 
 def _aligned(lines: Sequence[str]) -> str:
@@ -384,6 +418,9 @@ def _derive(
     pair = isinstance(wrt, tuple)
     targets = [] if wrt is None else list(wrt) if isinstance(wrt, list | tuple) else [wrt]
     nodes = _checked(E, targets, pair)
+    strange = [n for n in opaque if all(n is not m for m in nodes)]
+    if strange:
+        raise NotConnected(f"opaque= lists {label(strange[0])}, without which {label(E)} was computed; it takes nodes of that graph")
     expr.start()
     graph = Graph(E, user_frame(), [*opaque], dims, targets)
     targets = targets or [n for n in nodes if n.active and n.id in graph.names and n is not E]
@@ -407,7 +444,9 @@ def _checked(E: Any, targets: list[Any], pair: bool) -> list[Any]:
         if not isinstance(t, Node) or not t.active:
             what = f"the constant {label(t)}" if isinstance(t, Node) else f"{type(t).__name__} {t!r}"
             raise NotConnected(f"formulas are derived with respect to variables and results, not {what}")
-        if t.id not in reached or t is E:
+        if t is E:
+            raise NotConnected(f"{label(E)} is what is derived, and its derivative in itself is 1: give wrt= a variable that it depends on")
+        if t.id not in reached:
             raise NotConnected(f"{label(t)} does not reach {label(E)}: it was computed without it, so there is no derivative to write down")
     if pair and len(targets) != 2:
         raise ValueError(f"wrt=(u, v) is the second derivative in two variables; {len(targets)} came. For several gradients write a list")
@@ -427,7 +466,7 @@ def _first(
     missing = [t for t in targets if t.id not in {s.node.id for s in steps}]
     if missing and not everything:
         raise NotConnected(
-            f"{graph.label(missing[0])} reaches {graph.names[graph.root.id]} only through what was declared opaque or has derivative zero, "
+            f"{label(missing[0])} reaches {graph.names[graph.root.id]} only through what was declared opaque or has derivative zero, "
             "so there is no formula for it"
         )
     used = [a for a in assumptions if any(a in s.used for s in steps)]
@@ -451,12 +490,18 @@ def _derived(s: Step, graph: Graph, printer: _Printer, points: Points, free: Poi
             made[key] = _check(printer.formula(p, axes, dims, name, used), at, lambda values: values["∂" + s.name], single)
         return made[key]
 
+    def on_the_way(p: Poly, used: Sequence[Assumption], at: Points) -> Formula:
+        try:
+            return checked(p, used, at)
+        except NotVerified:  # it overflows where the result does not: left out
+            return result
+
     result = checked(s.closed, s.used, points)
     return DerivedStep(
         s.node,
         s.name,
-        checked(s.local, (), free),
-        checked(s.inserted, s.used, points),
+        on_the_way(s.local, (), free),
+        on_the_way(s.inserted, s.used, points),
         result,
         checked(s.plain, (), free) if s.plain is not None else None,
     )
@@ -466,8 +511,10 @@ def _note(graph: Graph, used: Sequence[Assumption]) -> str:
     """What a reader must know besides: what was divided by, assumptions that the recorded data contradicts, literals that may mean m."""
     data = dict(graph.data())
     broken = [f"the recorded {a.name} does not satisfy {a}" for a in used if not a.holds(data[a.name])]
-    guards = {", ".join(sorted(a.name for a in expr.atoms_in(p) if a.kind == "var")) for p in graph.space.guards}
-    return "\n".join([*(f"where {g} is not zero" for g in sorted(guards) if g), *broken, *_literals(graph)])
+    asked = [f for p in graph.space.guards if len(p) == 1 for f in p.only()[0] if f[0].name == "=="]
+    writer = Writer(graph.all_dims(), True, graph.names[graph.root.id])
+    guards = dict.fromkeys(writer.write(to_matrix(expr.opened(a, ls), ls)) for a, ls, _ in asked)
+    return "\n".join([*(f"where {g} is not zero" for g in guards), *broken, *_literals(graph)])
 
 
 def _literals(graph: Graph) -> list[str]:
@@ -495,12 +542,10 @@ def _second(graph: Graph, printer: _Printer, assumptions: list[Assumption], targ
         start, y = (expr.ZERO if first is None else first.plain or first.closed), targets[0]
     else:
         start, y = graph.definition(graph.root).poly, graph.root
-    atom = atom_of(graph.symbol(v))
+    dims = (*graph.axes[y.id], *graph.axes[v.id])  # those of the variable come last
+    own = {PASSENGER + i: len(graph.axes[y.id]) + k for i, k in enumerate(k for k, d in enumerate(graph.axes[v.id]) if d is not None)}
     try:
-        open_form = deriver.unfolded(start, v)
-        labels = [PASSENGER + k for k in range(len(atom.dims))]
-        raw = expr.relabel(*_placed(_derivative(open_form, atom, graph, labels), y, v, graph, labels))
-        dims = (*graph.axes[y.id], *graph.axes[v.id])
+        raw = expr.relabel(derivative(deriver.unfolded(start, v), atom_of(graph.symbol(v)), graph.space, list(own)), own)
         best, plain = deriver.best(raw), deriver.plain(raw)
     except expr.TooDeep:
         raise graph.too_big(v) from None
@@ -513,7 +558,7 @@ def _second(graph: Graph, printer: _Printer, assumptions: list[Assumption], targ
     if pair:
         name = (
             f"d²{root}/d{a}²" if a == b else f"d²{root}/d{a}d{b}",
-            rf"\frac{{\partial^2 {tex._name(root)}}}{{\partial {tex._name(a)} \, \partial {tex._name(b)}}}",
+            rf"\frac{{\partial^2 {tex.name(root)}}}{{\partial {tex.name(a)} \, \partial {tex.name(b)}}}",
             f"d2{root}_d{a}_d{b}",
         )
     else:
@@ -529,17 +574,6 @@ def _second(graph: Graph, printer: _Printer, assumptions: list[Assumption], targ
     result = _check(printer.formula(best, axes, dims, name, used), points, truth, single)
     without = [_check(printer.formula(plain, axes, dims, name, ()), Points(graph, [], targets, seed=1), truth, single)] if used else []
     return Derivation(graph, [], [result], without, _note(graph, used))
-
-
-def _derivative(p: Poly, atom: expr.Atom, graph: Graph, labels: list[int]) -> Poly:
-    return derivative(p, atom, graph.space, labels)
-
-
-def _placed(p: Poly, y: Any, v: Any, graph: Graph, labels: list[int]) -> tuple[Poly, dict[int, int]]:
-    """The variable's axes come after those of what is differentiated."""
-    rank = len(graph.axes[y.id])
-    own = [k for k, d in enumerate(graph.axes[v.id]) if d is not None]
-    return p, {label: rank + k for label, k in zip(labels, own, strict=True)}
 
 
 # ---------------------------------------------------------------- functions

@@ -25,6 +25,8 @@ Factor = tuple["Atom", Labels, Number]
 Mono = tuple[Factor, ...]
 
 PASSENGER, BOUND = 100, 1000
+LEAVES = ("var", "num", "size", "delta")
+COMPARISONS = (">", ">=", "==")  # functions that ask how an operand stands to 0
 DEPTH_LIMIT = 60  # parentheses within parentheses; nobody reads more
 ATOM_LIMIT = 20_000
 COST_LIMIT = 3_000  # symbols to read
@@ -46,16 +48,18 @@ class Atom(int):
     Deltas have negative numbers and so come first in every term.
     """
 
-    kind: str  # var | num | size | delta | fn | group | contr | whole | over
+    kind: str  # var | num | size | delta | fn | group | contr | whole | over | along
     name: str
     dims: tuple[str, ...]
-    body: Poly | None  # over labels 0, 1, ..: its own axes, then (contr, over) those it goes over
+    body: Poly  # what it is made of (leaves: nothing), over labels 0, 1, ..: its own axes, then (contr, over) those it goes over
     bound: tuple[str, ...]  # contr and over: the dimensions that it goes over
+    over: tuple[int, ...]  # along: the own axes that it mixes
     parts: frozenset[Atom]
     depth: int
     cost: int
     has_delta: bool
     positive: bool
+    indicator: bool  # is every entry 0 or 1?
     poly: Poly  # the atom alone, over its own axes
 
 
@@ -107,7 +111,7 @@ def constant(c: Number) -> Poly:
 # ---------------------------------------------------------------- atoms
 
 
-def _make(key: Any, kind: str, name: str, dims: tuple[str, ...], body: Poly | None = None, bound: tuple[str, ...] = ()) -> Atom:
+def _make(key: Any, kind: str, name: str, dims: tuple[str, ...], body: Poly = ZERO, bound: tuple[str, ...] = ()) -> Atom:
     atoms = _atoms.get()
     found = atoms.get(key)
     if found is not None:
@@ -116,17 +120,18 @@ def _make(key: Any, kind: str, name: str, dims: tuple[str, ...], body: Poly | No
         raise TooDeep
     atom = Atom(-_ids() if kind == "delta" else _ids())
     atom.kind, atom.name, atom.dims, atom.body, atom.bound = kind, name, dims, body, bound
-    atom.parts = frozenset(a for m in body.terms for a, _, _ in m) if body is not None else frozenset()
+    atom.parts = frozenset(a for m in body.terms for a, _, _ in m)
     atom.depth = 1 + max((a.depth for a in atom.parts), default=0)
     if atom.depth > DEPTH_LIMIT:
         raise TooDeep
     atom.has_delta = kind == "delta" or (kind in ("group", "contr") and any(a.has_delta for a in atom.parts))
-    atom.positive = kind == "size" or name in ("exp", "sigmoid", "softplus") or name.startswith("softmax")
+    atom.indicator = kind == "fn" and name in COMPARISONS
+    atom.positive = kind in ("size", "along") or (kind == "fn" and name in ("exp", "sigmoid", "softplus"))
     atom.positive = atom.positive or (kind in ("group", "contr") and _positive(body))
-    inside = 0 if body is None else cost(body)
+    inside = cost(body)
     sums = {a for a in atom.parts if a.kind == "contr"}
     nested = kind == "group" and any(a.kind == "group" for a in atom.parts.union(*(a.parts for a in sums)))
-    own = {"var": 2, "num": 2, "fn": 3, "contr": 2, "group": 1 + nested, "whole": 3, "over": 3}
+    own = {"var": 2, "num": 2, "fn": 3, "contr": 2, "group": 1 + nested, "whole": 3, "over": 3, "along": 3}
     atom.cost = own.get(kind, 1) + inside + (6 if kind == "group" and atom.has_delta else 0)
     if atom.cost > COST_LIMIT:
         raise TooDeep
@@ -135,17 +140,15 @@ def _make(key: Any, kind: str, name: str, dims: tuple[str, ...], body: Poly | No
     return atom
 
 
-def _positive(p: Poly | None) -> bool:
+def _positive(p: Poly) -> bool:
     """Can no entry be negative, whatever the values?"""
-    if p is None or min(p.terms.values()) < 0:
-        return False
-    return all(a.positive or (q.__class__ is int and q % 2 == 0) for m in p.terms for a, _, q in m)
+    return min(p.terms.values()) > 0 and all(a.positive or (q.__class__ is int and q % 2 == 0) for m in p.terms for a, _, q in m)
 
 
-def var(name: str, dims: Iterable[str], positive: bool = False) -> Atom:
+def var(name: str, dims: Iterable[str], indicator: bool = False) -> Atom:
     """The atom of a name."""
     atom = _make(("var", name), "var", name, tuple(dims))
-    atom.positive = atom.positive or positive
+    atom.indicator = atom.indicator or indicator
     return atom
 
 
@@ -226,7 +229,7 @@ def relabel(p: Poly, names: Mapping[int, int]) -> Poly:
 
 def settle(powers: dict[tuple[Atom, Labels], Number]) -> Mono:
     """A term in its normal order, with deltas carried out on the other factors."""
-    m = tuple(sorted([(a, ls, number(q)) for (a, ls), q in powers.items() if q]))
+    m = tuple(sorted([(a, ls, 1 if a.indicator and q > 0 else number(q)) for (a, ls), q in powers.items() if q]))
     if not m or m[0][0] > 0:
         return m
     same: dict[int, int] = {}
@@ -249,6 +252,16 @@ def _root(same: dict[int, int], label: int) -> int:
     while label in same:
         label = same[label]
     return label
+
+
+def opened(a: Atom, ls: Labels) -> Poly:
+    """What an atom is made of, at these labels."""
+    return relabel(a.body, dict(enumerate(ls)))
+
+
+def without(m: Mono, *gone: Factor) -> Mono:
+    """The other factors of a term."""
+    return tuple([f for f in m if f not in gone])
 
 
 # ---------------------------------------------------------------- sums, products, powers
@@ -301,8 +314,9 @@ def content(p: Poly) -> tuple[Number, Mono]:
             common[key] = low
     numbers = [Fraction(c) for c in p.terms.values()]
     top, bottom = math.gcd(*(c.numerator for c in numbers)), math.lcm(*(c.denominator for c in numbers))
-    shared = Fraction(top, bottom)  # 0.5 x + y / 3 is not made 1/6 (3 x + 2 y)
-    return number(shared if shared.denominator == 1 or shared in map(abs, numbers) else Fraction(1)), settle(common)
+    shared = Fraction(top, bottom)  # 0.5 x + y / 3 is not made 1/6 (3 x + 2 y), nor x + 0.001 made 0.001 (1000 x + 1)
+    short = shared.denominator == 1 or (shared in map(abs, numbers) and max(map(abs, numbers)) < 10 * shared)
+    return number(shared if short else Fraction(1)), settle(common)
 
 
 def reciprocal(m: Mono) -> Mono:
@@ -340,8 +354,8 @@ def power(p: Poly, k: Number) -> Poly:
         deltas, rest = [f for f in m if f[0] < 0], tuple([f for f in m if f[0] > 0])
         return mul(Poly({tuple(deltas): 1}), power(Poly({rest: c}), k))
     if k.__class__ is int:
-        out = Poly({tuple([(a, ls, number(q * k)) for a, ls, q in m]): number(Fraction(c) ** k)})
-        return _open(out) if any(a.kind == "group" and len(a.body.terms) == 1 for a, _, _ in m) else out  # type: ignore[union-attr]
+        out = Poly({settle({(a, ls): q * k for a, ls, q in m}): number(Fraction(c) ** k)})
+        return _open(out) if any(a.kind == "group" and len(a.body.terms) == 1 for a, _, _ in m) else out
     safe = tuple([f for f in m if f[0].positive])
     rest = tuple([f for f in m if not f[0].positive])
     if c < 0 or len(rest) > 1 or any(q.__class__ is int and q % 2 == 0 for _, _, q in rest):
@@ -356,8 +370,8 @@ def _open(p: Poly) -> Poly:
     """Groups of one term, made for a square root, dissolve when the power is whole again."""
     out = ONE
     for a, ls, q in p.only()[0]:
-        single = a.kind == "group" and len(a.body.terms) == 1 and q.__class__ is int  # type: ignore[union-attr]
-        out = mul(out, power(relabel(a.body, dict(enumerate(ls))), q) if single else factor(a, ls, q))  # type: ignore[arg-type]
+        single = a.kind == "group" and len(a.body.terms) == 1 and q.__class__ is int
+        out = mul(out, power(opened(a, ls), q) if single else factor(a, ls, q))
     return scale(out, p.only()[1])
 
 
@@ -377,16 +391,14 @@ def _dims(p: Poly, order: Labels) -> tuple[str, ...]:
     return tuple(dims[label] for label in order)
 
 
-def _canonical(p: Poly) -> tuple[Poly, Labels, int]:
-    """p at labels 0, 1, .. in an order, and with a sign, that depend on its structure alone."""
-    best: tuple[Any, Poly, Labels] | None = None
+def _canonical(p: Poly, signed: bool = False) -> tuple[Poly, Labels, int]:
+    """p at labels 0, 1, .. in an order, and unless `signed` with a sign, that depend on its structure alone."""
+    ways = []
     for order in _orders(list(p.terms.items()), free(p)):
         q = relabel(p, {label: i for i, label in enumerate(order)})
-        key = sorted((m, abs(c)) for m, c in q.terms.items())
-        if best is None or key < best[0]:
-            best = key, q, order
-    _, q, order = best  # type: ignore[misc]
-    sign = 1 if q.terms[min(q.terms)] > 0 else -1
+        ways.append((sorted((m, c if signed else abs(c)) for m, c in q.terms.items()), order, q))
+    _, order, q = min(ways, key=lambda way: way[:2])  # of equal ones the lowest labels
+    sign = 1 if signed or q.terms[min(q.terms)] > 0 else -1
     return scale(q, sign), order, sign
 
 
@@ -438,7 +450,7 @@ def _contract(m: Mono, bound: dict[int, str]) -> Poly:
     m = _flatten(m, bound)
     for i, (a, ls, q) in enumerate(m):
         if q == 1 and a.kind == "group" and a.has_delta and not bound.keys().isdisjoint(ls):
-            spread = relabel(a.body, dict(enumerate(ls)))  # type: ignore[arg-type]
+            spread = opened(a, ls)
             rest = m[:i] + m[i + 1 :]
             return contract(Poly({times(n, rest): c for n, c in spread.terms.items()}), bound, keep=False)
     out = ONE
@@ -474,19 +486,17 @@ def _flatten(m: Mono, bound: dict[int, str]) -> Mono:
         n = len(ls)
         names = fresh(range(n, n + len(a.bound)))
         bound.update({names[n + k]: dim for k, dim in enumerate(a.bound)})
-        inner = relabel(a.body, {**dict(enumerate(ls)), **names})  # type: ignore[arg-type]
+        inner = relabel(a.body, {**dict(enumerate(ls)), **names})
         m = times(m[:i] + m[i + 1 :], inner.only()[0])
 
 
 def _contraction(m: Mono, bound: set[int]) -> Poly:
     dims = dims_of(m)
-    best: tuple[Mono, Labels, Labels] | None = None
+    ways = []
     for outer in _orders([(m, 1)], labels_of(m) - bound):
         for inner in _orders([(m, 1)], bound):
-            n = relabel(Poly({m: 1}), {label: i for i, label in enumerate(outer + inner)}).only()[0]
-            if best is None or n < best[0]:
-                best = n, outer, inner
-    n, outer, inner = best  # type: ignore[misc]
+            ways.append((relabel(Poly({m: 1}), {label: i for i, label in enumerate(outer + inner)}).only()[0], outer, inner))
+    n, outer, inner = min(ways)
     atom = _make(("contr", n, len(outer)), "contr", "", tuple(dims[x] for x in outer), Poly({n: 1}), tuple(dims[x] for x in inner))
     return factor(atom, outer)
 
@@ -496,7 +506,7 @@ def inside(a: Atom, ls: Labels) -> tuple[Mono, dict[int, str]]:
     n = len(ls)
     names = fresh(range(n, n + len(a.bound)))
     bound = {names[n + k]: dim for k, dim in enumerate(a.bound)}
-    return relabel(a.body, {**dict(enumerate(ls)), **names}).only()[0], bound  # type: ignore[arg-type]
+    return relabel(a.body, {**dict(enumerate(ls)), **names}).only()[0], bound
 
 
 # ---------------------------------------------------------------- functions of one operand
@@ -504,24 +514,33 @@ def inside(a: Atom, ls: Labels) -> tuple[Mono, dict[int, str]]:
 
 def fn(name: str, p: Poly) -> Poly:
     """A function applied entry by entry; exp and log know each other, and exp(-a) is exp(a)^-1."""
-    if name == "exp":
-        found = _exp(p)
-    elif name == "log":
-        found = _log(p)
-    else:
-        found = None
+    found = _exp(p) if name == "exp" else _log(p) if name == "log" else None
     if found is not None:
         return found
-    best: tuple[Any, Poly, Labels] | None = None
-    for order in _orders(list(p.terms.items()), free(p)):
-        q = relabel(p, {label: i for i, label in enumerate(order)})
-        key = sorted(q.terms.items())
-        if best is None or key < best[0]:
-            best = key, q, order
-    _, q, order = best  # type: ignore[misc]
-    if name.startswith("softmax"):  # its axis is a label too
-        name = f"softmax{order.index(int(name[7:]))}"
+    q, order, _ = _canonical(p, signed=True)
     return factor(_make(("fn", name, q), "fn", name, _dims(p, order), q), order)
+
+
+def softmax(p: Poly, along: dict[int, str]) -> Poly:
+    """exp(p) over its sum along labels, given with their dimensions; what is the same along them makes no difference."""
+    p = Poly({m: c for m, c in p.terms.items() if not along.keys().isdisjoint(labels_of(m))})
+    out = ONE
+    for label in along.keys() - free(p):
+        out = mul(out, power(size(along[label]), -1))
+    if not p.terms:
+        return out
+    q, order, _ = _canonical(p, signed=True)
+    axes = tuple([i for i, label in enumerate(order) if label in along])
+    atom = _make(("softmax", axes, q), "along", "softmax", _dims(p, order), q)
+    atom.over = axes
+    return mul(out, factor(atom, order))
+
+
+def exponent(m: Mono) -> Poly | None:
+    """What a term that is nothing but exponentials is the exponential of; None for any other."""
+    if not m or not all(a.kind == "fn" and a.name == "exp" and q.__class__ is int for a, _, q in m):
+        return None
+    return add(*(scale(opened(a, ls), q) for a, ls, q in m))
 
 
 def _exp(p: Poly) -> Poly | None:
@@ -533,10 +552,16 @@ def _exp(p: Poly) -> Poly | None:
         return mul(fn("exp", Poly({m: c for m, c in p.terms.items() if m not in apart})), fn("exp", Poly(apart)))
     if wrap(p).only()[1] < 0:
         return power(fn("exp", scale(p, -1)), -1)
-    if len(p) == 1:
-        (m, c) = p.only()
-        if len(m) == 1 and m[0][0].kind == "fn" and m[0][0].name == "log" and m[0][2] == 1:
-            return power(relabel(m[0][0].body, dict(enumerate(m[0][1]))), c)  # type: ignore[arg-type]
+    (m, c) = p.only()
+    if len(p) > 1 or len(m) != 1 or m[0][2] != 1:
+        return None
+    a, ls, _ = m[0]
+    if a.kind == "fn" and a.name == "log":
+        return power(opened(a, ls), c)
+    if a.kind == "over" and a.name == "logsumexp":
+        names = fresh(range(len(ls), len(ls) + len(a.bound)))
+        e = fn("exp", relabel(a.body, {**dict(enumerate(ls)), **names}))
+        return power(contract(e, dict(zip(names.values(), a.bound, strict=True))), c)
     return None
 
 
@@ -544,13 +569,27 @@ def _log(p: Poly) -> Poly | None:
     if p == ONE:
         return ZERO
     m, c = wrap(p).only() if p.terms else ((), 0)
-    if c == 1 and any(a.name == "exp" for a, _, _ in m) and all(a.positive for a, _, _ in m):
-        return add(
-            *(
-                scale(relabel(a.body, dict(enumerate(ls))) if a.name == "exp" else fn("log", factor(a, ls)), q)  # type: ignore[arg-type]
-                for a, ls, q in m
-            )
-        )
+    if c != 1 or not all(a.positive for a, _, _ in m):
+        return None
+    logs = [_log_of(a, ls) for a, ls, _ in m]
+    if not any(logs):
+        return None
+    return add(*(scale(x or fn("log", factor(a, ls)), q) for x, (a, ls, q) in zip(logs, m, strict=True)))
+
+
+def _log_of(a: Atom, ls: Labels) -> Poly | None:
+    """The logarithm of an exponential, of a sum of them, and of a softmax, in forms that do not overflow."""
+    if a.kind == "fn" and a.name == "exp":
+        return opened(a, ls)
+    if a.kind == "along":
+        names = fresh(a.over)
+        x = opened(a, ls)
+        shifted = relabel(a.body, {**dict(enumerate(ls)), **names})
+        return add(x, scale(over("logsumexp", shifted, {names[i]: a.dims[i] for i in a.over}), -1))
+    if a.kind == "contr":
+        m, bound = inside(a, ls)
+        e = exponent(m)
+        return None if e is None or not bound.keys() <= free(e) else over("logsumexp", e, bound)
     return None
 
 
@@ -596,7 +635,7 @@ class Rewrite:
         new = self._leaf(a) if self._leaf is not None else None
         if new is not None:
             return new
-        if a.body is None:
+        if a.kind in LEAVES:
             return a.poly
         untouched = all(self._made[x] is x.poly for x in a.parts) and self._rule(a.body) == a.body
         if untouched and (a.kind != "contr" or self._rule(a.poly) == a.poly):
@@ -610,8 +649,8 @@ class Rewrite:
             return body
         if a.kind == "over":
             return over(a.name, body, {len(own) + k: d for k, d in enumerate(a.bound)})
-        if a.name.startswith("softmax") and int(a.name[7:]) not in free(body):  # of what is the same along the axis
-            return power(size(a.dims[int(a.name[7:])]), -1)
+        if a.kind == "along":
+            return softmax(body, {i: a.dims[i] for i in a.over})
         return fn(a.name, body) if a.kind == "fn" else whole(a.name, body, a.bound, a.dims)
 
     def _assemble(self, p: Poly) -> Poly:

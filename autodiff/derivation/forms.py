@@ -21,6 +21,7 @@ from ..ops.operand import Operand
 from ..ops.table import shape_of
 from . import expr
 from .expr import Poly, add, constant, contract, mul, power, relabel
+from .simplify import known_functions
 
 Dims = tuple[str | None, ...]
 
@@ -43,6 +44,7 @@ class Space:
         self.taken: set[str] = set()  # names that the arrays which nobody named must not get
         self.constants: dict[str, Any] = {}
         self.guards: list[Poly] = []  # what was taken not to be zero
+        self.known = expr.Rewrite(known_functions)
 
     def new_dim(self) -> str:
         self._count += 1
@@ -65,24 +67,25 @@ class Space:
         if isinstance(x, Size):
             return Symbol(self, x.poly, (), ())
         array = np.asarray(x)
-        if array.ndim == 0:
+        if array.ndim == 0 and not (isinstance(x, np.ndarray) and x.dtype == bool):  # rules compare plain numbers, too
             return Symbol(self, plain_number(float(array)), (), ())
         dims = tuple(self.new_dim() if n != 1 else None for n in array.shape) if dims is None else dims
         name = self.called.get(id(x))
         named = name or array.dtype == bool  # a condition that held everywhere may not hold at other values
         if not named and array.size and (array == array.flat[0]).all():
             return Symbol(self, plain_number(float(array.flat[0])), array.shape, dims)
-        if not named and array.ndim == 2 and array.shape[0] == array.shape[1] and (array == np.eye(len(array))).all():
-            self.join(dims[0], dims[1])  # type: ignore[arg-type]
-            return Symbol(self, expr.factor(expr.delta(dims[0]), (0, 1)), array.shape, (dims[0], dims[0]))  # type: ignore[arg-type]
+        if not named and array.ndim == 2 and dims[0] and dims[1] and _is_scaled_identity(array):
+            self.join(dims[0], dims[1])
+            identity = mul(plain_number(float(array[0, 0])), expr.factor(expr.delta(dims[0]), (0, 1)))
+            return Symbol(self, identity, array.shape, (dims[0], dims[0]))
         name = name or next(c for k in count(len(self.constants) + 1) if (c := f"c{k}") not in self.taken and c not in self.constants)
         self.constants[name] = array
-        return self.opaque(name, array.shape, dims)
+        return self.opaque(name, array.shape, dims, indicator=array.dtype == bool)
 
-    def opaque(self, name: str, shape: Sequence[int], dims: Dims, positive: bool = False) -> Symbol:
+    def opaque(self, name: str, shape: Sequence[int], dims: Dims, indicator: bool = False) -> Symbol:
         """The symbol of a name."""
         own = [i for i, d in enumerate(dims) if d is not None]
-        atom = expr.var(name, [dims[i] for i in own], positive)  # type: ignore[misc]
+        atom = expr.var(name, [dims[i] for i in own], indicator)  # type: ignore[misc]
         return Symbol(self, expr.factor(atom, tuple(own)), tuple(shape), dims)
 
 
@@ -107,6 +110,10 @@ class Size(int):
 
     def __truediv__(self, other: Any) -> Any:
         return self.space.lift(self) / (self.space.lift(other) if isinstance(other, Size) else other)
+
+
+def _is_scaled_identity(a: Any) -> bool:
+    return bool(a.size and a.shape[0] == a.shape[1] and (a == a[0, 0] * np.eye(len(a))).all())
 
 
 def plain_number(x: float) -> Poly:
@@ -165,7 +172,8 @@ class Symbol(Operand):
             if isinstance(found, tuple):
                 return product(space, found[0], args, found[1])
             if found is not None:
-                return space.lift(found)
+                found = space.lift(found)
+                return found.map(space.known) if op.kind == "general" else found  # what softmax does in one go stays in one piece
         elif op.kind == "elementwise" and op.arity == 1:
             return args[0].map(lambda p: expr.fn(op.name, p))
         raise NoForm(op)
@@ -181,25 +189,22 @@ class Symbol(Operand):
         """The same entries, axes of known names."""
         return Symbol(self.space, self.poly, self._shape, dims)
 
-    def _less(self, other: Any, name: str) -> Symbol:
-        return (other - self).map(lambda p: expr.fn(name, p))  # type: ignore[no-any-return]
-
     def __lt__(self, other: Any) -> Symbol:
-        return self._less(other, ">")
+        return _asks(">", other - self)
 
     def __le__(self, other: Any) -> Symbol:
-        return self._less(other, ">=")
+        return _asks(">=", other - self)
 
     def __gt__(self, other: Any) -> Symbol:
-        return (self - other).map(lambda p: expr.fn(">", p))  # type: ignore[no-any-return]
+        return _asks(">", self - other)
 
     def __ge__(self, other: Any) -> Symbol:
-        return (self - other).map(lambda p: expr.fn(">=", p))  # type: ignore[no-any-return]
+        return _asks(">=", self - other)
 
     def __eq__(self, other: Any) -> Symbol:  # type: ignore[override]
-        found = (self - other).map(lambda p: expr.fn("==", p))
+        found = _asks("==", self - other)
         found.guard = True
-        return found  # type: ignore[no-any-return]
+        return found
 
     def __and__(self, other: Any) -> Symbol:
         both = self * other
@@ -207,6 +212,10 @@ class Symbol(Operand):
         return both  # type: ignore[no-any-return]
 
     __rand__ = __and__
+
+
+def _asks(name: str, x: Symbol) -> Symbol:
+    return x.map(lambda p: expr.fn(name, p))
 
 
 # ---------------------------------------------------------------- sums, products, powers
@@ -227,9 +236,9 @@ def _broadcast(space: Space, xs: Sequence[Symbol]) -> tuple[list[Poly], tuple[in
             if dims[i] is None:
                 shape[i], dims[i] = n, d
             elif dims[i] != d:
-                space.join(dims[i], d)  # type: ignore[arg-type]
-                if dims[i][0] == "?":  # type: ignore[index]
-                    dims[i] = d
+                mine = str(dims[i])
+                space.join(mine, d)
+                dims[i] = d if mine[0] == "?" else mine
     return polys, tuple(shape), tuple(dims)
 
 
@@ -320,14 +329,11 @@ def derivative(p: Poly, atom: expr.Atom, space: Space, labels: Sequence[int]) ->
     from ..ops import TABLE
 
     made: dict[expr.Atom, Poly] = {}  # the derivative of each atom, over its own axes and `labels`
-    lost: set[expr.Atom] = set()  # maxima and the like, whose derivative has no form here
 
     def of(q: Poly) -> Poly:
         parts = []
         for m, c in q.terms.items():
             for i, (a, ls, k) in enumerate(m):
-                if a in lost:
-                    raise NoForm(TABLE[a.name])
                 if made.get(a, expr.ZERO).terms:
                     lowered = constant(c) if k == 1 else expr.scale(expr.factor(a, ls, k - 1), c * k)
                     rest = Poly({m[:i] + m[i + 1 :]: 1})
@@ -339,28 +345,28 @@ def derivative(p: Poly, atom: expr.Atom, space: Space, labels: Sequence[int]) ->
             made[a] = expr.ONE
             for i, label in enumerate(labels):
                 made[a] = mul(made[a], expr.factor(expr.delta(a.dims[i]), (i, label)))
-        elif a.body is None or not any(x in lost or made[x].terms for x in a.parts):
+        elif not any(made[x].terms for x in a.parts):
             made[a] = expr.ZERO
         elif a.kind == "contr":
             m, bound = expr.inside(a, tuple(range(len(a.dims))))
             made[a] = contract(of(Poly({m: 1})), bound, keep=False)
         elif a.kind == "group":
             made[a] = of(a.body)
-        elif a.name in (">", ">=", "=="):
+        elif a.indicator:
             made[a] = expr.ZERO
-        elif a.kind == "over":
-            lost.add(a)
         else:
-            dims = a.bound if a.kind == "whole" else a.dims
-            x = Symbol(space, a.body, (2,) * len(dims), dims)
-            t = Symbol(space, of(a.body), (2,) * len(dims), dims)
+            dims = {"whole": a.bound, "over": a.dims + a.bound}.get(a.kind, a.dims)
+            x, t = (Symbol(space, p, (2,) * len(dims), dims) for p in (a.body, of(a.body)))
             z = Symbol(space, a.poly, (2,) * len(a.dims), a.dims)
-            op = TABLE[a.name]
-            made[a] = _tangent(op, z, x, t).poly
+            made[a] = _tangent(TABLE[a.name], z, x, t, a).poly
     return of(p)
 
 
-def _tangent(op: Op, z: Symbol, x: Symbol, t: Symbol) -> Symbol:
+def _tangent(op: Op, z: Symbol, x: Symbol, t: Symbol, a: expr.Atom) -> Symbol:
+    if a.kind == "over":
+        return op.jvp([t], z, x, axis=tuple(range(len(a.dims), len(x.dims))))  # type: ignore[no-any-return]
+    if a.kind == "along":
+        return op.jvp([t], z, x, axis=a.over)  # type: ignore[no-any-return]
     if op.kind != "elementwise":
         return op.jvp([t], z, x)  # type: ignore[no-any-return]
     partial = op.partials[0]

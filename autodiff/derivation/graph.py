@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Collection, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,13 +25,19 @@ class Graph:
 
     def __init__(self, root: Any, frame: Any, opaque: Collection[Any], dims: Mapping[str, Sequence[str]], targets: Sequence[Any]) -> None:
         self.root = root
-        self.nodes: list[Any] = order(root)
         self.cut = {n.id for n in opaque}
+        self.nodes = self._above_the_cut(order(root))
         self.space = Space()
+        self.renamed: dict[str, str] = {}  # names that could not be had, by what they became
         self._called = {t.id for t in targets} | self.cut
         found = {key: name for key, name in variables(frame).items() if name.isidentifier()}
         self.names = self._name(found)
-        self.arrays = {id(a): a for n in self.nodes for a in n.args if isinstance(a, np.ndarray)}
+        # A condition on numbers is recorded as a plain bool, which here becomes an array of its own, to be told from others.
+        self.args = {
+            n.id: [np.asarray(a) if isinstance(a, bool | np.bool_) else a for a in n.args] if n.id not in self.cut else []
+            for n in self.nodes
+        }
+        self.arrays = {id(a): a for args in self.args.values() for a in args if isinstance(a, np.ndarray)}
         for key in self.arrays:
             if key in found:
                 self.space.called[key] = self._unique(found[key])
@@ -40,11 +47,36 @@ class Graph:
         self._taken.update(self.sizes)
         self._inline: dict[int, Symbol] = {}
         self._raw: dict[int, Symbol] = {}
+        self._meet_factors()
+        for n in self.nodes:  # operands first, so that nothing below recurs
+            self.operands(n)
+        constants = self.space.constants.items()
+        self.array_names = {key: name for key, a in self.arrays.items() for name, b in constants if b is a}  # others print as numbers
+
+    def _meet_factors(self) -> None:
+        """Number the atoms in products as they are written: Q @ K.T is then not shown as the transpose of K @ Q.T."""
+        for n in self.nodes:
+            for a in self.args[n.id] if n.op is not None and n.op.form is not None else []:
+                while isinstance(a, Node) and a.id not in self.names and self.args[a.id]:
+                    a = self.args[a.id][0]
+                self._operand(a)
+
+    def _above_the_cut(self, nodes: list[Any]) -> list[Any]:
+        """The nodes that the root needs if those that were cut are variables."""
+        needed = {self.root.id}
+        for n in reversed(nodes):
+            if n.id in needed and n.id not in self.cut:
+                needed.update(a.id for a in n.args if isinstance(a, Node))
+        return [n for n in nodes if n.id in needed]
+
+    def is_variable(self, n: Any) -> bool:
+        """Is it a leaf, or taken for one?"""
+        return n.op is None or n.id in self.cut
 
     # ------------------------------------------------------------ names
 
     def _name(self, found: dict[int, str]) -> dict[int, str]:
-        self._taken = {"np", "softmax", *user_ops(), *(name for name, op in TABLE.items() if op.source or op.numpy)}  # what formulas call
+        self._taken = {"np", *user_ops(), *(name for name, op in TABLE.items() if op.source or op.numpy)}  # what formulas call
         self._printed: tuple[str, ...] = ()
         self._invented: set[int] = set()
         names = {n.id: n.name or found.get(id(n)) for n in self.nodes}
@@ -52,7 +84,7 @@ class Graph:
         if not any(names[n.id] for n in inner):
             names.update(invented := self._activations())
             self._invented = set(invented)
-        names[self.root.id] = names[self.root.id] or "E"
+        names[self.root.id] = names[self.root.id] or next((x for x in "ELJ" if x not in names.values()), "loss")
         for n in self.nodes:
             if names[n.id] is None and (n.op is None or n.id in self._called):
                 names[n.id] = f"v{1 + sum(1 for m in self.nodes if m.id < n.id)}"
@@ -61,8 +93,9 @@ class Graph:
         self._printed = f"d{root}_d", f"d2{root}_d"  # so begin the names of printed results
         return {i: self._unique(name) if name.startswith(self._printed) else name for i, name in out.items()}
 
-    def _unique(self, name: str) -> str:
-        name = re.sub(r"\W", "_", name)
+    def _unique(self, wish: str) -> str:
+        """An identifier like the wish that formulas do not use yet."""
+        name = re.sub(r"\W", "_", unicodedata.normalize("NFKC", wish))
         name = name if name.isidentifier() and not keyword.iskeyword(name) else name + "_" if keyword.iskeyword(name) else "_" + name
         name = "_" + name if name.startswith(self._printed) else name
         base, k = name, 1
@@ -70,21 +103,31 @@ class Graph:
             k += 1
             name = f"{base}_{k}"
         self._taken.add(name)
+        if name != wish:
+            self.renamed[name] = self.renamed.pop(wish, wish)
         return name
+
+    def found_as(self, name: str) -> str:
+        """What formulas call the variable that a person calls so; the name itself if that is unclear."""
+        found = [new for new, old in self.renamed.items() if old == name]
+        return found[0] if len(found) == 1 and name not in dict(self.data()) else name
 
     def _activations(self) -> dict[int, str]:
         """Names for a graph without any: what a layer computes before and after its nonlinear function."""
         affine: set[int] = set()
         names: dict[int, str] = {}
+        k = 0
         for n in self.nodes:
             operands = [a.id for a in n.args if isinstance(a, Node)]
             if n.op is None:
                 continue
             if n.op.kind == "bilinear" or (n.op.name in ("add", "sub") and affine & set(operands)):
                 affine.add(n.id)
-            elif n.op.arity == 1 and operands[0] in affine and n.op.kind != "linear" and n is not self.root and n.shape:
-                k = 1 + len(names) // 2
-                names[operands[0]], names[n.id] = f"z{k}", f"y{k}"
+            elif operands[0] in affine and _is_activation(n.op) and n is not self.root and n.shape:
+                k += 1
+                names[operands[0]] = f"z{k}"
+                if n.op.kind == "elementwise" or n.op.name == "softmax":
+                    names[n.id] = f"y{k}"
         return names
 
     # ------------------------------------------------------------ axes
@@ -98,9 +141,9 @@ class Graph:
         for n in self.nodes:
             own = tuple(space.new_dim() if k != 1 else None for k in n.shape)
             axes[n.id] = own
-            if n.op is None:
+            if self.is_variable(n):
                 continue
-            args = [space.opaque(f"#{a.id}", a.shape, axes[a.id]) if isinstance(a, Node) else raw.get(id(a), a) for a in n.args]
+            args = [space.opaque(f"#{a.id}", a.shape, axes[a.id]) if isinstance(a, Node) else raw.get(id(a), a) for a in self.args[n.id]]
             try:
                 z = space.lift(call(n.op, args, n.kw))
             except NoForm:
@@ -111,7 +154,7 @@ class Graph:
             outer = {space.find(d) for d in z.dims if d}
             inner = [d for a in args if isinstance(a, Symbol) for d in a.dims if d and space.find(d) not in outer]
             first += [*inner, *filter(None, z.dims)]
-        leaves = [(n, axes[n.id]) for n in self.nodes if n.op is None]
+        leaves = [(n, axes[n.id]) for n in self.nodes if self.is_variable(n)]
         fixed = [s.dims for s in raw.values()] + [ds for n, ds in leaves if not n.active]
         moving = [ds for n, ds in leaves if n.active]
         first += [d for ds in (*fixed, *moving) for d in ds if d]
@@ -182,20 +225,12 @@ class Graph:
 
     def definition(self, n: Any) -> Symbol:
         """What a node was made of."""
-        todo = [n]
-        while todo:  # operands first, without recursion
-            top = todo[-1]
-            missing = [a for a in top.args if isinstance(a, Node) and a.id not in self._inline and a.id not in self.names]
-            if missing:
-                todo += missing
-                continue
-            todo.pop()
-            if top.id not in self._inline:
-                self._inline[top.id] = self._define(top)
+        if n.id not in self._inline:
+            self._inline[n.id] = self._define(n)
         return self._inline[n.id]
 
     def _define(self, n: Any) -> Symbol:
-        if n.op is None:
+        if self.is_variable(n):
             return self.space.opaque(self.names[n.id], n.shape, self.axes[n.id])
         try:
             return self._settled(self.space.lift(call(n.op, self.operands(n), n.kw)), n)
@@ -222,13 +257,11 @@ class Graph:
 
     def operands(self, n: Any) -> list[Any]:
         """The operands of a node as symbols; plain numbers as they are."""
-        return [self._operand(a) for a in n.args]
+        return [self._operand(a) for a in self.args[n.id]]
 
     def _operand(self, a: Any) -> Any:
         if isinstance(a, Node):
-            if a.id in self.names and a is not self.root:
-                return self.symbol(a)
-            return self._inline[a.id] if a.id in self._inline else self.definition(a)
+            return self.symbol(a)
         if not isinstance(a, np.ndarray):
             return a
         if id(a) not in self._raw:
@@ -249,25 +282,17 @@ class Graph:
             raise self.no_form(n, error) from None
         except expr.TooDeep:
             raise self.too_big(n) from None
-        return None if d is None else self._settled(self.space.lift(d), n.args[i])
+        if d is None:
+            return None
+        d = self._settled(self.space.lift(d), n.args[i])
+        return d.map(self.space.known) if n.op.kind == "general" else d
 
     # ------------------------------------------------------------ what the variables hold
 
     def data(self) -> list[tuple[str, Any]]:
         """The names and recorded values of leaves and plain arrays."""
-        leaves = [(self.names[n.id], n.data) for n in self.nodes if n.op is None or n.id in self.cut]
-        return leaves + [(name, a) for key, a in self.arrays.items() if (name := self.array_names().get(key))]
-
-    def array_names(self) -> dict[int, str]:
-        """What plain arrays are called in formulas, by id(); those that print as numbers are missing."""
-        for n in self.nodes:
-            self.operands(n)
-        return {key: name for key, a in self.arrays.items() for name, b in self.space.constants.items() if b is a}
-
-    def array_name(self, key: int) -> str | None:
-        """What the symbol of a plain array, by id(), is called; None if it prints as a number."""
-        atoms = expr.atoms_in(self._raw[key].poly) if key in self._raw else []
-        return next((a.name for a in atoms if a.kind == "var"), None)
+        leaves = [(self.names[n.id], n.data) for n in self.nodes if self.is_variable(n)]
+        return leaves + [(name, a) for key, a in self.arrays.items() if (name := self.array_names.get(key))]
 
     def unnamed(self, name: str) -> bool:
         """Was the plain array of this name named here and not by a person?"""
@@ -275,8 +300,35 @@ class Graph:
 
     def recorded(self) -> dict[str, Any]:
         """Plain arrays that a formula must explain: those without a name, and conditions, which do not follow the variables."""
-        found = {name: self.arrays[key] for key, name in self.array_names().items()}
+        found = {name: self.arrays[key] for key, name in self.array_names.items()}
         return {name: a for name, a in found.items() if a.dtype == bool or self.unnamed(name)}
+
+    def conditions(self, used: Callable[[str], bool]) -> list[str]:
+        """The recorded conditions that used names are made of."""
+        names = self.array_names
+        found: dict[int, set[str]] = {}
+        out: set[str] = set()
+        for n in self.nodes:
+            below = [found[a.id] if isinstance(a, Node) else {names[id(a)]} if id(a) in names else set() for a in self.args[n.id]]
+            found[n.id] = set().union(*below)
+            out |= found[n.id] if n.id in self.names and used(self.names[n.id]) else set()
+        recorded = self.recorded()
+        return [name for name, a in recorded.items() if a.dtype == bool and (name in out or used(name))]
+
+    def check_shapes(self, given: Mapping[str, tuple[int, ...]]) -> None:
+        """Raises ValueError where arrays do not have the axes of their variables, in lengths that fit all others."""
+        known: dict[str, tuple[str, int]] = {}
+        for name, x in self.data():
+            shape, dims = given.get(name, np.shape(x)), self.dims_of(name)
+            if len(shape) != len(dims) or any(d is None and n != 1 for n, d in zip(shape, dims, strict=True)):
+                raise ValueError(f"{name} came with shape {shape}, but was recorded with shape {np.shape(x)}")
+            for d, n in zip(dims, shape, strict=True):
+                other, length = known.setdefault(d, (name, n)) if d is not None else (name, n)
+                if n != length:
+                    mine, its = (name, other) if name in given else (other, name)
+                    raise ValueError(
+                        f"{mine} came with shape {given[mine]}, which does not fit {its} along their axis {d}: {length} and {n}"
+                    )
 
     def invented(self) -> dict[str, Any]:
         """The results that were named here and not by a person, in order."""
@@ -290,13 +342,13 @@ class Graph:
         """The axes of every name, gradients included."""
         out = {self.names[n.id]: self.axes[n.id] for n in self.nodes if n.id in self.names}
         out.update({"∂" + name: dims for name, dims in out.items()})
-        out.update({name: self._raw_axes[key] for key, name in self.array_names().items()})
+        out.update({name: self._raw_axes[key] for key, name in self.array_names.items()})
         return out
 
     def variables(self) -> list[Atom]:
         """The atoms of leaves and plain arrays."""
-        found = [atom_of(self.symbol(n)) for n in self.nodes if (n.op is None or n.id in self.cut) and n is not self.root]
-        return found + [expr.var(name, [d for d in self._raw_axes[key] if d]) for key, name in self.array_names().items()]
+        found = [atom_of(self.symbol(n)) for n in self.nodes if self.is_variable(n) and n is not self.root]
+        return found + [expr.var(name, [d for d in self._raw_axes[key] if d]) for key, name in self.array_names.items()]
 
     # ------------------------------------------------------------ errors
 
@@ -307,8 +359,12 @@ class Graph:
 
     def no_form(self, n: Any, error: NoForm) -> NoIndexForm:
         who = self.label(n)
+        op = (n.op or error.op).name
+        why = (
+            "moves or picks entries in a way that has no index form here" if op in RESERVED else "is an op of yours declared without index="
+        )
         return NoIndexForm(
-            f"{who} cannot be written as a formula: {(n.op or error.op).name} moves or picks entries in a way that has no index form here"
+            f"{who} cannot be written as a formula: {op} {why}"
             f"{'' if error.op is n.op else f' (its rule needs {error.op.name})'}. Derive from there on, with {who.split(',')[0]} as a "
             f"variable of its own, by ad.derive(..., opaque=[node])."
         )
@@ -318,6 +374,10 @@ class Graph:
             f"the formula at {self.label(n)} grows too long to read: too much between it and the nearest names. Give intermediate "
             f"results names, such as z1 = (W1 @ x).named('z1'); they then stand in the formula as they are."
         )
+
+
+def _is_activation(op: Any) -> bool:
+    return op.arity == 1 and (op.kind == "general" or (op.kind == "elementwise" and callable(op.partials[0])))
 
 
 def user_ops() -> dict[str, Any]:

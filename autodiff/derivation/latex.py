@@ -3,39 +3,44 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from ..ops import TABLE
-from .expr import Number
-from .matrix import M, transpose, walk
+from .expr import COMPARISONS, Number
+from .matrix import M, squared, transpose, walk
+from .show import is_decimal
 
 SUM, TERM, PRODUCT, ATOM = 0.0, 1.0, 1.5, 2.0
 
-_GREEK = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau phi chi psi omega "
-    "Gamma Delta Theta Lambda Sigma Phi Psi Omega"
-)
-_SYMBOLS = {**{g: "\\" + g for g in _GREEK.split()}, "lam": r"\lambda", "eps": r"\epsilon", "lambda_": r"\lambda"}
+_SPELT = {"lam": r"\lambda", "lambda_": r"\lambda", "eps": r"\epsilon"}
+_LIKE_LATIN = {"omicron", "Alpha", "Beta", "Epsilon", "Zeta", "Eta", "Iota", "Kappa", "Mu", "Nu", "Omicron", "Rho", "Tau", "Chi"}
+for _code in range(0x391, 0x3CA):
+    _letter = re.match(r"GREEK (SMALL|CAPITAL) LETTER (\w+)$", unicodedata.name(chr(_code), ""))
+    if _letter is not None:
+        _word = _letter[2].lower().replace("lamda", "lambda")
+        _word = _word.capitalize() if _letter[1] == "CAPITAL" else _word
+        if _word not in _LIKE_LATIN:
+            _SPELT[_word] = _SPELT[chr(_code)] = "\\" + _word
 _INDICES = "ijklabcdefgh"
 
 
 def symbol(name: str, bold: bool) -> str:
-    """A name: `y2` is a bold y with subscript 2, `lam` is a lambda."""
-    found = re.fullmatch(r"([A-Za-z]+?)_?(\d+)", name)
-    base, sub = (found[1], found[2]) if found else (name, "")
-    if not found and "_" in name.strip("_") and re.fullmatch(r"[A-Za-z]+_\w+", name):
-        base, sub = name.split("_", 1)
-    if base in _SYMBOLS:
-        text = rf"\boldsymbol{{{_SYMBOLS[base]}}}" if bold else _SYMBOLS[base]
+    """A name: `y2` is a bold y with subscript 2, `lam` and `λ` are lambdas."""
+    found = re.fullmatch(r"([^\W\d_]+?)_?(\d+)", name) or re.fullmatch(r"([^\W\d_]+)_(\w*[^\W_])", name)
+    base, sub = (found[1], found[2]) if found and name not in _SPELT else (name, "")
+    if base in _SPELT:
+        text = rf"\boldsymbol{{{_SPELT[base]}}}" if bold else _SPELT[base]
     elif len(base) == 1:
-        text = rf"\mathbf{{{base}}}" if bold else base
+        text = rf"\mathbf{{{_escape(base)}}}" if bold else _escape(base)
     else:
         text = rf"\mathrm{{{_escape(base)}}}"
     if not sub:
         return text
-    lower = sub if sub.isdigit() or len(sub) == 1 else rf"\mathrm{{{_escape(sub)}}}"
-    return f"{text}_{{{lower}}}"
+    indices = re.sub(r"(?<=\d)_(?=\d)", ",", sub)
+    plain = len(sub) == 1 or re.fullmatch("[0-9,]+", indices)
+    return f"{text}_{{{indices}}}" if plain else rf"{text}_{{\mathrm{{{_escape(indices)}}}}}"
 
 
 def _escape(text: str) -> str:
@@ -47,7 +52,7 @@ def numeral(c: Number) -> str:
     c = Fraction(c)
     if c.denominator == 1:
         return str(c.numerator)
-    if c.denominator % 5 == 0:
+    if is_decimal(c):
         return repr(float(c))
     return rf"{'-' if c < 0 else ''}\frac{{{abs(c.numerator)}}}{{{c.denominator}}}"
 
@@ -57,14 +62,19 @@ class Latex:
 
     def __init__(self, dims: Mapping[str, Sequence[str | None]], root: str) -> None:
         self.dims, self.root = dims, root
+        self._symbols: dict[str, str] = {}
+        for name in dims:
+            text = symbol(name, any(d is not None for d in dims[name]))
+            self._symbols[name] = rf"\mathrm{{{_escape(name)}}}" if text in self._symbols.values() else text  # a1 and a_1
         self._turned = False  # inside the transpose of a column that is made of rows
 
     def gradient(self, name: str) -> str:
         """The symbol of the loss's derivative in a name."""
-        return rf"\frac{{\partial {self._name(self.root)}}}{{\partial {self._name(name)}}}"
+        return rf"\frac{{\partial {self.name(self.root)}}}{{\partial {self.name(name)}}}"
 
-    def _name(self, name: str) -> str:
-        return symbol(name, any(d is not None for d in self.dims.get(name, ())))
+    def name(self, name: str) -> str:
+        """A name, unlike that of any other variable."""
+        return self._symbols.get(name) or symbol(name, False)
 
     def write(self, x: M, prec: float = SUM) -> str:
         """One node, in parentheses if it binds less tightly than `prec`."""
@@ -76,12 +86,13 @@ class Latex:
     def _sym(self, x: M) -> tuple[str, float]:
         name = x.args[0]
         if name.startswith("∂"):
-            return self.gradient(name[1:]), ATOM
+            text = self.gradient(name[1:])
+            return rf"\left({text}\right)^{{\top}}" if self._is_row(name) and not self._turned else text, ATOM
         if name not in self.dims:
             return symbol(name, False) if name.isidentifier() else _number_text(name), ATOM
         if self._is_row(name) and not self._turned:
-            return _power(self._name(name), r"\top"), ATOM
-        return self._name(name), ATOM
+            return _power(self.name(name), r"\top"), ATOM
+        return self.name(name), ATOM
 
     def _is_row(self, name: str) -> bool:
         dims = self.dims.get(name, ())
@@ -138,10 +149,8 @@ class Latex:
     def _pow(self, x: M) -> tuple[str, float]:
         inner, k = x.args
         if k == Fraction(1, 2):
-            if inner.op == "frob":
-                return rf"\left\lVert {self.write(inner.args[0])} \right\rVert", ATOM
-            if inner.op == "mm" and not inner.ls and len(inner.args) == 2 and inner.args[0] == transpose(inner.args[1]):
-                return rf"\left\lVert {self.write(inner.args[1])} \right\rVert", ATOM
+            if (v := squared(inner)) is not None:
+                return rf"\left\| {self.write(v)} \right\|" + ("_F" if len(v.ls) == 2 else ""), ATOM
             return rf"\sqrt{{{self.write(inner)}}}", ATOM
         exponent = numeral(k)
         return _power(self.write(inner, ATOM), rf"\circ {exponent}" if x.ls else exponent), ATOM
@@ -157,14 +166,15 @@ class Latex:
 
     def _fn(self, x: M) -> tuple[str, float]:
         name, inner = x.args[:2]
-        if name in (">", ">=", "=="):
+        if name in COMPARISONS:
             sign = {">": ">", ">=": r"\ge", "==": "="}[name]
             return rf"\mathbb{{1}}\left[{self.write(inner)} {sign} 0\right]", ATOM
         return self._call(name, inner), ATOM
 
-    def _call(self, name: str, inner: M) -> str:
-        op = TABLE[name]
-        form = op.latex or rf"\mathrm{{{_escape(name)}}}\left({{0}}\right)".replace("mathrm{", "mathrm{{").replace(r"}\left", r"}}\left")
+    def _call(self, name: str, inner: M, axis: str = "") -> str:
+        form = TABLE[name].latex
+        if form is None:
+            return rf"\mathrm{{{_escape(name)}}}{axis}\left({self.write(inner)}\right)"
         return form.format(self.write(inner))
 
     def _whole(self, x: M) -> tuple[str, float]:
@@ -174,7 +184,11 @@ class Latex:
         return self._call(name, inner), ATOM
 
     def _over(self, x: M) -> tuple[str, float]:
-        return self._call(*x.args[:2]), ATOM
+        name, inner, labels = x.args
+        axes = ",".join(str(i) for i, label in enumerate(inner.ls) if label in labels)
+        return self._call(name, inner, rf"_{{\mathrm{{axis}}={axes}}}" if len(labels) < len(inner.ls) else ""), ATOM
+
+    _along = _over
 
     def _scale(self, x: M) -> tuple[str, float]:
         c, y = x.args
@@ -199,15 +213,19 @@ class Latex:
         factor = "" if c == 1 else numeral(c) + r" \, "
         if y.op == "num":
             value = numeral(c * y.args[0])
-            ones = _ones(ls)
+            ones = self._all_ones(ls)
             return ones if value == "1" and ones else value + (r" \, " + ones if ones else "")
         if len(y.ls) == 0 and ls:
-            return factor + self.write(y, TERM) + r" \, " + _ones(ls)
+            return factor + self.write(y, TERM) + r" \, " + self._all_ones(ls)
         if len(ls) == 2 and len(y.ls) == 1:
             column = y.ls[0] == ls[0]
             row = r"\mathbf{1} \, " + self.write(transpose(y), PRODUCT)
             return factor + (self.write(y, PRODUCT) + r" \, \mathbf{1}^{\top}" if column else row)
         return factor + self.write(y, TERM)
+
+    def _all_ones(self, ls: tuple[int, ...]) -> str:
+        row = r"\mathbf{1}^{\top}"
+        return ["", row if self._turned else r"\mathbf{1}", r"\mathbf{1} " + row][len(ls)] if len(ls) < 3 else r"\mathbf{1}"
 
     def _bc(self, x: M) -> tuple[str, float]:
         return getattr(self, "_" + x.args[0].op)(x.args[0])  # type: ignore[no-any-return]
@@ -216,16 +234,14 @@ class Latex:
 
     def _sum(self, x: M) -> tuple[str, float]:
         inner = x.args[0]
+        if len(inner.ls) == 2 and inner.op == "had" and len(inner.args) == 2:
+            return rf"\left\langle {self.write(inner.args[0])}, {self.write(inner.args[1])} \right\rangle", ATOM
+        if len(inner.ls) == 2 and (v := squared(x)) is not None:
+            return rf"\left\| {self.write(v)} \right\|_F^2", PRODUCT
         return rf"\mathbf{{1}}^{{\top}} {self.write(inner, PRODUCT)}" + (r" \, \mathbf{1}" if len(inner.ls) == 2 else ""), PRODUCT - 0.1
 
     def _rowsum(self, x: M) -> tuple[str, float]:
         return rf"{self.write(x.args[0], PRODUCT)} \, \mathbf{{1}}", PRODUCT - 0.1
-
-    def _inner(self, x: M) -> tuple[str, float]:
-        return rf"\left\langle {self.write(x.args[0])}, {self.write(x.args[1])} \right\rangle", ATOM
-
-    def _frob(self, x: M) -> tuple[str, float]:
-        return rf"\left\lVert {self.write(x.args[0])} \right\rVert_F^2", PRODUCT
 
     def _ein(self, x: M) -> tuple[str, float]:
         letters: dict[int, str] = {}
@@ -233,16 +249,12 @@ class Latex:
             letters.setdefault(label, _INDICES[len(letters)] if len(letters) < len(_INDICES) else f"i_{len(letters)}")
         parts = []
         for y in x.args:
-            name = self._name(y.args[0]) if y.op == "sym" and y.args[0] in self.dims and not y.args[0].startswith("∂") else None
+            name = self.name(y.args[0]) if y.op == "sym" and y.args[0] in self.dims and not y.args[0].startswith("∂") else None
             text = name if name is not None and "_" not in name else rf"\left[{self.write(y)}\right]"
             parts.append(text + (rf"_{{{' '.join(letters[k] for k in y.ls)}}}" if y.ls else ""))
         summed = [letters[k] for k in letters if k not in x.ls]
         total = rf"\sum_{{{','.join(summed)}}} " if summed else ""
         return total + r" \, ".join(parts), TERM
-
-
-def _ones(ls: tuple[int, ...]) -> str:
-    return ["", r"\mathbf{1}", r"\mathbf{1} \mathbf{1}^{\top}"][len(ls)] if len(ls) < 3 else r"\mathbf{1}"
 
 
 def _power(text: str, exponent: str) -> str:

@@ -11,13 +11,13 @@ from itertools import permutations
 from typing import Any, NamedTuple
 
 from . import expr
-from .expr import Atom, Factor, Labels, Mono, Number, Poly, relabel
+from .expr import Atom, Factor, Labels, Mono, Number, Poly, opened, relabel, without
 
 
 class M(NamedTuple):
     """A node of matrix notation.
 
-    op: sym num T mm had div pow fn add scale bc sum rowsum inner frob diag diagof ones zeros eye whole raised ein,
+    op: sym num T mm had div pow fn add scale bc sum rowsum diag diagof ones zeros eye whole along over raised ein,
     and row, column: the symbol of a gradient in a layout where it is a row, as it is and transposed;
     `ls`: the labels it has, () for a number, (i,) for a column, (i, j) for a matrix with rows i.
     """
@@ -111,12 +111,19 @@ def is_upstream(x: M) -> bool:
 
 
 def hadamard(xs: Sequence[M]) -> M:
-    """An elementwise product, in the order it is read: gradients, products, names, sums."""
-    if not xs[0].ls:  # numbers: names first
-        ordered = sorted(flat("had", xs), key=lambda y: (y.op != "sym", y.op == "add"))
-    else:
-        ordered = sorted(flat("had", xs), key=lambda y: (y.op == "add", y.op not in ("mm", "rowsum", "ein"), not is_upstream(y)))
+    """An elementwise product, in the order it is read: gradients, products, differences, names, 1 - y and other sums."""
+    ordered = sorted(flat("had", xs), key=_place if xs[0].ls else lambda y: (y.op != "sym" and not _is_difference(y), _place(y)))
     return ordered[0] if len(ordered) == 1 else M("had", tuple(ordered), ordered[0].ls)
+
+
+def _place(y: M) -> Any:
+    late = y.op == "add" and not _is_difference(y)
+    return late, y.op not in ("mm", "rowsum", "ein"), not is_upstream(y), not _is_difference(y)
+
+
+def _is_difference(x: M) -> bool:
+    """A residual, such as w x - y, and neither 1 - y nor what is centred, such as g - sum(g)."""
+    return x.op == "add" and any(c < 0 for c, _ in x.args) and all(y.op != "num" and y.ls == x.ls and y.op != "bc" for _, y in x.args)
 
 
 # ---------------------------------------------------------------- signs
@@ -130,16 +137,16 @@ def _prefers_flip(f: Factor) -> bool:
     """(y - 1) reads better as -(1 - y)."""
     a, _, q = f
     if a.kind == "group" and _odd(q):
-        terms = a.body.terms  # type: ignore[union-attr]
+        terms = a.body.terms
         return terms.get((), 0) < 0 or all(c < 0 for c in terms.values())
-    return a.kind == "contr" and _odd(q) and sum(map(_prefers_flip, a.body.only()[0])) % 2 == 1  # type: ignore[union-attr]
+    return a.kind == "contr" and _odd(q) and sum(map(_prefers_flip, a.body.only()[0])) % 2 == 1
 
 
 def _can_flip(f: Factor) -> bool:
     a, _, q = f
     if a.kind == "group" and _odd(q):
-        return () not in a.body.terms and any(c < 0 for c in a.body.terms.values())  # type: ignore[union-attr]
-    return a.kind == "contr" and _odd(q) and _to_flip(a.body.only()[0]) is not None  # type: ignore[union-attr]
+        return () not in a.body.terms and any(c < 0 for c in a.body.terms.values())
+    return a.kind == "contr" and _odd(q) and _to_flip(a.body.only()[0]) is not None
 
 
 def _to_flip(m: Mono) -> Factor | None:
@@ -155,6 +162,8 @@ def _to_flip(m: Mono) -> Factor | None:
 def _flips(m: Mono, negative: bool) -> tuple[bool, set[Factor]]:
     """Which sums of a term to write the other way round, and whether a minus sign is left in front."""
     flips = {f for f in m if _prefers_flip(f)}
+    if len(flips) % 2 == 1 and not negative and all(f[0].kind == "group" and () in f[0].body.terms for f in flips):
+        return False, set()  # y - 1 and not -(1 - y)
     if len(flips) % 2 == 1:
         negative = not negative
     if negative:
@@ -211,32 +220,32 @@ def _term(m: Mono, want: Labels, flips: set[Factor]) -> M:
 
 
 def _atom(a: Atom, ls: Labels, flip: bool, want: Labels) -> M:
-    if len(ls) == 2 and ls[0] == ls[1] and (a.kind in ("var", "whole") or a.name.startswith("softmax")):
+    if len(ls) == 2 and ls[0] == ls[1] and a.kind in ("var", "whole", "along"):
         return M("diagof", (_atom(a, tuple(expr.fresh((0, 1)).values()), flip, ()),), ls[:1])
-    order = tuple(x for x in want if x in ls) if set(ls) <= set(want) else tuple(dict.fromkeys(ls))
+    order = _in_order(ls, want)
     if a.kind in ("var", "num", "size"):
         x = M("sym", (a.name,), ls)
         return transpose(x) if len(ls) == 2 and order != ls else x
     if a.kind == "delta":
         return M("eye", (a.dims[0],), ls)
     if a.kind == "group":
-        body = relabel(a.body, dict(enumerate(ls)))  # type: ignore[arg-type]
+        body = opened(a, ls)
         return _spread(to_matrix(expr.scale(body, -1) if flip else body, order), order)
     if a.name == "exp" and a.kind == "fn":
-        return _exponential(relabel(a.body, dict(enumerate(ls))), order)  # type: ignore[arg-type]
-    if a.kind == "fn" and a.name.startswith("softmax"):
-        x = M("fn", ("softmax", _spread(to_matrix(relabel(a.body, dict(enumerate(ls))), ls), ls), ls[int(a.name[7:])]), ls)  # type: ignore[arg-type]
+        return _exponential(opened(a, ls), order)
+    if a.kind == "along":
+        x = M("along", (a.name, _spread(to_matrix(opened(a, ls), ls), ls), tuple(ls[i] for i in a.over)), ls)
         return transpose(x) if len(ls) == 2 and order != ls else x
     if a.kind == "fn":
-        x = _spread(to_matrix(relabel(a.body, dict(enumerate(ls))), order), order)  # type: ignore[arg-type]
+        x = _spread(to_matrix(opened(a, ls), order), order)
         return M("fn", (a.name, x), order)
     if a.kind == "over":
         names = expr.fresh(range(len(ls), len(ls) + len(a.bound)))
         gone = tuple(names.values())
-        inner = to_matrix(relabel(a.body, {**dict(enumerate(ls)), **names}), (*order, *gone))  # type: ignore[arg-type]
+        inner = to_matrix(relabel(a.body, {**dict(enumerate(ls)), **names}), (*order, *gone))
         return M("over", (a.name, _spread(inner, (*order, *gone)), gone), order)
     if a.kind == "whole":
-        inner = to_matrix(a.body, (0, 1))  # type: ignore[arg-type]
+        inner = to_matrix(a.body, (0, 1))
         x = M("whole", (a.name, inner), ls)
         return transpose(x) if len(ls) == 2 and order != ls else x
     inner_m, bound = expr.inside(a, ls)
@@ -253,10 +262,10 @@ def _exponential(body: Poly, ls: Labels) -> M:
     f = next((f for f in m if f[0].name == "log" and f[0].kind == "fn" and f[2] == 1), None)
     if f is None:
         return M("fn", ("exp", _spread(to_matrix(body, ls), ls)), ls)
-    base = _spread(to_matrix(relabel(f[0].body, dict(enumerate(f[1]))), ls), ls)  # type: ignore[arg-type]
-    rest = tuple([g for g in m if g != f])
+    base = _spread(to_matrix(opened(f[0], f[1]), ls), ls)
+    rest = without(m, f)
     if len(rest) == 1 and rest[0][0].kind == "group" and rest[0][2] == 1:  # a - 1 and not -(1 - a)
-        exponent = expr.scale(relabel(rest[0][0].body, dict(enumerate(rest[0][1]))), c)  # type: ignore[arg-type]
+        exponent = expr.scale(opened(rest[0][0], rest[0][1]), c)
     else:
         exponent = Poly({rest: c})
     return M("raised", (base, _spread(to_matrix(exponent, ls), ls)), ls)
@@ -267,6 +276,18 @@ def _spread(x: M, ls: Labels) -> M:
     return x if len(x.ls) == len(ls) else M("bc", (x,), ls)
 
 
+def _in_order(ls: Labels, want: Labels) -> Labels:
+    return tuple(k for k in want if k in ls) if set(ls) <= set(want) else tuple(dict.fromkeys(ls))
+
+
+def _exponentials(m: Mono) -> Mono:
+    """Exponentials to write as one, exp(a) exp(-b) as exp(a - b), which may be finite where they are not."""
+    exps = [f for f in m if expr.exponent((f,)) is not None]
+    longest = max((set(f[1]) for f in exps), key=len, default=set())
+    together = tuple([f for f in exps if set(f[1]) <= longest])
+    return together if len(together) > 1 else ()
+
+
 Base = dict[frozenset[int], M]
 
 
@@ -274,11 +295,15 @@ def _factors(m: Mono, want: Labels, flips: set[Factor]) -> Base:
     """Factors of equal labels multiplied entry by entry; what has negative powers goes below."""
     over: dict[frozenset[int], list[M]] = {}
     under: dict[frozenset[int], list[M]] = {}
+    together = _exponentials(m)
+    if together and (joint := expr.exponent(together)) is not None:
+        x = _exponential(joint, _in_order(max((f[1] for f in together), key=len), want))
+        over[frozenset(x.ls)] = [x]
+        m = without(m, *together)
     for f in sorted(m, key=lambda f: (f[0].kind == "group", f[0].kind != "contr", not f[0].name.startswith("∂"), f[0])):
         a, ls, q = f
         if a.name == "exp" and a.kind == "fn" and q < 0:  # exp(-a) and not 1 / exp(a)
-            order = tuple(k for k in want if k in ls) if set(ls) <= set(want) else ls
-            x, q = _exponential(expr.scale(relabel(a.body, dict(enumerate(ls))), q), order), 1  # type: ignore[arg-type]
+            x, q = _exponential(expr.scale(opened(a, ls), q), _in_order(ls, want)), 1
         else:
             x = _atom(a, ls, f in flips, want)
         if abs(q) != 1:
@@ -367,14 +392,16 @@ def _total(v: M) -> M:
         return mm([transpose(hadamard(v.args[:-1])), v.args[-1]], ())
     if v.op == "pow" and v.args[1] == 2:
         return mm([transpose(v.args[0]), v.args[0]], ())
-    if v.op == "rowsum":
-        x = v.args[0]
-        if x.op == "had" and len(x.args) == 2:
-            return M("inner", x.args, ())
-        if x.op == "pow" and x.args[1] == 2:
-            return M("frob", (x.args[0],), ())
-        return M("sum", (x,), ())
-    return M("sum", (v,), ())
+    return M("sum", (v.args[0] if v.op == "rowsum" else v,), ())
+
+
+def squared(x: M) -> M | None:
+    """The v of a sum of squares of v."""
+    if x.op == "sum" and x.args[0].op == "pow" and x.args[0].args[1] == 2:
+        return x.args[0].args[0]  # type: ignore[no-any-return]
+    if x.op == "mm" and len(x.args) == 2 and not x.ls and x.args[0] == transpose(x.args[1]):
+        return x.args[1]  # type: ignore[no-any-return]
+    return None
 
 
 def _assemble(base: Base, want: Labels) -> M:

@@ -1,23 +1,26 @@
 """Printing matrix notation as NumPy source and as plain text.
 
 NumPy source keeps the true shapes of the user's arrays: (n,), (n, 1), (1, n), (n, m).  Plain text is NumPy's
-notation without `np.` in which every vector is a column, so that it reads like mathematics: `(y2 - t) @ y1.T`.
+notation without `np.`, but in products every vector is a column, so that it reads like mathematics: `(y2 - t) @ y1.T`.
 """
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from string import ascii_letters
 from typing import NamedTuple
 
+import numpy as np
+
 from ..ops import TABLE
-from .expr import Number
-from .matrix import M, scaled, transpose
+from .expr import COMPARISONS, Number
+from .matrix import M, scaled, squared, transpose
 
 Axes = tuple[int | None, ...]
-SUM, PRODUCT, MATMUL, POWER, ATOM = 0, 1, 2, 3, 4
+COMPARE, SUM, PRODUCT, MATMUL, POWER, ATOM = -1, 0, 1, 2, 3, 4
 
 
 class Code(NamedTuple):
@@ -33,13 +36,17 @@ class Code(NamedTuple):
         return self.src if self.prec >= prec else f"({self.src})"
 
 
+def is_decimal(c: Fraction) -> bool:
+    """Is it written with a point, as 0.1 is and 1/30 is not?"""
+    return c.denominator % 5 == 0 and (c.denominator > 10**6 or Fraction(repr(float(c))) == c)
+
+
 def numeral(c: Number) -> str:
     """A number as a person writes it: 2, 0.1, 1/3."""
     c = Fraction(c)
     if c.denominator == 1:
         return str(c.numerator)
-    decimal = repr(float(c))
-    return decimal if c.denominator % 5 == 0 or (c.denominator == 2 and Fraction(decimal) == c) else f"{c.numerator}/{c.denominator}"
+    return repr(float(c)) if is_decimal(c) or c.denominator == 2 else f"{c.numerator}/{c.denominator}"
 
 
 class Writer:
@@ -53,8 +60,10 @@ class Writer:
     def write(self, x: M, axes: Axes | None = None) -> str:
         """The source of a tree; for NumPy, of a value with exactly these axes."""
         if self.text or axes is None:
-            src = _real(self.code(x, ())).src
-            return re.sub(r"\bnp\.(linalg\.)?", "", src) if self.text else src
+            matrix = x.ls if len(x.ls) == 2 else ()
+            c = _real(self.code(x, matrix))
+            c = self.fit(c, matrix) if matrix and c.axes == matrix[::-1] else c
+            return re.sub(r"\bnp\.(linalg\.)?", "", c.src) if self.text else c.src
         c = _real(self.code(x, axes))
         return self.fit(self._number_free(c, axes), axes).src
 
@@ -74,9 +83,6 @@ class Writer:
         if c.axes == axes:
             return c
         c = _real(c)
-        if self.text:  # there a vector with one axis is a column in products and broadcasts as it must
-            turned = len(axes) == 2 and c.axes[::-1] == axes
-            return Code(c.inside(ATOM) + ".T", ATOM, axes) if turned else c
         if c.axes[::-1] == axes:
             return Code(c.inside(ATOM) + ".T", ATOM, axes)
         if not any(a is not None for a in c.axes):
@@ -106,7 +112,7 @@ class Writer:
             base = tuple(a for a in hint if a in labels) if set(labels) <= set(hint) else tuple(labels)
         out = []
         for x, c in zip(xs, codes, strict=True):
-            if not (_broadcasts(c.axes, base) or (self.text and len(c.axes) == 1)):
+            if not _broadcasts(c.axes, base):
                 wish = tuple(a if a in c.axes else None for a in base)
                 while wish and wish[0] is None:
                     wish = wish[1:]
@@ -163,30 +169,43 @@ class Writer:
     # ------------------------------------------------------------ products of matrices
 
     def _T(self, x: M, hint: Axes) -> Code:
-        c = _real(self.code(x.args[0], tuple(reversed(hint))))
+        c = _real(self.code(x.args[0], hint[::-1] or x.ls[::-1]))
         if len(x.ls) == 1 and self.text:
             return Code(c.inside(ATOM) + ".T", ATOM, (None, x.ls[0])) if len(c.axes) == 1 else self.fit(c, (None, x.ls[0]))
         if len(c.axes) < 2:
             return c
         return Code(c.inside(ATOM) + ".T", ATOM, c.axes[::-1])
 
-    def _oriented(self, x: M) -> Code:
-        """A factor of a product in text: vectors are columns, their transposes rows."""
-        c = _real(self.code(x))
-        if len(x.ls) != 1:
-            return self.fit(c, x.ls) if len(x.ls) == len(c.axes) == 2 else c
-        row = x.op in ("T", "row") or (x.op == "mm" and x.args[0].op == "T" and len(x.args[0].ls) == 1)
-        return self.fit(c, (None, x.ls[0]) if row else (x.ls[0], None))
+    def _matrix(self, x: M) -> Code:
+        """A factor of a product that is a matrix."""
+        return self.fit(_real(self.code(x, x.ls)), x.ls)
+
+    def _oriented(self, xs: Sequence[M]) -> list[Code]:
+        """The factors of a product in text: a vector is a column, or a row where its neighbours need one."""
+        out: list[Code] = []
+        trail: int | None = None  # the label that the product so far ends with, None if it ends with an axis of length 1
+        for i, x in enumerate(xs):
+            if len(x.ls) != 1:
+                out.append(self._matrix(x) if len(x.ls) == 2 else _real(self.code(x)))
+                trail = x.ls[-1] if x.ls else None
+                continue
+            (k,) = x.ls
+            c = _real(self.code(x.args[0] if x.op == "T" else x))
+            column = trail == k or (i == 0 and xs[1].ls[:1] != (k,))
+            is_row = c.axes[:1] == (None,)
+            out.append(c if is_row != column else Code(c.inside(ATOM) + ".T", ATOM, (k, None) if column else (None, k)))
+            trail = None if column else k
+        return out
 
     def _mm(self, x: M, hint: Axes) -> Code:
+        if (v := squared(x)) is not None and v.op != "sym":
+            return Code(f"np.sum({self.code(v).inside(ATOM)}**2)", ATOM, ())
         if self.text:
             last = x.args[-1]
-            if not x.ls and len(x.args) == 2 and x.args[0] == transpose(last) and last.op != "sym":
-                return Code(f"sum({self.code(last).inside(ATOM)}**2)", ATOM, ())
             if last.op == "diag" and len(x.args) > 1 and len(x.ls) == 2 and len(x.args[0].ls) == 2 and self._is_row(last.args[0]):
-                rest = self._mm(M("mm", x.args[:-1], x.ls), hint) if len(x.args) > 2 else self.code(x.args[0])
+                rest = self._mm(M("mm", x.args[:-1], x.ls), hint) if len(x.args) > 2 else self._matrix(x.args[0])
                 return Code(f"{rest.inside(MATMUL)} {self._times(last.args[0], (None, last.ls[0]))}", PRODUCT, x.ls)
-            parts = [self._oriented(a) for a in x.args]
+            parts = self._oriented(x.args)
             axes: Axes = x.ls
             if len(x.ls) == 1:
                 axes = (None, *x.ls) if parts[0].axes[:1] == (None,) else (*x.ls, None) if len(parts[-1].axes) == 2 else x.ls
@@ -204,8 +223,6 @@ class Writer:
                 return self._outer(args[: cut + 1], args[cut + 1 :], ls)
             return self._matrices(args, ls)
         if not ls:
-            if len(args) == 2 and args[0] == transpose(args[1]) and args[1].op != "sym":
-                return Code(f"np.sum({self.code(args[1]).inside(ATOM)}**2)", ATOM, ())
             left, right = self._chain(args[:1], args[0].ls, ()), self._chain(args[1:], args[0].ls, ())
             if len(left.axes) == len(right.axes) == 1:
                 return Code(f"{left.inside(MATMUL)} @ {right.inside(MATMUL)}", MATMUL, ())
@@ -222,7 +239,7 @@ class Writer:
             codes, axes = self.join([args[0].args[0], rest], hint)
             return Code(" * ".join(c.inside(POWER) for c in codes), PRODUCT, axes)
         right = self._chain(args[1:], args[1].ls[:1], (args[1].ls[0], None) if len(hint) == 2 else ())
-        left = self.fit(_real(self.code(args[0])), args[0].ls)
+        left = self._matrix(args[0])
         if right.axes == (None, args[1].ls[0]):
             right = self.fit(right, right.axes[::-1])
         return Code(f"{left.inside(MATMUL)} @ {_real(right).inside(MATMUL)}", MATMUL, (ls[0], *right.axes[1:]))
@@ -246,7 +263,7 @@ class Writer:
                 if i + 1 < len(args):
                     src, prec = f"({src})", ATOM
                 continue
-            c = self.fit(_real(self.code(y)), y.ls)
+            c = self._matrix(y)
             if before:
                 src, before = f"{before} * {c.inside(POWER)}", ""
                 src, prec = (f"({src})", ATOM) if i + 1 < len(args) else (src, PRODUCT)
@@ -264,7 +281,7 @@ class Writer:
         """Multiplication of what stands before by a vector along one axis; 1 / s divides."""
         below = v.op == "div" and v.args[0].op == "num" and v.args[0].args[0] == 1
         c = self.code(v.args[1] if below else v, axes)
-        c = c if _broadcasts(c.axes, axes) or self.text else self.fit(c, axes)
+        c = c if _broadcasts(c.axes, axes) else self.fit(c, axes)
         return f"{'/' if below else '*'} {c.inside(POWER)}"
 
     def _diag(self, x: M, hint: Axes) -> Code:
@@ -310,7 +327,7 @@ class Writer:
 
     def _pow(self, x: M, hint: Axes) -> Code:
         inner, k = x.args
-        if not inner.ls and Fraction(2 * k).denominator == 1 and Fraction(k).denominator == 2 and (v := _squared(inner)) is not None:
+        if not inner.ls and Fraction(2 * k).denominator == 1 and Fraction(k).denominator == 2 and (v := squared(inner)) is not None:
             norm = f"np.linalg.norm({self.code(v).src})"
             return Code(norm if 2 * k == 1 else f"{norm}**{2 * k}", ATOM if 2 * k == 1 else POWER, ())
         c = _real(self.code(inner, hint))
@@ -324,23 +341,28 @@ class Writer:
     def _fn(self, x: M, hint: Axes) -> Code:
         name, inner = x.args[:2]
         c = self.code(inner, hint)
-        if name in (">", ">=", "=="):
-            left, right = c.src, "0"
-            if inner.op == "add" and len(inner.args) == 2 and inner.args[0][0] == 1 and inner.args[1][0] == -1:
-                (a, b), _ = self.join([y for _, y in inner.args], hint)
-                left, right = a.src, b.src
-            return Code(f"({left} {name} {right})", ATOM, c.axes, True)
-        if name == "softmax":
-            axis = c.axes.index(x.args[2]) if len(c.axes) > 1 and not (self.text and len(x.ls) == 1) else None
-            self.helpers.add("softmax")
-            return Code(f"softmax({c.src}{'' if axis is None else f', axis={axis}'})", ATOM, c.axes)
+        if name in COMPARISONS:
+            left, right = _sides(inner)
+            (l, r), axes = self.join([left, right], hint)
+            return Code(f"{l.src} {name} {r.src}", COMPARE, axes, mask=not self.text)
         return Code(f"{self._function(name)}({c.src})", ATOM, c.axes)
+
+    def _along(self, x: M, hint: Axes) -> Code:
+        name, inner, labels = x.args
+        c = self.code(inner, hint)
+        which = "" if len(labels) == len(x.ls) and (self.text or None not in c.axes) else self._axis(c, labels)
+        return Code(f"{self._function(name)}({c.src}{which})", ATOM, c.axes)
+
+    def _axis(self, c: Code, labels: Axes) -> str:
+        axes = [i for i, a in enumerate(c.axes) if a in labels]
+        return f", axis={axes[0] if len(axes) == 1 else tuple(axes)}"
 
     def _function(self, name: str) -> str:
         op = TABLE[name]
         if op.numpy:
             module = getattr(op.numpy[0], "__module__", None) or ""
-            return f"np.linalg.{op.numpy[0].__name__}" if "linalg" in module else f"np.{op.numpy[0].__name__}"
+            known = name if getattr(np, name, None) in op.numpy else op.numpy[0].__name__  # np.abs and not np.absolute
+            return f"np.linalg.{known}" if "linalg" in module else f"np.{known}"
         self.helpers.add(name)
         return name
 
@@ -356,8 +378,8 @@ class Writer:
         a = self.code(y, hint)
         if c == -1:
             if a.mask:
-                return Code(f"-1.0 * {a.src}", SUM, a.axes)
-            return Code("-" + (f"({a.src})" if _leads_with_mask(y) else a.inside(PRODUCT)), SUM, a.axes)
+                return Code(f"-1.0 * {a.inside(ATOM)}", SUM, a.axes)
+            return Code("-" + (f"({a.src})" if self._leads_with_mask(y) else a.inside(PRODUCT)), SUM, a.axes)
         f = Fraction(c)
         number = numeral(abs(f))
         if "/" not in number:
@@ -369,13 +391,21 @@ class Writer:
 
     def _add(self, x: M, hint: Axes) -> Code:
         codes, axes = self.join([scaled(abs(c), y) for c, y in x.args], hint)
-        if (codes[0].mask and codes[1].mask) or (x.args[0][0] < 0 and _leads_with_mask(x.args[0][1])):
-            codes[0] = Code(f"1.0 * {codes[0].src}", PRODUCT, codes[0].axes)
+        if (codes[0].mask and codes[1].mask) or (x.args[0][0] < 0 and self._leads_with_mask(x.args[0][1])):
+            codes[0] = Code(f"1.0 * {codes[0].inside(PRODUCT)}", PRODUCT, codes[0].axes)
         src = ""
         for (c, _), code in zip(x.args, codes, strict=True):
             part = code.inside(PRODUCT)
+            if not x.ls and re.fullmatch(r"\w+( \* \w+)+", part):  # numbers: w*x - y
+                part = part.replace(" ", "")
             src += (" - " if c < 0 else " + ") + part if src else ("-" if c < 0 else "") + part
         return Code(src, SUM, axes)
+
+    def _leads_with_mask(self, x: M) -> bool:
+        """Does it begin with a comparison, whose booleans NumPy does not negate?"""
+        while x.op in ("had", "div", "scale", "bc"):
+            x = x.args[1 if x.op == "scale" else 0]
+        return x.op == "fn" and x.args[0] in COMPARISONS and not self.text
 
     def _bc(self, x: M, hint: Axes) -> Code:
         return self.code(x.args[0], hint)
@@ -396,47 +426,39 @@ class Writer:
             c = c._replace(axes=inner.ls)
         keep = tuple(a if a == x.ls[0] else None for a in c.axes)
         axis = next(i for i, a in enumerate(c.axes) if a != x.ls[0])
-        if hint == keep and not self.text:
+        if hint == keep and not (self.text and keep[0] is None):
             return Code(f"{c.inside(ATOM)}.sum({axis}, keepdims=True)", ATOM, keep)
         return Code(f"{c.inside(ATOM)}.sum({axis})", ATOM, x.ls)
 
     def _over(self, x: M, hint: Axes) -> Code:
         name, inner, gone = x.args
         c = self.code(inner.args[0] if inner.op == "T" else inner)
-        axes = [i for i, a in enumerate(c.axes) if a in gone]
         keep = tuple(None if a in gone else a for a in c.axes)
-        which = "" if not x.ls else f", axis={axes[0]}" if len(axes) == 1 else f", axis={tuple(axes)}"
-        if x.ls and hint == keep and not self.text:
+        which = self._axis(c, gone) if x.ls else ""
+        if x.ls and hint == keep and not (self.text and keep[0] is None):
             return Code(f"{self._function(name)}({c.src}{which}, keepdims=True)", ATOM, keep)
         return Code(f"{self._function(name)}({c.src}{which})", ATOM, tuple(a for a in keep if a is not None) if x.ls else ())
-
-    def _inner(self, x: M, hint: Axes) -> Code:
-        codes, _ = self.join(x.args, ())
-        return Code(f"np.sum({' * '.join(c.inside(POWER) for c in codes)})", ATOM, ())
-
-    def _frob(self, x: M, hint: Axes) -> Code:
-        return Code(f"np.sum({self.code(x.args[0]).inside(ATOM)}**2)", ATOM, ())
 
 
 def _real(c: Code) -> Code:
     """Booleans as numbers."""
-    return Code(f"1.0 * {c.src}", PRODUCT, c.axes) if c.mask else c
+    return Code(f"1.0 * {c.inside(ATOM)}", PRODUCT, c.axes) if c.mask else c
 
 
-def _leads_with_mask(x: M) -> bool:
-    """Does it begin with a comparison, whose booleans NumPy does not negate?"""
-    while x.op in ("had", "div", "scale", "bc"):
-        x = x.args[1 if x.op == "scale" else 0]
-    return x.op == "fn" and x.args[0] in (">", ">=", "==")
+def _sides(x: M) -> tuple[M, M]:
+    """The two sides of a comparison with 0: what is added, and what is subtracted or a number."""
+    terms = x.args if x.op == "add" else ((1, x),)
+    right = [(-c, y) for c, y in terms if c < 0 or y.op == "num"]
+    left = [(c, y) for c, y in terms if c > 0 and y.op != "num"]
+    if not left:  # 1 - x > 0
+        left, right = [(c, y) for c, y in terms if c > 0], [(-c, y) for c, y in terms if c < 0]
 
+    def total(side: list[tuple[Number, M]]) -> M:
+        if len(side) < 2:
+            return scaled(*side[0]) if side else M("num", (0,), ())
+        return M("add", tuple(side), tuple(k for k in x.ls if any(k in y.ls for _, y in side)))
 
-def _squared(x: M) -> M | None:
-    """The v of a sum of squares of v."""
-    if x.op == "frob":
-        return x.args[0]  # type: ignore[no-any-return]
-    if x.op == "mm" and len(x.args) == 2 and x.args[0] == transpose(x.args[1]):
-        return x.args[1]  # type: ignore[no-any-return]
-    return None
+    return total(left), total(right)
 
 
 def _broadcasts(axes: Axes, base: Axes) -> bool:
@@ -445,11 +467,11 @@ def _broadcasts(axes: Axes, base: Axes) -> bool:
 
 def helper(name: str) -> str:
     """The definition of a function that printed source calls and NumPy lacks; for an op of the user's, a comment."""
-    if name == "softmax":
-        return (
-            "def softmax(x, axis=None):\n    e = np.exp(x - np.max(x, axis=axis, keepdims=True))\n"
-            "    return e / np.sum(e, axis=axis, keepdims=True)"
-        )
-    if not TABLE[name].source:
+    op = TABLE[name]
+    if not op.source:
         return f"# {name} is your own op: define it as a function of arrays"
-    return f"def {name}(x):\n    return {TABLE[name].source}"
+    *lines, last = op.source.splitlines()
+    signature = ", ".join(
+        f"{k}={p.default}" if p.default is not p.empty else k for k, p in inspect.signature(op.forward).parameters.items()
+    )
+    return "\n    ".join([f"def {name}({signature}):", *lines, f"return {last}"])

@@ -1,7 +1,7 @@
 """The simplifier: a handful of rewrites on the normal form, and the choice of the result that reads shortest.
 
 The normal form already does most of the work.  What is left: multiply out, put names back in place of what they
-stand for, use what is known to sum to one, recognise sigmoid and softmax, take common factors out.  Every
+stand for, use what is known to sum to one, recognise sigmoid and softmax, rely on conditions, take common factors out.  Every
 rewrite is kept only if the reading cost drops.  Nothing here is trusted: verify.py checks each result in numbers.
 """
 
@@ -31,11 +31,13 @@ from .expr import (
     labels_of,
     mul,
     number,
+    opened,
     power,
     reciprocal,
     relabel,
     scale,
     times,
+    without,
     wrap,
 )
 
@@ -55,20 +57,20 @@ def _multiplied_out(q: Poly, left: Callable[[], int]) -> Poly | None:
         for m, c in todo.pop().terms.items():
             if left() < 0:  # sums within sums turned out to give more
                 return None
-            i = next((i for i, (a, _, k) in enumerate(m) if a.kind == "group" and k > 0 and k.__class__ is int), None)
+            i = next((i for i, (a, _, k) in enumerate(m) if a.kind == "group" and k == 1), None)
             if i is not None:
-                a, ls, k = m[i]
-                rest = times(m[:i] + m[i + 1 :], ((a, ls, k - 1),) if k > 1 else ())
-                body = relabel(a.body, dict(enumerate(ls)))  # type: ignore[arg-type]
+                a, ls, _ = m[i]
+                rest = m[:i] + m[i + 1 :]
+                body = opened(a, ls)
                 todo.append(add(*(Poly({times(n, rest): number(c * d)}) for n, d in body.terms.items())))
                 continue
             i = next((i for i, (a, _, k) in enumerate(m) if k == 1 and a.kind == "contr" and _has_sum(a)), None)
             if i is not None:
                 inner, bound = inside(m[i][0], m[i][1])
-                opened = _multiplied_out(Poly({inner: 1}), left)
-                if opened is None:
+                wide = _multiplied_out(Poly({inner: 1}), left)
+                if wide is None:
                     return None
-                spread = contract(opened, bound, keep=False)
+                spread = contract(wide, bound, keep=False)
                 rest = m[:i] + m[i + 1 :]
                 todo.append(add(*(Poly({times(n, rest): number(c * d)}) for n, d in spread.terms.items())))
                 continue
@@ -83,16 +85,16 @@ def _terms(q: Poly) -> int:
         n, factors = todo.pop()
         while factors and n <= EXPAND_LIMIT:
             a, _, k = factors.pop()
-            if a.kind == "group" and k > 0 and k.__class__ is int:
-                n *= len(a.body) ** int(k)  # type: ignore[arg-type]
+            if a.kind == "group" and k == 1:
+                n *= len(a.body)
             elif a.kind == "contr" and k == 1:
-                factors += a.body.only()[0]  # type: ignore[union-attr]
+                factors += a.body.only()[0]
         total += n
     return total
 
 
 def _has_sum(a: Atom) -> bool:
-    return any(b.kind == "group" and k > 0 and k.__class__ is int for b, _, k in a.body.only()[0])  # type: ignore[union-attr]
+    return any(b.kind == "group" and k == 1 for b, _, k in a.body.only()[0])
 
 
 # ---------------------------------------------------------------- putting names back
@@ -124,20 +126,19 @@ def replace_term(lhs: Mono, c: Number, rhs: Poly) -> Callable[[Poly], Poly]:
         rules.append((reciprocal(lhs), _important(reciprocal(lhs)), 1 / Fraction(c), power(rhs, -1)))
     needed = frozenset(a for a, _, _ in rules[0][1])
 
-    def rule(q: Poly) -> Poly:
-        changed = bool(needed)
-        while changed:
-            changed = False
-            for m, d in q.terms.items():
-                if not needed.issubset([a for a, _, _ in m]):
-                    continue
-                new = next((new for r in rules for new in _replaced(q, m, d, r) if cost(new) < cost(q)), None)
-                if new is not None:
-                    q, changed = new, True
-                    break
-        return q
+    def shorter(q: Poly) -> Iterator[Poly]:
+        for m, d in q.terms.items():
+            if needed.issubset([a for a, _, _ in m]):
+                yield from (new for r in rules for new in _replaced(q, m, d, r) if cost(new) < cost(q))
 
-    return rule
+    return lambda q: _settled(q, shorter) if needed else q
+
+
+def _settled(q: Poly, ways: Callable[[Poly], Iterator[Poly]]) -> Poly:
+    """q changed in the first of the ways that there are, again and again until there is none."""
+    while (new := next(ways(q), None)) is not None:
+        q = new
+    return q
 
 
 def _replaced(q: Poly, m: Mono, d: Number, rule: tuple[Mono, list[Factor], Fraction, Poly]) -> Iterator[Poly]:
@@ -157,7 +158,7 @@ def _replaced(q: Poly, m: Mono, d: Number, rule: tuple[Mono, list[Factor], Fract
 def replace_contraction(a: Atom, rhs: Poly) -> Callable[[Poly], Poly]:
     """The rule for a name that stands for one contraction (O = P V): also found inside larger ones (G P V)."""
     n = len(a.dims)
-    lhs = a.body.only()[0]  # type: ignore[union-attr]
+    lhs = a.body.only()[0]
     needed = frozenset(b for b, _, _ in lhs)
 
     def rule(q: Poly) -> Poly:
@@ -247,68 +248,146 @@ def _folds(atom: Atom, body: Poly) -> list[Fold]:
 # ---------------------------------------------------------------- what needs no name
 
 
-def _known_functions(q: Poly) -> Poly:
-    """exp / (exp + 1) is sigmoid, 1 / (exp + 1) is 1 - sigmoid, exp / sum(exp) is softmax."""
-    changed = True
-    while changed:
-        changed = False
-        for m, c in q.terms.items():
-            new = next((new for f in m if f[2] < 0 for new in (*_sigmoid(m, f), *_softmax(m, f))), None)
-            if new is not None:
-                q = add(Poly({n: d for n, d in q.terms.items() if n != m}), scale(new, c))
-                changed = True
-                break
-    return q
+def known_functions(q: Poly) -> Poly:
+    """exp / (exp + 1) is sigmoid, 1 / (exp + 1) is 1 - sigmoid, exp / sum(exp) is softmax, which sums to 1."""
+    return _settled(q, _recognised)
+
+
+def _recognised(q: Poly) -> Iterator[Poly]:
+    for m, c in q.terms.items():
+        others = Poly({n: d for n, d in q.terms.items() if n != m})
+        yield from (add(others, scale(new, c)) for f in m for new in _known(m, f))
+
+
+def _known(m: Mono, f: Factor) -> Iterator[Poly]:
+    yield from _choices(m, f)
+    if f[0].indicator:
+        yield from _compared(m, f)
+    elif f[2] < 0:
+        yield from _sigmoid(m, f)
+        yield from _softmax(m, f)
+    elif f[0].kind == "contr":
+        yield from _sums_to_one(m, f)
+
+
+def _compared(m: Mono, f: Factor) -> Iterator[Poly]:
+    """Where a condition counts it holds: other factors may rely on it, and relu is 0 where it does not."""
+    rest = without(m, f)
+    for g in rest:
+        b, lb, k = g
+        if b.indicator or (b.kind == "fn" and b.name == "relu"):
+            known = _implied(f, g)
+            if known is not None:
+                yield scale(Poly({without(m, f if b.name == "relu" else g): 1}), known)
+        elif b.kind == "group" and k > 0 and (b.parts & f[0].parts or f[0] in b.parts):
+            body = opened(b, lb)
+            relied = add(*(_relying(n, c, f) for n, c in body.terms.items()))
+            if relied != body:
+                yield mul(Poly({without(m, g): 1}), power(relied, k))
+
+
+def _choices(m: Mono, f: Factor) -> Iterator[Poly]:
+    """Sums of comparisons: (a > b) + (a == b) times another such sum, or times a - b, which is 0 where a == b."""
+    a, ls, k = f
+    if a.kind != "group" or k != 1 or not any(b.indicator for b in a.parts):
+        return
+    body = opened(a, ls)
+    for g in m:
+        rest = Poly({without(m, f, g): 1})
+        b, lb, q = g
+        if g != f and q == 1 and b.kind == "group" and all(x.indicator for x in (*a.parts, *b.parts)):
+            both = known_functions(_expand(mul(body, opened(b, lb))))
+            if cost(both) < cost(Poly({(f, g): 1})):
+                yield mul(rest, both)
+        elif g != f and q > 0:
+            x = opened(b, lb) if b.kind == "group" else factor(b, lb)
+            left = Poly({n: c for n, c in body.terms.items() if not any(_asks(h, x) for h in n)})
+            if left != body:
+                yield mul(mul(rest, Poly({(g,): 1})), left)
+
+
+def _asks(f: Factor, x: Poly) -> bool:
+    """Is it the question whether x is 0?"""
+    return f[0].kind == "fn" and f[0].name == "==" and opened(f[0], f[1]) in (x, scale(x, -1))
+
+
+def _relying(m: Mono, c: Number, f: Factor) -> Poly:
+    """A term where the condition f holds."""
+    for g in m:
+        if g[0].indicator and g[2] > 0 and (known := 1 if g == f else _implied(f, g)) is not None:
+            return scale(Poly({without(m, g): c}), known)
+    return Poly({m: c})
+
+
+def _implied(f: Factor, g: Factor) -> int | None:
+    """What the comparison g is where the comparison f holds, 1 for a relu of the same; None if that depends."""
+    if "var" in (f[0].kind, g[0].kind):
+        return None
+    x, y = (opened(a, ls) for a, ls, _ in (f, g))
+    if g[0].name == "relu":
+        return 1 if f[0].name == ">" and x == y else None
+    same, turned = x == y, x == scale(y, -1)
+    if not (same or turned) or (f[0].name, g[0].name) not in ((">", ">"), (">", "=="), ("==", ">"), ("==", "==")):
+        return None
+    return int(f[0].name == g[0].name and (same or f[0].name == "=="))
 
 
 def _sigmoid(m: Mono, f: Factor) -> Iterator[Poly]:
     a, ls, _ = f
-    if a.kind != "group" or len(a.body.terms) != 2 or a.body.terms.get(()) != 1:  # type: ignore[union-attr]
+    if a.kind != "group" or len(a.body.terms) != 2 or a.body.terms.get(()) != 1:
         return
-    n, c = next((n, c) for n, c in a.body.terms.items() if n)  # type: ignore[union-attr]
+    n, c = next((n, c) for n, c in a.body.terms.items() if n)
     if c != 1 or len(n) != 1 or n[0][0].name != "exp" or n[0][2] != 1:
         return
     e, at = n[0][0], tuple([ls[x] for x in n[0][1]])
-    s = expr.fn("sigmoid", relabel(e.body, dict(enumerate(at))))  # type: ignore[arg-type]
+    s = expr.fn("sigmoid", opened(e, at))
     if any(b is e and lb == at and k > 0 for b, lb, k in m):
         yield mul(Poly({times(m, ((a, ls, 1), (e, at, -1))): 1}), s)
     else:
         yield mul(Poly({times(m, ((a, ls, 1),)): 1}), add(ONE, scale(s, -1)))
 
 
-def without_softmax(a: Atom) -> Poly | None:
-    """The softmax atom as exp / sum(exp) again, as derivatives need it."""
-    if a.kind != "fn" or not a.name.startswith("softmax"):
-        return None
-    e = expr.fn("exp", a.body)  # type: ignore[arg-type]
-    axis = int(a.name[7:])
-    return mul(e, power(contract(e, {axis: a.dims[axis]}), -1))
-
-
 def _softmax(m: Mono, f: Factor) -> Iterator[Poly]:
+    """Exponentials over their sum, side by side or inside another sum."""
     a, ls, _ = f
-    n = a.body.only()[0] if a.kind == "contr" and len(a.bound) == 1 else ()  # type: ignore[union-attr]
-    if len(n) != 1 or n[0][0].name != "exp" or n[0][2] != 1:
+    if a.kind != "contr":
         return
-    e, at = n[0][0], n[0][1]
-    axis = at.index(len(ls))
+    es, bound = inside(a, ls)
+    x = expr.exponent(es)
+    if x is None:
+        return
+    fixed = {k: k for k in ls}
+    soft = mul(Poly({reciprocal(es): 1}), expr.softmax(x, bound))
+    for names in matches(es, m, fixed):
+        yield mul(Poly({times(m, ((a, ls, 1),)): 1}), relabel(soft, names))
     for b, lb, k in m:
-        if b is e and k > 0 and all(lb[i] == ls[x] for i, x in enumerate(at) if i != axis):
-            s = expr._make(("fn", f"softmax{axis}", e.body), "fn", f"softmax{axis}", e.dims, e.body)
-            yield Poly({times(m, ((a, ls, 1), (b, lb, -1), (s, lb, 1))): 1})
+        if b.kind == "contr" and k == 1:
+            n, inner = inside(b, lb)
+            for names in matches(es, n, fixed):
+                total = contract(mul(Poly({n: 1}), relabel(soft, names)), inner)
+                yield mul(Poly({times(m, ((a, ls, 1), (b, lb, -1))): 1}), total)
+
+
+def _sums_to_one(m: Mono, f: Factor) -> Iterator[Poly]:
+    """The sum of a softmax along its axes, as far as nothing else in the sum depends on them."""
+    inner, bound = inside(f[0], f[1])
+    for b, lb, k in inner:
+        if b.kind == "along" and k == 1:
+            mixed = {lb[i] for i in b.over}
+            rest = without(inner, (b, lb, k))
+            if mixed <= bound.keys() and len(set(lb)) == len(lb) and not mixed & labels_of(rest):
+                left = {x: d for x, d in bound.items() if x not in mixed}
+                yield mul(Poly({without(m, f): 1}), contract(Poly({rest: 1}), left))
 
 
 def _take_out(q: Poly) -> Poly:
     """A x + B x -> (A + B) x: two contractions that share factors become one."""
-    changed = len(q) > 1
-    while changed:
-        changed = False
-        for (m, c), (n, d) in combinations(q.terms.items(), 2):
-            new = next((new for new in _joined(q, m, c, n, d) if cost(new) < cost(q)), None)
-            if new is not None:
-                q, changed = new, True
-                break
-    return q
+    return _settled(q, _shared)
+
+
+def _shared(q: Poly) -> Iterator[Poly]:
+    for (m, c), (n, d) in combinations(q.terms.items(), 2):
+        yield from (new for new in _joined(q, m, c, n, d) if cost(new) < cost(q))
 
 
 def _joined(q: Poly, m: Mono, c: Number, n: Mono, d: Number) -> Iterator[Poly]:
@@ -318,8 +397,8 @@ def _joined(q: Poly, m: Mono, c: Number, n: Mono, d: Number) -> Iterator[Poly]:
                 continue
             if sorted(f[0].bound) != sorted(g[0].bound) or len(f[0].bound) > 3:
                 continue
-            rest = tuple([x for x in m if x != f])
-            if rest != tuple([x for x in n if x != g]):
+            rest = without(m, f)
+            if rest != without(n, g):
                 continue
             one, bound = inside(f[0], f[1])
             two, other = inside(g[0], g[1])
@@ -376,7 +455,7 @@ def _out_of_roots(atom: Atom) -> Callable[[Poly], Poly]:
         for m, c in q.terms.items():
             t = expr.constant(c)
             for a, ls, k in m:
-                inner, d = a.body.only() if a.kind == "group" and len(a.body) == 1 and k.__class__ is Fraction else ((), 1)  # type: ignore[arg-type, union-attr]
+                inner, d = a.body.only() if a.kind == "group" and len(a.body) == 1 and k.__class__ is Fraction else ((), 1)
                 mine = [(b, tuple([ls[x] for x in lb]), p) for b, lb, p in inner if b is atom]
                 if mine:
                     rest = tuple([f for f in inner if f[0] is not atom])
@@ -400,7 +479,7 @@ class Simplifier:
     def __init__(self, definitions: dict[Atom, Poly], relations: Sequence[Relation] = ()) -> None:
         self.definitions = definitions
         self._expand = Rewrite(_expand)
-        self._known = Rewrite(_known_functions)
+        self._known = Rewrite(known_functions)
         self._out = Rewrite(_take_out)
         folds = [fold for atom, body in reversed(definitions.items()) for fold in _folds(atom, body)]
         self._folds = [(needed, Rewrite(fold)) for needed, fold in folds]
@@ -412,7 +491,7 @@ class Simplifier:
         for atom, body in self.definitions.items():
             for axis, dim in enumerate(atom.dims):
                 for k in (1, 2):
-                    total = self._expand(contract(power(body, k), {axis: dim}, keep=False))
+                    total = self._known(self._expand(contract(power(body, k), {axis: dim}, keep=False)))
                     for known in self._relations:
                         total = known(total)
                     total = self._named(total)
@@ -423,16 +502,11 @@ class Simplifier:
     def __call__(self, p: Poly, unfold: Sequence[Atom] = ()) -> Poly:
         """The cheapest form of p found; names in `unfold` may be replaced by what they stand for."""
         starts = [p]
-        opened = {a: self.definitions[a] for a in unfold if a in self.definitions}
-        if opened:
-            starts.append(expr.substitute(p, opened))
-        best = None
-        for start in dict.fromkeys(starts):
-            for q in dict.fromkeys((start, self._expand(start))):
-                q = self._polish(q)
-                if best is None or cost(q) < cost(best):
-                    best = q
-        return best  # type: ignore[return-value]
+        unfolded = {a: self.definitions[a] for a in unfold if a in self.definitions}
+        if unfolded:
+            starts.append(expr.substitute(p, unfolded))
+        tried = dict.fromkeys(q for start in dict.fromkeys(starts) for q in (start, self._expand(start)))
+        return min(map(self._polish, tried), key=cost)
 
     def _polish(self, p: Poly) -> Poly:
         for _ in range(6):

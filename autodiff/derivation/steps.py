@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..errors import NoIndexForm
 from ..node import Node
 from . import expr
 from .assume import Assumption
 from .expr import Atom, Poly
+from .forms import Symbol
 from .graph import Graph, atom_of
-from .simplify import Simplifier, without_softmax
+from .simplify import Simplifier
 
 INLINE_LIMIT = 50  # a longer gradient stays a symbol in the formulas below it, about three layers up
 
@@ -24,7 +27,6 @@ class Step:
 
     node: Any
     name: str
-    consumers: list[str]
     local: Poly  # with upstream gradients as symbols
     inserted: Poly  # with their closed forms in place
     closed: Poly  # simplified
@@ -40,12 +42,9 @@ class Deriver:
         self.named = [n for n in graph.nodes if n.id in graph.names and n is not graph.root]
         definitions: dict[Atom, Poly] = {}
         for n in self.named:
-            if n.op is not None and n.id not in graph.cut:
-                try:
+            if not graph.is_variable(n):
+                with suppress(NoIndexForm):  # a name may stand for what has no form: it stays a name
                     definitions[atom_of(graph.symbol(n))] = graph.own(n, graph.definition(n).poly)
-                except Exception as error:  # a name may stand for what has no form: it stays a name
-                    if type(error).__name__ != "NoIndexForm":
-                        raise
         if np.size(graph.root.data) != 1:  # of a vector y, the Jacobian is written in y
             y = graph.space.opaque(graph.names[graph.root.id], graph.root.shape, graph.axes[graph.root.id])
             definitions[atom_of(y)] = graph.own(graph.root, graph.definition(graph.root).poly)
@@ -60,86 +59,77 @@ class Deriver:
     def steps(self, inline_limit: float = INLINE_LIMIT) -> list[Step]:
         """The steps to every target, the loss's neighbours first; upstream gradients up to the limit are written out."""
         local, consumers = self._sweep()
+        graph, out = self.graph, []
         closed: dict[Atom, Poly] = {}
         plain: dict[Atom, Poly] = {}
-        used: dict[str, list[Assumption]] = {}
-        out = []
-        graph_own = self.graph.own
-        by_name = {self.graph.names[n.id]: n for n in self.named}
-        for n in reversed(self.named):
-            if n.id not in local:
-                continue
-            name = self.graph.names[n.id]
-            above = consumers[n.id]
-            unfold = [atom_of(self.graph.symbol(by_name[c])) for c in above]
+        used: dict[int, list[Assumption]] = {}
+        for n in reversed([n for n in self.named if n.id in local]):
+            above = consumers[n.id].values()
+            unfold = [atom_of(graph.symbol(c)) for c in above]
             inserted = expr.substitute(local[n.id], closed)
-            without = expr.substitute(local[n.id], plain)
             try:
                 simple = self.best(inserted, unfold)
-                bare = simple if self.best is self.plain else self.plain(without, unfold)
+                bare = simple if self.best is self.plain else self.plain(expr.substitute(local[n.id], plain), unfold)
                 now = [] if simple == bare else [a for a in self.assumptions if self._needs(a, inserted, unfold, simple)]
                 short = self.plain(local[n.id])
             except expr.TooDeep:
-                raise self.graph.too_big(n) from None
-            inherited = [a for c in above for a in used[c]]
-            used[name] = [a for a in self.assumptions if a in now or a in inherited] if simple != bare else []
+                raise graph.too_big(n) from None
+            inherited = [a for c in above for a in used[c.id]]
+            used[n.id] = [a for a in self.assumptions if a in now or a in inherited] if simple != bare else []
             atom = atom_of(self.upstream[n.id])
             if max(expr.cost(simple), expr.cost(bare)) <= inline_limit:
-                closed[atom], plain[atom] = graph_own(n, simple), graph_own(n, bare)
-            out.append(Step(n, name, above, short, inserted, simple, bare if used[name] else None, used[name]))
+                closed[atom], plain[atom] = graph.own(n, simple), graph.own(n, bare)
+            out.append(Step(n, graph.names[n.id], short, inserted, simple, bare if used[n.id] else None, used[n.id]))
         return out
 
     def unfolded(self, p: Poly, v: Any) -> Poly:
         """p with every name that depends on node v replaced by what it stands for."""
         depends = {v.id}
         for n in self.graph.nodes:
-            if n.id not in depends and n.id not in self.graph.cut and any(isinstance(a, Node) and a.id in depends for a in n.args):
+            if any(isinstance(a, Node) and a.id in depends for a in self.graph.args[n.id]):
                 depends.add(n.id)
         table: dict[Atom, Poly] = {}
         for n in self.named:
             if n.id in depends and n is not v and n.op is not None:
                 table[atom_of(self.graph.symbol(n))] = expr.substitute(self.graph.own(n, self.graph.definition(n).poly), table)
-        return expr.Rewrite(lambda q: q, without_softmax)(expr.substitute(p, table))
+        return expr.substitute(p, table)
 
     def _needs(self, a: Assumption, p: Poly, unfold: list[Atom], simple: Poly) -> bool:
         return len(self.assumptions) == 1 or self._each[a](p, unfold) != simple
 
-    def _sweep(self) -> tuple[dict[int, Poly], dict[int, list[str]]]:
+    def _sweep(self) -> tuple[dict[int, Poly], dict[int, dict[int, Any]]]:
         """The local rule of each named node: reverse mode in which named nodes pass on a symbol for their gradient."""
         graph = self.graph
         path = self._path()
         adjoint: dict[int, Any] = {}
-        above: dict[int, list[str]] = {}
+        above: dict[int, dict[int, Any]] = {}
         local: dict[int, Poly] = {}
         for n in reversed(graph.nodes):
             if n.id not in path:
                 continue
             if n is graph.root:
-                g, mine = graph.space.lift(1.0).at(()), []
-                g = type(g)(graph.space, expr.ONE, n.shape, graph.axes[n.id])
+                g, mine = Symbol(graph.space, expr.ONE, n.shape, graph.axes[n.id]), {}
             elif n.id not in adjoint:
                 continue
             elif n.id in graph.names:
                 local[n.id] = adjoint[n.id].poly
-                g, mine = self.upstream[n.id], [graph.names[n.id]]
+                g, mine = self.upstream[n.id], {n.id: n}
             else:
                 g, mine = adjoint[n.id], above[n.id]
-            if n.op is None or n.id in graph.cut:
-                continue
-            for i, a in enumerate(n.args):
+            for i, a in enumerate(graph.args[n.id]):
                 if not isinstance(a, Node) or a.id not in path:
                     continue
                 d = graph.pull(n, i, g)
                 if d is None:
                     continue
                 adjoint[a.id] = adjoint[a.id].map(lambda p, d=d: expr.add(p, d.poly)) if a.id in adjoint else d
-                above[a.id] = list(dict.fromkeys([*above.get(a.id, []), *mine]))
+                above[a.id] = above.get(a.id, {}) | mine
         return local, above
 
     def _path(self) -> set[int]:
         """The nodes through which the root depends on the targets."""
         path = {t.id for t in self.targets}
         for n in self.graph.nodes:
-            if n.id not in self.graph.cut and any(isinstance(a, Node) and a.id in path for a in n.args):
+            if any(isinstance(a, Node) and a.id in path for a in self.graph.args[n.id]):
                 path.add(n.id)
         return path

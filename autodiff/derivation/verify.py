@@ -25,10 +25,11 @@ POINTS = 3  # a formula is shown only if at least so many prove it
 
 
 def replay(graph: Graph, values: Mapping[str, Any]) -> dict[int, Any]:
-    """The recorded computation on other values of the variables, by name; a graph of its own, by the old nodes' ids."""
-    arrays = {key: values.get(name, graph.arrays[key]) for key, name in graph.array_names().items()}
-    leaves = {n.id: values[graph.names[n.id]] for n in graph.nodes if n.op is None or n.id in graph.cut}
-    return run_again(graph.nodes, leaves, arrays)
+    """The recorded computation on other values of the variables, as a graph of its own; by the old nodes' ids."""
+    arrays = {key: np.asarray(values.get(name, graph.arrays[key])) for key, name in graph.array_names.items()}
+    arrays = {key: a.item() if a.dtype == bool and a.ndim == 0 else a for key, a in arrays.items()}
+    variables = {n.id: values[graph.names[n.id]] for n in graph.nodes if graph.is_variable(n)}
+    return run_again(graph.nodes, variables, arrays, graph.args)
 
 
 class Points:
@@ -44,7 +45,7 @@ class Points:
             if all(a.holds(recorded[a.name]) for a in assumptions if a.name in recorded):
                 self._try(recorded)
             for _ in range(POINTS + 1):
-                for reach in (0.5, 0.2, 0.05, 0.01, 0.0):
+                for reach in (0.5, 0.2, 0.05, 0.01, 0.0, None):
                     moved = {name: _moved(rng, x, reach) for name, x in recorded.items()}
                     for a in assumptions:
                         if a.name in moved:
@@ -76,17 +77,19 @@ class Points:
 def _check_names(graph: Graph) -> None:
     """Values are bound to names, so no name may stand for two things: a formula that mixes them up would prove itself."""
     nodes = [graph.names[n.id] for n in graph.nodes if n.id in graph.names]
-    arrays = [graph.array_name(key) for key in graph.arrays]
-    names = Counter([*nodes, *filter(None, arrays), *graph.sizes])
+    names = Counter([*nodes, *graph.array_names.values(), *graph.sizes])
     twice = [name for name, k in names.items() if k > 1]
     if twice:
         raise DerivationFailed(f"two things are both called {twice[0]} in the formulas. This is a bug of autodiff; nothing was shown.")
 
 
-def _moved(rng: np.random.Generator, x: Any, reach: float) -> Any:
+def _moved(rng: np.random.Generator, x: Any, reach: float | None) -> Any:
+    """Values near x; without a reach anywhere, as far as the signs allow."""
     if x.dtype == bool:  # a choice that was made
         return x
     noise = rng.normal(size=x.shape)
+    if reach is None:
+        return np.abs(noise) if (x > 0).all() else noise
     if ((x == 0) | (x == 1)).all() and x.size > 1:
         return np.abs(x - 2 * reach * rng.uniform(0.05, 0.8, x.shape))
     if (x > 0).all():

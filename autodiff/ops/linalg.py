@@ -200,7 +200,7 @@ logdet = general(
     sample=_sample_matrix,
     analytic=False,
     index="ij->",
-    latex=r"\log\left|\det {0}\right|",
+    latex=r"\log\left|\det\left({0}\right)\right|",
     source="np.linalg.slogdet(x)[1]",
     mistakes=(
         WrongRule("transposed", "the derivative of log det {x} is the transpose of inv({x})", lambda g, z, x: g * inv(x)),

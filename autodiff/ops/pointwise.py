@@ -140,9 +140,9 @@ def _sigmoid(x: Any) -> Any:
     if not (isinstance(x, np.ndarray) and x.ndim):
         return 1 / (1 + np.exp(-x))
     z = np.negative(x)  # one buffer for all four steps: at the size of a layer, memory is what takes the time
-    np.exp(z, out=z)
-    z += 1
-    return np.divide(1, z, out=z)
+    np.exp(z, z)
+    np.add(z, 1, z)
+    return np.reciprocal(z, z)
 
 
 exp: Op = elementwise(
@@ -176,9 +176,8 @@ log1p: Op = elementwise(
     domain=(-0.5, 3.0),
     numpy=(np.log1p,),
     scalar="log1p({0})",
-    index=lambda x: log(1 + x),
 )
-expm1: Op = elementwise("expm1", np.expm1, lambda z, x: exp(x), numpy=(np.expm1,), scalar="expm1({0})", index=lambda x: exp(x) - 1)
+expm1: Op = elementwise("expm1", np.expm1, lambda z, x: exp(x), numpy=(np.expm1,), scalar="expm1({0})")
 sin: Op = elementwise(
     "sin",
     np.sin,

@@ -51,6 +51,18 @@ def _reshape_form(x: Any, shape: Shape) -> tuple[str, Any] | None:
     return f"{before}->{''.join('1' if n == 1 else next(names) for n in new)}", new
 
 
+def _getitem_form(x: Any, index: Any) -> tuple[str, Any] | None:
+    """Indexing that only adds axes of length 1 is a reshape; any other has no index form."""
+    parts = index if isinstance(index, tuple) else (index,)
+    if not all(p is None or p is Ellipsis or (isinstance(p, slice) and p == slice(None)) for p in parts):
+        return None
+    return _reshape_form(x, np.empty(shape_of(x), bool)[index].shape)
+
+
+def _scatter_form(x: Any, index: Any, shape: tuple[int, ...]) -> tuple[str, Any] | None:
+    return None if _getitem_form(np.empty(shape, bool), index) is None else _reshape_form(x, shape)
+
+
 def _broadcast_form(x: Any, shape: Shape) -> tuple[str, Any]:
     new = shape if isinstance(shape, tuple) else (shape,)
     out, extra = ascii_lowercase[: len(new)], len(new) - len(shape_of(x))
@@ -58,10 +70,10 @@ def _broadcast_form(x: Any, shape: Shape) -> tuple[str, Any]:
 
 
 def _broadcast_to(x: Any, shape: Shape) -> Any:
-    wanted = (shape,) if isinstance(shape, int) else tuple(shape)
-    if len(shape_of(x)) > len(wanted):  # the assignment below would drop leading axes of length 1
-        raise ValueError(f"shape {shape_of(x)} has more axes than {wanted}")
-    out = np.empty(wanted, x.dtype if isinstance(x, np.ndarray) else np.asarray(x).dtype)
+    x = np.asarray(x)
+    out = np.empty(shape, x.dtype)
+    if x.ndim > out.ndim:  # the assignment below would drop leading axes of length 1
+        raise ValueError(f"shape {x.shape} has more axes than {out.shape}")
     out[...] = x  # a third of the time of np.broadcast_to, and every later step runs on contiguous memory
     return out
 
@@ -167,14 +179,20 @@ getitem: Op = linear(
     _getitem,
     lambda i, g, x, index: scatter(g, index, shape_of(x)),
     symbol="[ ]",
-    sample=_sampler(*(((3, 4), {"index": index}) for index in (*_INDICES, _PAIRS, _MASK, ()))),
+    sample=_sampler(*(((3, 4), {"index": index}) for index in (*_INDICES, (slice(None), None), _PAIRS, _MASK, ()))),
+    index=_getitem_form,
 )
 scatter: Op = linear(
     "scatter",
     _scatter,
     lambda i, g, x, index, shape: getitem(g, index),
     symbol="into 0",
-    sample=_sampler(((4,), {"index": 1, "shape": (3, 4)}), ((3, 4), {"index": np.array([2, 0, 2]), "shape": (5, 4)})),
+    sample=_sampler(
+        ((4,), {"index": 1, "shape": (3, 4)}),
+        ((3, 1), {"index": (..., None), "shape": (3,)}),
+        ((3, 4), {"index": np.array([2, 0, 2]), "shape": (5, 4)}),
+    ),
+    index=_scatter_form,
 )
 concatenate: Op = linear(
     "concatenate", _concatenate, _concatenate_transpose, arity=None, numpy=(np.concatenate,), symbol="⧺", sample=_sample_concatenate

@@ -181,6 +181,11 @@ def attention() -> Any:
     return np.sum(G * (p @ Vv).named("O")), Q
 
 
+def attention_unnamed() -> Any:
+    q, k, v, g = T("Q", 5, 4), T("K", 6, 4), T("V", 6, 3), T("G", 5, 3)
+    return np.sum(g * (ad.softmax(q @ k.T / 2, axis=1) @ v)), v
+
+
 def layer_norm() -> Any:
     c = (x - np.mean(x)).named("c")
     scale = np.sqrt(np.mean(c**2)).named("s")
@@ -221,7 +226,8 @@ ZOO: dict[str, tuple[Callable[[], Any], str]] = {
     "powers": (lambda: (np.sum(3 * s**3 - 0.5 * s**2), s), "9 * s**2 - s"),
     "many matrices": (lambda: (np.sum(B @ Cm @ D), Cm), "B.sum(0) @ D.sum(1).T"),
     "residual connection": (lambda: residual_net(A), "2 * ((h - b) * (1 - tanh(A @ x)**2)) @ x.T"),
-    "attention": (attention, "0.5 * (P * (G @ V.T - (G * O).sum(1))) @ K"),
+    "attention": (attention, "0.5 * (P * (G @ V.T - (G * O).sum(1, keepdims=True))) @ K"),
+    "attention, nothing named": (attention_unnamed, "softmax(0.5 * Q @ K.T, axis=1).T @ G"),
     "layer normalisation": (layer_norm, "(b - b.T @ u / m * u - sum(b) / m) / s"),
     "distance": (lambda: (np.linalg.norm(x - b), x), "(x - b) / norm(x - b)"),
     "squared distance": (lambda: (np.sum((x - b) ** 2), b), "2 * (b - x)"),
@@ -235,6 +241,14 @@ ZOO: dict[str, tuple[Callable[[], Any], str]] = {
     "a literal": (lambda: (np.sum((X @ w - y) ** 2) / 6, w), "X.T @ (X @ w - y) / 3"),
     "swish": (lambda: (np.sum(x * ad.sigmoid(x)), x), "sigmoid(x) * (1 + x - x * sigmoid(x))"),
     "a variable exponent": (lambda: (np.sum(s**lam), s), "lam * s**(lam - 1)"),
+    "hinge": (lambda: (np.mean(np.maximum(0, 1 - y * (X @ w)) ** 2), w), "-2 * X.T @ (y * (1 > (X @ w) * y) * (1 - (X @ w) * y)) / m"),
+    "softmax sums to one": (lambda: (np.sum(x * ad.softmax(np.outer(x, b), axis=0).sum(0)), b), "zeros(n0)"),
+    "expm1": (lambda: (np.sum(np.expm1(x) ** 2), x), "2 * expm1(x) * exp(x)"),
+    "shared weights": (
+        lambda: (lambda h: (np.sum((A.T @ h - x) ** 2), A))(np.tanh(A @ x).named("h")),
+        "2 * ((A @ (A.T @ h - x)) * (1 - h**2)) @ x.T + 2 * h @ (A.T @ h - x).T",
+    ),
+    "equal axes": (lambda: (np.sum(np.sin(A * x + A * x[:, None])), A), "cos(diag(x) @ A + A * x) * (x[:, None] + x)"),
     "constant along an axis": (lambda: (np.sum(B @ T("v", 5)), B), "ones(n1) @ v.T"),
 }
 
@@ -249,6 +263,19 @@ def test_zoo(name: str) -> None:
     assert np.allclose(d(), ad.gradient(E, v))
 
 
+def test_exponentials_are_written_as_one() -> None:
+    P, Q = ad.Tensor(40 * RNG.normal(size=(3, 2)), "P"), ad.Tensor(40 * RNG.normal(size=(4, 2)), "Q")
+    K = (P @ Q.T).named("K")
+    d = ad.derive(np.sum(np.exp(2 * K - np.sum(P**2, 1)[:, None] - np.sum(Q**2, 1))), K)  # whose parts overflow
+    assert d.text == "dE/dK = 2 * exp(2 * K - (P**2).sum(1, keepdims=True) - (Q**2).sum(1))"
+    assert np.isfinite(d()).all()
+
+
+def test_numbers_are_floats() -> None:
+    a = ad.Value(2.0, "a")
+    assert isinstance(ad.derive(3 * a, a)(), float) and isinstance(ad.derive(3 * a, wrt=(a, a))(), float)
+
+
 def test_max_subtracted_softmax() -> None:
     z = T("z", 4)
     top = np.max(z).named("top")
@@ -261,7 +288,7 @@ def test_max_subtracted_softmax() -> None:
 def test_values() -> None:
     w, x, y = ad.Value(2.0, "w"), ad.Value(3.0, "x"), ad.Value(1.0, "y")
     L = ((w * x - y) ** 2).named("L")
-    assert ad.derive(L, w).text == "dL/dw = 2 * x * (w * x - y)"
+    assert ad.derive(L, w).text == "dL/dw = 2 * (w*x - y) * x"
     assert ad.derive((w * x).tanh(), w).text == "dE/dw = x * (1 - tanh(w * x)**2)"
     assert ad.derive(w**3, wrt=(w, w)).text == "d²E/dw² = 6 * w"
     assert ad.derive(ad.dot([w, x], [x, y]), x).text == "dE/dx = w + y"

@@ -9,7 +9,7 @@ import pytest
 
 import autodiff as ad
 from autodiff.derivation.graph import Graph
-from autodiff.errors import DerivationFailed
+from autodiff.errors import DerivationFailed, NoIndexForm, NotConnected
 from autodiff.ops import TABLE
 
 
@@ -99,12 +99,90 @@ def test_constants_without_a_name_are_explained() -> None:
 def test_a_recorded_condition_is_said_to_be_fixed(entries: tuple[float, ...]) -> None:
     a, b = V("a", *entries), V("b", 1, 2, 3)
     d = ad.derive(np.sum(np.where(a > 0, a, b) * b), a)
-    says = "where c1 is a recorded condition of shape (3,), fixed: other data does not change it"
+    says = "where c1 is a recorded condition of shape (3,): other data may need another one"
     assert d.text.splitlines()[1:] == [says] and str(d).splitlines()[-1] == says
-    assert d.numpy.startswith(f"c1 = np.array({[x > 0 for x in entries]})")
+    assert d.numpy.startswith(f"c1 = np.array({[x > 0 for x in entries]})  # at the recorded data")
     positive = a > 0
     named = ad.derive(np.sum(np.where(positive, a, b) * b), a)
     assert says.replace("c1", "positive") in named.text and "np.array" not in named.numpy
+
+
+def test_a_condition_is_not_kept_for_other_data() -> None:
+    a, b = V("a", 1, -2, 3), V("b", 1, 2, 3)
+    d = ad.derive(np.sum(np.where(a > 0, a**2, a) * b), a)
+    truth = ad.gradient(d._graph.root, a)
+    assert np.array_equal(d(), truth)
+    with pytest.raises(ValueError, match=r"recorded condition c1, which may be another one at the given a: pass it too, as c1="):
+        d(a=-a.data)
+    assert np.array_equal(d(a=-a.data, c1=-a.data > 0), [1, 8, 3])
+    kept = ad.derive(np.sum(np.where(a > 0, a, 0.0)) + np.sum(b**2), b)
+    assert np.array_equal(kept(b=np.ones(3)), [2, 2, 2])  # the condition is not in this formula
+
+
+def test_a_condition_above_a_name_is_not_kept_either() -> None:
+    a = V("a", 1, -2, 3)
+    h = np.where(a > 0, a**2, a).named("h")
+    d = ad.derive(np.sum(h**2), h)
+    with pytest.raises(ValueError, match="pass it too, as c1="):
+        d(a=-a.data)
+
+
+@pytest.mark.parametrize("kind", [ad.Tensor, ad.Value])
+@pytest.mark.parametrize("at", [2.0, -2.0])
+def test_a_condition_on_a_single_number(kind: Any, at: float) -> None:
+    a = kind(at, name="a")
+    E = ad.where(a > 0, a**2, 3 * a)
+    d = ad.derive(E, a)
+    assert "c1 is a recorded condition" in d.text and d() == (2 * at if at > 0 else 3)
+    assert f"c1 = np.array({at > 0})" in d.numpy
+    with pytest.raises(ValueError, match="condition c1"):
+        d(a=-at)
+    assert d(a=5.0, c1=True) == 10 and d(a=5.0, c1=False) == 3
+    times = ad.derive(a * (a > 0), a)
+    assert times.text.splitlines()[0] == "dE/da = c1"
+
+
+def test_conditions_are_folded() -> None:
+    x, y = V("x", 1, -2, 3), V("y", 0, 5, 3)
+    assert ad.derive(np.sum(np.maximum(x, y) ** 2), x).text == "dE/dx = 2 * x * (x > y) + y * (x == y)"
+    assert ad.derive(np.sum(np.maximum(x, 0) ** 2), x).text == "dE/dx = 2 * x * (x > 0)"
+    assert ad.derive(np.sum(ad.relu(x) ** 2), x).text == "dE/dx = 2 * relu(x)"
+    assert ad.derive(np.sum(np.where(x > 0, x, y) ** 2), x).text.splitlines()[0] == "dE/dx = 2 * c1 * x"
+
+
+# ---------------------------------------------------------------- calling a derivation
+
+
+def test_data_that_does_not_fit_is_named() -> None:
+    X, w = ad.Tensor(np.ones((4, 3)), "X"), V("w", 1, 2, 3)
+    y = ad.constant(np.ones(4), name="y")
+    d = ad.derive(np.sum((X @ w - y) ** 2), w)
+    for given, says in (
+        ({"w": np.ones(5)}, r"w came with shape \(5,\), which does not fit X along their axis n\d: 3 and 5"),
+        ({"w": np.ones((3, 1))}, r"w came with shape \(3, 1\), but was recorded with shape \(3,\)"),
+        ({"X": np.ones((5, 3))}, r"X came with shape \(5, 3\), which does not fit y"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            d(**given)
+    with pytest.raises(TypeError, match="w='a' is not an array of real numbers"):
+        d(w="a")
+    assert d(X=np.ones((2, 3)), y=np.ones(2)).shape == (3,)
+    assert np.array_equal(d(w=ad.Tensor(np.zeros(3))), d(w=np.zeros(3)))
+
+
+@pytest.mark.parametrize("name", ["sum", "np", "exp", "lambda", "my weight"])
+def test_a_renamed_variable_is_said_and_found(name: str) -> None:
+    x = V(name, 1, 2, 3)
+    d = ad.derive(np.sum(np.sin(x)), x)
+    new = d.results[0].text[len("cos(") : -1]
+    assert new != name and f"where {new} is the variable {name!r}" in str(d)
+    assert np.array_equal(d(**{name: np.zeros(3)}), d(**{new: np.zeros(3)}))
+
+
+def test_names_in_other_scripts() -> None:
+    square, E = V("x²", 1, 2), V("E", 3, 4)
+    d = ad.derive(np.sum(square * E), square)
+    assert d.text == "dL/dx2 = E" and np.array_equal(d(), [3, 4])
 
 
 # ---------------------------------------------------------------- what printed source calls and assigns
@@ -146,7 +224,37 @@ def test_printed_source_takes_integers(x: Any) -> None:
     assert ad.derive(np.sum(2.0**v), v).numpy == "dE_dx = np.log(2) * 2.0**x"
 
 
+def test_a_users_op_without_an_index_form() -> None:
+    twice = ad.linear("twice_of_mine", lambda x: 2 * x, lambda i, g, x: 2 * g, sample=lambda rng: [])
+    try:
+        x = V("x", 1, 2)
+        with pytest.raises(NoIndexForm, match=r"cannot be written .* twice_of_mine is an op of yours declared without index=.*opaque="):
+            ad.derive(np.sum(twice(x) ** 2), x)
+        h = twice(x).named("h")
+        assert ad.derive(np.sum(h**2), x).text == "dE/dx = 4 * h"  # its rule has a form, and its result a name
+        assert ad.derive(np.sum(h**2), h, opaque=[h]).text == "dE/dh = 2 * h"
+    finally:
+        del TABLE["twice_of_mine"]
+
+
+def test_new_axes() -> None:
+    c, x = V("c", 1, 2), V("x", 1, 2, 3)
+    assert ad.derive(np.sum(np.sin(c[:, None] * x)), c).text == "dE/dc = cos(c @ x.T) @ x"
+    assert ad.derive(np.sum(np.sin(c[..., None] * x[None])), x).text == "dE/dx = cos(c @ x.T).T @ c"
+    with pytest.raises(NoIndexForm):
+        ad.derive(np.sum(c[::-1] * c), c)
+
+
 # ---------------------------------------------------------------- options
+
+
+def test_nodes_outside_the_graph() -> None:
+    x, q = V("x", 1, 2), V("q", 1, 2)
+    E = np.sum(x**2)
+    with pytest.raises(NotConnected, match="opaque= lists q, without which E was computed"):
+        ad.derive(E, x, opaque=[q])
+    with pytest.raises(NotConnected, match="E is what is derived"):
+        ad.derive(E, wrt=E)
 
 
 @pytest.mark.parametrize(
