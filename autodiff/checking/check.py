@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import AutodiffError, BadOperand, ShapeMismatch
 from ..naming import user_frame, variables
-from ..node import Node
+from ..node import Block, Node, recording
 from .claims import AS_WRITTEN, Claim, Goal, Reading, aligned, chain_order, claims_of, decimals_of, function_of_names, goal_of_label
 from .counterexample import counterexample, distinct_sizes, goal_in
 from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanations, few, narrowest, of_shape
@@ -165,6 +165,11 @@ def holds_at(judged: Judged, point: Point) -> bool:
 # ---------------------------------------------------------------- a whole set of claims
 
 
+def recorded_anew() -> Block:
+    """A block in which the graph can be run again, although the user may have switched recording off."""
+    return Block(recording, True)
+
+
 class Check:
     """The claims of one graph, judged in order; `derivation` says that they are lines which follow one another."""
 
@@ -172,10 +177,9 @@ class Check:
         self.graph, self.derivation = graph, derivation
         rounded = decimals_of(claims)
         claims = [replace(c, decimals=rounded) if c.numbers is not None else c for c in claims]
-        recorded = graph.recorded()
-        moves = any(c.moves for c in claims)
-        self.points = [recorded, *(graph.drawn() if moves else [])]
-        self.judged = [judge(c, self.points_of(c)) for c in claims]
+        with recorded_anew():
+            self.points = [graph.recorded(), *(graph.drawn() if any(c.moves for c in claims) else [])]
+            self.judged = [judge(c, self.points_of(c)) for c in claims]
         self._catalogue: Catalogue | None = None
         self._cases: dict[int, Case] = {}
         self._resized: Recorded | None = None
@@ -193,7 +197,8 @@ class Check:
         return self.points if claim.moves else self.points[:1]
 
     def report(self) -> Report:
-        verdicts = tuple(self.verdict(j) for j in self.judged)
+        with recorded_anew():
+            verdicts = tuple(self.verdict(j) for j in self.judged)
         return Report(verdicts, tuple(self.remarks(verdicts)))
 
     def verdict(self, j: Judged) -> Verdict:
@@ -486,7 +491,7 @@ def hiding(graph: Recorded) -> str:
     said = []
     if graph.sizes.get("m") == 1:
         said.append("one example hides 1/m and sums over the batch")
-    weights = [s for s in graph.sources if s.node is not None and s.node.active and s.data.ndim == 2]
+    weights = [s for s in graph.sources if s.node is not None and s.node.active and s.data.ndim == 2 and min(s.data.shape) > 1]
     square = [s.name or "a weight" for s in weights if s.data.shape[0] == s.data.shape[1] > 1]
     if square:
         said.append(f"{square[0]} is square, so a transpose keeps its shape")
@@ -560,7 +565,8 @@ def check_code_of(graph: Recorded, fn: Callable[..., Any]) -> Report:
             memo[id(point)] = found
         return memo[id(point)]
 
-    first = graph.recorded()
+    with recorded_anew():
+        first = graph.recorded()
     try:
         labels = list(outputs(first, Env(first, {})))
     except BadOperand:

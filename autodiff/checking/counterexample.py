@@ -105,7 +105,10 @@ def _cuts(j: Judged, graph: Recorded) -> Iterator[list[Any]]:
 
 
 def _tried(j: Judged, graph: Recorded, lengths: Mapping[int, int], cut: list[Any], trial: int) -> str | None:
-    """One attempt: a sentence if the claim fails there, "" if not, None if it cannot be run.  Small integers in the data; in the cut values zeros, then halves."""
+    """One attempt: a sentence if the claim fails there, "" if not, None if it cannot be run.
+
+    The data are small integers; the cut values zeros, then halves.
+    """
     rng = np.random.default_rng(trial)
 
     def fill(s: Source, shape: tuple[int, ...]) -> Array:
@@ -130,13 +133,16 @@ def _tried(j: Judged, graph: Recorded, lengths: Mapping[int, int], cut: list[Any
         return ""
     if any(np.allclose(a, truth, rtol=1e-6, atol=1e-9) or printed(a) == printed(truth) for a in options):
         return ""
+    return f"{_shown(j, small, small.by_id[goal.node])}: claim {printed(options[0])}, truth {printed(truth)}"
+
+
+def _shown(j: Judged, small: Recorded, target: Any) -> str:
+    """The numbers that the claim is about: the data, the target, and what its formula uses."""
     used = set(j.claim.formula.names) if j.claim.formula is not None else set()
-    shown = [n for n in small.by_name if n in used or small.by_name[n] is small.by_id[goal.node]]
-    shown = shown or [s.name for s in small.sources if s.name]
-    data = "; ".join(f"{n} = {printed(point.value_of(small.by_name[n]))}" for n in shown[:5])
-    rest = [s for s in small.sources if s.name and s.name not in shown and s.data.size <= PRINTED and used]
-    more = "; ".join(f"{s.name} = {printed(s.data)}" for s in rest[:2])
-    return f"{'; '.join(x for x in (more, data) if x)}: claim {printed(options[0])}, truth {printed(truth)}"
+    data = [s.name for s in small.sources if s.name and s.data.size <= PRINTED]
+    rest = [n for n, x in small.by_name.items() if n not in data and (n in used or x is target)]
+    point = small.recorded()
+    return "; ".join(f"{n} = {printed(point.value_of(small.by_name[n]))}" for n in [*data[:4], *rest[:4]])
 
 
 def _worst(j: Judged, graph: Recorded) -> str:

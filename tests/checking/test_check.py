@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import autodiff as ad
 from autodiff.checking.diagnose import distinct
@@ -264,6 +266,30 @@ def test_a_claim_that_cannot_be_computed_is_wrong_and_says_why(run: Any, claim: 
     v = ad.check(run.E, {"W2": claim, "b2": student(run)["b2"]})["W2"]
     assert (v.status, v.mistake) == ("wrong", mistake)
     assert words in v.sentence
+
+
+CHARACTERS = st.text(alphabet="yzWxt12()+-*/@^_{}.=\\ ,'T|∂m[]&%$#0ijk", max_size=40)
+
+
+@given(text=CHARACTERS)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+def test_any_text_at_all_is_judged_and_never_an_accident(run: Any, text: str) -> None:
+    v = ad.check(run.E, {"W2": text}).verdicts
+    assert len(v) >= 1 and all(x.status in ("right", "wrong", "undecided", "carried forward") for x in v)
+
+
+def test_a_long_chain_is_checked_without_recursion() -> None:
+    x = v = ad.Value(0.5, name="v")
+    for _ in range(2000):
+        x = x + 1e-3
+    E = (x * v).named("E")
+    assert ad.check(E, {"v": ad.gradient(E, v)}).ok
+    assert ad.check(E, {"v": -ad.gradient(E, v)}).first_wrong.mistake is Mistake.SIGN
+
+
+def test_recording_may_be_switched_off_meanwhile(run: Any) -> None:
+    with ad.no_record():
+        assert ad.check(run.E, {"W2": "(y2 - t) @ y1.T / m"}).ok
 
 
 # ---------------------------------------------------------------- the catalogue
