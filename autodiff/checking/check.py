@@ -18,7 +18,7 @@ from ..naming import user_frame, variables
 from ..node import Block, Node, recording
 from .claims import AS_WRITTEN, Claim, Goal, Reading, aligned, chain_order, claims_of, decimals_of, function_of_names, goal_of_label
 from .counterexample import counterexample, distinct_sizes, goal_in
-from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanations, few, narrowest, of_shape
+from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanations, few, narrowest, of_shape, says_little
 from .mistakes import Mistake
 from .points import Array, Env, Point, Recorded, Wrong, moving
 from .report import CARRIED, RIGHT, UNDECIDED, WRONG, Report, Verdict
@@ -180,6 +180,7 @@ class Check:
         with recorded_anew():
             self.points = [graph.recorded(), *(graph.drawn() if any(c.moves for c in claims) else [])]
             self.judged = [judge(c, self.points_of(c)) for c in claims]
+        self.chance = says_little(claims)
         self._catalogue: Catalogue | None = None
         self._cases: dict[int, Case] = {}
         self._resized: Recorded | None = None
@@ -390,6 +391,7 @@ class Check:
     def _wrong(self, j: Judged, found: list[Explanation]) -> Verdict:
         told = distinct(found)
         first = told[0]
+        perhaps = "perhaps: " if first.stage and self.chance and j.claim.numbers is not None and first.code is not Mistake.UNKNOWN else ""
         fix = next((e.fix for e in told if e.code is Mistake.EDIT and e.fix), "") or first.fix
         if not fix and j.goal.kind == "gradient" and (right := self.catalogue.right(j.goal.node)) is not None:
             fix = f"{j.goal.text} = {right.text}"
@@ -398,7 +400,7 @@ class Check:
             j,
             WRONG,
             mistake=first.code,
-            sentence=first.text,
+            sentence=perhaps + first.text,
             others=others[:SHOWN],
             fix=fix,
             layout=j.layout,
@@ -525,7 +527,7 @@ def check(E: Any, claims: Any, *xs: Any) -> Report:
     >>> W, x, t = ad.Tensor([[1.0, 2.0], [0.5, -1.0]], name="W"), np.array([3.0, 1.0]), np.array([1.0, 0.0])
     >>> y = (W @ x).named("y"); E = np.sum((y - t) ** 2).named("E")
     >>> print(ad.check(E, {"W": np.outer(y.data - t, x)}).first_wrong.sentence)
-    power rule: the exponent in front is missing
+    power rule: of (y - t) ** 2 the exponent in front is missing
     """
     graph = recorded_of(E, xs)
     read, derivation = claims_of(graph, claims, numbers_in_frame(graph))
@@ -543,7 +545,7 @@ def check_code(E: Any, fn: Callable[..., Any]) -> Report:
     >>> w, x = ad.Tensor([1.0, -2.0], name="w"), ad.constant([3.0, 1.0], name="x")
     >>> E = np.sum(np.tanh(w * x)).named("E")
     >>> print(ad.check_code(E, lambda w, x: {"dw": 1 - np.tanh(w * x) ** 2}).first_wrong.sentence)
-    the factor that multiplies w in mul(w, x) is missing
+    the factor that multiplies w in w * x is missing
     """
     return check_code_of(recorded_of(E, ()), fn)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from .points import Array, Env, Point, Recorded, Sweep, Wrong, is_vector
 EFFORT = 300_000  # rules run on numbers, at most, for the catalogue of one graph; the rest of it is left out, and said to be
 PAIRS = 2_000  # pairs of mistakes that are tried
 MOST_EDITS = 600
+SMALL = 64  # entries of a result whose whole Jacobian is computed
 DERIVED = 200  # nodes of a graph whose gradients are written as formulas
 BITS = 40  # how much rounded numbers must say before pairs of mistakes may explain them
 FEW_BITS = 12  # of rounded numbers that say less than this, some entry of the catalogue fits by chance
@@ -233,6 +235,13 @@ def _others(case: Case, graph: Recorded) -> Iterator[Explanation]:
             yield Explanation(Mistake.OTHER_GRADIENT, f"this is d{graph.root_name}/d{name}, not {goal.text}", 5)
     if goal.kind != "gradient":
         return
+    target = graph.by_id[goal.node]
+    for name, n in graph.by_name.items():
+        later = isinstance(n, Node) and n.active and n.id > goal.node and n is not graph.root and n.shape == target.shape
+        if later and np.size(n.data) <= SMALL and case.fits(_own_slope(p, n, target) for p in case.points):
+            root, by = graph.root_name, graph.label(target)
+            text = f"this is the derivative of {name} in {by} alone: d{root}/d{name}, which arrives there, is missing"
+            yield Explanation(Mistake.VALUE_MISSING, text, 5)
     for name, n in graph.by_name.items():
         if not isinstance(n, Node) or not n.active or len(n.shape) != 2 or n.id == goal.node:
             continue
@@ -240,6 +249,12 @@ def _others(case: Case, graph: Recorded) -> Iterator[Explanation]:
             sums = [p.gradient(n.id).sum(axis) for p in case.points]
             if sums[0].size == case.truth[0].size > 1 and case.fits(s.reshape(case.truth[0].shape) for s in sums):
                 yield Explanation(Mistake.SUM_OF_ROWS, f"these are the sums of the {word} of d{graph.root_name}/d{name}", 5)
+
+
+def _own_slope(p: Point, n: Any, target: Any) -> Array:
+    """The diagonal of the Jacobian of one node in another of its shape."""
+    size = np.size(target.data)
+    return np.diag(p.jacobian(n.id, target.id).reshape(size, size)).reshape(target.shape)
 
 
 def _entrywise(case: Case, graph: Recorded) -> Iterator[Explanation]:
@@ -314,12 +329,23 @@ def _from_right(case: Case, catalogue: Catalogue) -> Iterator[Explanation]:
     right = catalogue.right(case.goal.node)
     if right is None:
         return
-    for what, variant in _edited(right, catalogue.graph):
+    for what, variant in chain(_edited(right, catalogue.graph), _fixed(right)):
         made = [_of_formula(variant, p, t) for p, t in zip(case.points, case.truth, strict=True)]
         for sign, more in ((1, ""), (-1, " and change the sign")):
             if case.fits(None if a is None else sign * a for a in made):
                 yield Explanation(Mistake.EDIT, f"{what}{more}, and the right formula {right.text} becomes this", 8, rank=1, fix=right.text)
                 return
+
+
+def _fixed(f: Formula) -> Iterator[tuple[str, Formula]]:
+    """The formula with a name taken for 1 or for 0."""
+    for name in sorted(f.names):
+        for c in (1, 0):
+            yield f"write {c} instead of {name}", f.map(partial(_taken_for, name, Formula("number", value=c)))
+
+
+def _taken_for(name: str, number: Formula, g: Formula) -> Formula:
+    return number if g.op == "name" and g.value[0] == name else g
 
 
 def _of_formula(f: Formula, p: Point, t: Array) -> Array | None:
@@ -361,6 +387,15 @@ def _bits(case: Case) -> float:
     with np.errstate(all="ignore"):
         bits = [np.log2(np.maximum(1.0, np.abs(c) / np.maximum(s, 1e-300))) for c, s in zip(case.claimed, case.slack, strict=True)]
     return float(sum(np.sum(b) for b in bits))
+
+
+def says_little(claims: Sequence[Claim]) -> bool:
+    """Are there so few digits in all the numbers given that some mistake fits them by chance?"""
+    total = 0.0
+    for numbers in (np.ravel(c.numbers) for c in claims if c.numbers is not None):
+        d = next((d for d in range(17) if np.array_equal(np.round(numbers, d), numbers)), 17)
+        total += float(np.sum(np.log2(np.maximum(1.0, np.abs(numbers[np.isfinite(numbers)]) / (0.5 * 10.0**-d)))))
+    return total < FEW_BITS
 
 
 def few(case: Case) -> bool:

@@ -25,6 +25,8 @@ from .ulps import rounding
 Array = Any
 DRAWN = 3  # points beside the recorded one
 REACHES = (0.5, 0.2, 0.05, 0.01)  # how far points move from the recorded one, where those drawn anew are not finite
+DEEP = 3  # levels of an unnamed result that sentences spell out
+SIGNS = {"+": "+", "−": "-", "×": "*", "÷": "/", "@": "@", "^": "**"}
 WIDE = 8  # leaves with longer axes are drawn smaller, so that sums over them stay of size 1
 
 
@@ -179,17 +181,22 @@ class Recorded:
 
     def label(self, n: Any) -> str:
         """What sentences call a node: its name, or what it was computed as."""
-        if n.id in self.names:
-            return self.names[n.id]
-        if n.op is None:
-            return "an unnamed leaf"
-        args = [self.label_of_operand(a) for a in n.args]
-        return f"{n.op.name}({', '.join(args)})" if all(len(a) < 12 for a in args) else f"the result of {n.op.name}"
+        return self.names.get(n.id) or self._computed(n, DEEP)
 
-    def label_of_operand(self, a: Any) -> str:
+    def label_of_operand(self, a: Any, depth: int = 1) -> str:
+        """What sentences call an operand: a name, a number, or what it was computed as, for so many levels."""
         if isinstance(a, Node):
-            return self.names.get(a.id, "...")
+            return self.names.get(a.id) or self._computed(a, depth)
         return next((s.name for s in self.sources if s.data is a and s.name), "..." if np.shape(a) else f"{a}")
+
+    def _computed(self, n: Any, depth: int) -> str:
+        if n.op is None or not depth or len(n.args) > 3:
+            return "..."
+        args = [self.label_of_operand(a, depth - 1) for a in n.args]
+        if sign := SIGNS.get(n.op.symbol):
+            operands = [f"({a})" if " " in a else a for a in args]
+            return f" {sign} ".join(operands) if len(args) == 2 else f"{sign}{operands[0]}"
+        return f"{n.op.name}({', '.join(args)})"
 
     def _sizes(self) -> dict[str, int]:
         """The batch's size as m, if its axis can be told: the one averaged, or shared by all given data."""

@@ -84,9 +84,9 @@ pow: Op = elementwise(
     scalar="power({0}, {1})",
     index=lambda x, y: exp(y * log(x)),  # for an exponent that is no plain number
     mistakes=(
-        WrongRule("derivative_wrong", "power rule: the exponent in front is missing", lambda z, x, y: x ** (y - 1)),
-        WrongRule("derivative_wrong", "power rule: the exponent was not lowered", lambda z, x, y: y * z),
-        WrongRule("derivative_wrong", "power rule: the exponent was raised, as in an integral", lambda z, x, y: x * z / (y + 1)),
+        WrongRule("derivative_wrong", "power rule: of {z} the exponent in front is missing", lambda z, x, y: x ** (y - 1)),
+        WrongRule("derivative_wrong", "power rule: of {z} the exponent was not lowered", lambda z, x, y: y * z),
+        WrongRule("derivative_wrong", "power rule: of {z} the exponent was raised, as in an integral", lambda z, x, y: x * z / (y + 1)),
     ),
 )
 neg: Op = elementwise("neg", np.negative, -1, numpy=(np.negative,), symbol="−", scalar="-{0}", index=lambda x: -1 * x)
@@ -100,8 +100,8 @@ square: Op = elementwise(
     scalar="{0} * {0}",
     index=lambda x: x**2,
     mistakes=(
-        WrongRule("derivative_wrong", "power rule: the factor 2 of 2{x} is missing", lambda z, x: x),
-        WrongRule("derivative_wrong", "power rule: the exponent was not lowered", lambda z, x: 2 * z),
+        WrongRule("derivative_wrong", "power rule: of {z} the factor 2 is missing", lambda z, x: x),
+        WrongRule("derivative_wrong", "power rule: of {z} the exponent was not lowered", lambda z, x: 2 * z),
     ),
 )
 sqrt: Op = elementwise(

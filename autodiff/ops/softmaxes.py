@@ -107,7 +107,7 @@ softmax = general(
             "only the diagonal of softmax's Jacobian was used; the off-diagonal terms -y_k y_i are missing",
             lambda g, z, x, axis=None: g * z * (1 - z),
         ),
-        WrongRule("softmax_ignored", "softmax's Jacobian was left out: dE/d{x} is not dE/d{z}", lambda g, z, x, axis=None: g),
+        WrongRule("softmax_ignored", "softmax's Jacobian was left out, going back from {z} to {x}", lambda g, z, x, axis=None: g),
         WrongRule("softmax_diagonal", "of softmax's Jacobian diag(y) - y y^T only diag(y) was used", lambda g, z, x, axis=None: g * z),
         WrongRule(
             "softmax_diagonal",
