@@ -83,5 +83,13 @@ class NotVerified(AutodiffError, ArithmeticError):
     """A derived formula could not be checked, because nothing is finite near the recorded values."""
 
 
+class BadFormula(AutodiffError, ValueError):
+    """The text of a formula cannot be read, or uses names that there are not."""
+
+
+class WrongClaim(AutodiffError, AssertionError):
+    """A claim of a derivation, which was required to be right, is not."""
+
+
 class BroadcastWarning(UserWarning):
     """A vector and a column, (n,) and (n, 1), were broadcast to a matrix larger than both, which is seldom meant."""

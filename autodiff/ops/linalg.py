@@ -15,14 +15,14 @@ import numpy as np
 
 from ..errors import Degenerate, NoRule, ShapeMismatch
 from .arrange import any_diagonal, matrix_transpose, moveaxis
-from .pointwise import abs, attach, sign, sqrt, where
+from .pointwise import abs, attach, exp, sign, sqrt, where
 from .products import matmul, outer
 from .reductions import Axis, freedom, mean, others, restore
 from .reductions import max as max_
 from .reductions import min as min_
 from .reductions import sum as sum_
 from .shapes import reshape, scatter, transpose
-from .table import Case, Op, add_up, composed, dtype_of, general, linear, shape_of, sum_to
+from .table import Case, Op, WrongRule, add_up, composed, dtype_of, general, linear, shape_of, sum_to
 
 
 def matrices(name: str, x: Any) -> tuple[int, int]:
@@ -189,6 +189,18 @@ _of_entries: Op = general(
     analytic=False,
     index=_norm_form,
     latex=r"\left\lVert {0} \right\rVert",
+    mistakes=(
+        WrongRule(
+            "derivative_wrong",
+            "the derivative of the norm is {x}/{z}: the division by {z} is missing",
+            lambda g, z, x, axis=None, keepdims=False, p=2: restore(g, shape_of(x), axis) * x,
+        ),
+        WrongRule(
+            "derivative_wrong",
+            "the derivative of the squared norm, 2{x}, was used for the norm",
+            lambda g, z, x, axis=None, keepdims=False, p=2: restore(g, shape_of(x), axis) * 2 * x,
+        ),
+    ),
 )
 
 
@@ -313,6 +325,16 @@ inv: Op = general(
     symbol="x⁻¹",
     sample=_MATRICES,
     index="ij->ij",
+    mistakes=(
+        WrongRule("sign", "the minus in the derivative of inv({x}) is missing", lambda g, z, x: z.T @ g @ z.T),
+        WrongRule("transposed", "both inverses in the derivative of inv({x}) must be transposed", lambda g, z, x: -z @ g @ z),
+        WrongRule(
+            "derivative_wrong", "of the two inverses in the derivative of inv({x}) the right one is missing", lambda g, z, x: -z.T @ g
+        ),
+        WrongRule(
+            "derivative_wrong", "of the two inverses in the derivative of inv({x}) the left one is missing", lambda g, z, x: -g @ z.T
+        ),
+    ),
 )
 solve: Op = general(
     "solve",
@@ -353,6 +375,11 @@ logdet: Op = general(
     index="ij->",
     latex=r"\log\left|\det\left({0}\right)\right|",
     source="np.linalg.slogdet(x)[1]",
+    mistakes=(
+        WrongRule("transposed", "the derivative of log det {x} is the transpose of inv({x})", lambda g, z, x: g * inv(x)),
+        WrongRule("derivative_wrong", "{x} was taken for the derivative of log det {x}, inv({x}).T", lambda g, z, x: g * x),
+        WrongRule("derivative_wrong", "the derivative of det {x} was used for that of log det {x}", lambda g, z, x: g * exp(z) * inv(x).T),
+    ),
 )
 
 
