@@ -1,0 +1,64 @@
+"""What every notebook uses: print a number and insist on it, and tell a reader whether an answer is right.
+
+`show` stops the notebook unless the number it prints is the expected one, to its last printed digit;
+`check` judges an answer to an exercise.  No notebook prints a number in another way without asserting it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def show(name: str, got: Any, want: Any, digits: int = 4) -> None:
+    """Print `got`, a number, an array or a node, rounded; AssertionError unless that is what `want` rounds to.
+
+    >>> show("half", 1 / 2, 0.5)
+    half       = 0.5
+    >>> show("column", np.array([[1 / 3], [-1.0]]), [[0.3333], [-1]])
+    column     = (0.3333, -1)  as a column
+    """
+    got = plain(got)
+    assert agrees(got, want, digits), f"{name} is {text(got, digits)}, not {text(plain(want), digits)}"
+    print(f"{name:10} = {text(got, digits, ' ' * max(13, len(name) + 3))}")
+
+
+def check(number: int, answer: Any, truth: Any, digits: int = 3) -> None:
+    """Say whether an answer (None: still open) is `truth`; AssertionError with a hint if it is not.
+
+    >>> check(1, None, 4.0), check(2, 1 / 3, np.array(0.3333333))
+    exercise 1: still open
+    exercise 2: right
+    (None, None)
+    """
+    if answer is None:
+        print(f"exercise {number}: still open")
+        return
+    answer, truth = plain(answer), plain(truth)
+    assert answer.shape == truth.shape, f"exercise {number}: the answer should have shape {truth.shape}, not {answer.shape}"
+    right = np.abs(answer - truth) <= 0.5 * 10.0**-digits
+    assert right.any(), f"exercise {number}: not yet"
+    assert right.all(), f"exercise {number}: not yet; {right.sum()} of {right.size} entries are right"
+    print(f"exercise {number}: right")
+
+
+def plain(number: Any) -> Any:
+    """A number, list, array or node as a plain array."""
+    return np.asarray(getattr(number, "data", number), float)
+
+
+def agrees(got: Any, want: Any, digits: int) -> bool:
+    """Are two arrays of one shape the same to so many digits after the point?"""
+    got, want = plain(got), plain(want)
+    return bool(got.shape == want.shape and np.all(np.abs(got - want) <= 0.5001 * 10.0**-digits))
+
+
+def text(number: Any, digits: int = 4, indent: str = "") -> str:
+    """A number or an array as a reader would write it; a column lies down."""
+    rounded = np.round(plain(number), digits) + 0.0  # no -0
+    if rounded.ndim == 0:
+        return f"{rounded:.{digits + 6}g}"
+    if rounded.ndim == 2 and rounded.shape[1] == 1 and len(rounded) > 1:
+        return f"({', '.join(f'{v:.{digits + 6}g}' for v in rounded[:, 0])})  as a column"
+    return np.array2string(rounded, prefix=indent, floatmode="maxprec", separator=" ")
