@@ -1,11 +1,14 @@
 """What every notebook uses: print a number and insist on it, and tell a reader whether an answer is right.
 
 `show` stops the notebook unless the number it prints is the expected one, to its last printed digit;
-`check` judges an answer to an exercise.  No notebook prints a number in another way without asserting it.
+`check` judges an answer to an exercise, `refused` prints an error that must come.  No notebook prints a
+number in another way without asserting it.
 """
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -41,6 +44,20 @@ def check(number: int, answer: Any, truth: Any, digits: int = 3) -> None:
     assert right.any(), f"exercise {number}: not yet"
     assert right.all(), f"exercise {number}: not yet; {right.sum()} of {right.size} entries are right"
     print(f"exercise {number}: right")
+
+
+def refused(kind: type[Exception], call: Callable[[], Any]) -> None:
+    """Print the error that `call()` raises; AssertionError if it raises none of that kind.
+
+    >>> refused(ZeroDivisionError, lambda: 1 / 0)
+    ZeroDivisionError: division by zero
+    """
+    try:
+        call()
+    except kind as error:
+        print(textwrap.fill(f"{type(error).__name__}: {error}", 110))
+        return
+    raise AssertionError(f"no {kind.__name__} was raised")
 
 
 def plain(number: Any) -> Any:
