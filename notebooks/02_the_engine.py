@@ -450,11 +450,11 @@ show("slope", tanh.partials[0](0.6, math.log(2)), 0.64)
 # - **Derivatives of derivatives.** With `record=True` the walk back is recorded as well:
 
 # %%
-x = ad.Value(2.0, name="x")
+x = ad.Value(5.0, name="x")
 y = x**3
 (slope,) = ad.gradient(y, [x], record=True)
-show("3 x²", slope, 12)
-show("6 x", ad.gradient(slope, x), 12)
+show("3 x²", slope, 75)
+show("6 x", ad.gradient(slope, x), 30)
 
 # %% [markdown]
 # - **Pictures**, of the graph on which all of this started:

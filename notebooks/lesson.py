@@ -1,8 +1,8 @@
 """What every notebook uses: print a number and insist on it, and tell a reader whether an answer is right.
 
 `show` stops the notebook unless the number it prints is the expected one, to its last printed digit;
-`check` judges an answer to an exercise, `refused` prints an error that must come.  No notebook prints a
-number in another way without asserting it.
+`formula` does so with a derived formula, `refused` with an error that must come; `check` judges an answer
+to an exercise.  No notebook prints a number in another way without asserting it.
 """
 
 from __future__ import annotations
@@ -46,6 +46,18 @@ def check(number: int, answer: Any, truth: Any, digits: int = 3) -> None:
     print(f"exercise {number}: right")
 
 
+def formula(derivation: Any, *want: str) -> Any:
+    """The derivation, to be typeset; AssertionError unless its results read so, one a line.
+
+    >>> import autodiff as ad
+    >>> x = ad.Value(3.0, name="x")
+    >>> formula(ad.derive(x**2, wrt=x), "dE/dx = 2 * x")
+    dE/dx = 2 * x
+    """
+    assert derivation.text == "\n".join(want), derivation.text
+    return derivation
+
+
 def refused(kind: type[Exception], call: Callable[[], Any]) -> None:
     """Print the error that `call()` raises; AssertionError if it raises none of that kind.
 
@@ -74,8 +86,10 @@ def agrees(got: Any, want: Any, digits: int) -> bool:
 def text(number: Any, digits: int = 4, indent: str = "") -> str:
     """A number or an array as a reader would write it; a column lies down."""
     rounded = np.round(plain(number), digits) + 0.0  # no -0
+    written = [f"{v:.{digits + 6}g}" for v in rounded.flat]
     if rounded.ndim == 0:
-        return f"{rounded:.{digits + 6}g}"
+        return written[0]
     if rounded.ndim == 2 and rounded.shape[1] == 1 and len(rounded) > 1:
-        return f"({', '.join(f'{v:.{digits + 6}g}' for v in rounded[:, 0])})  as a column"
-    return np.array2string(rounded, prefix=indent, floatmode="maxprec", separator=" ")
+        return f"({', '.join(written)})  as a column"
+    width = max(map(len, written), default=0)
+    return np.array2string(rounded, prefix=indent, formatter={"float_kind": lambda v: f"{v:.{digits + 6}g}".rjust(width)})
