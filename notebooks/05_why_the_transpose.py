@@ -247,7 +247,8 @@ ones = np.ones((1, 2))
 show("G 1^T", G @ ones.T, [[2], [3]])
 
 # %% [markdown]
-# Here is all of it in one picture. Each box has its value and its gradient; the engine's formulas stand on it.
+# Here is all of it in one picture. Each box has its value and its gradient, as colours (red is positive, blue negative), and the formula
+# that the engine found.
 
 # %%
 ad.draw(E, formulas=True)
