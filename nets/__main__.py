@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,9 +23,11 @@ import autodiff as ad
 from autodiff.checking.ulps import Comparison
 
 from .data import Examples, digits
+from .losses import cross_entropy
+from .optim import SGD
 from .prove import Row, prove, table
-from .train import Diverged, Epoch, train
-from .two_layer import TwoLayer
+from .train import Diverged, History, fit
+from .two_layer import ByRows, TwoLayer
 
 EXTRAS = {"sklearn": "scikit-learn", "tqdm": "tqdm", "matplotlib": "matplotlib"}
 PROVEN_ON = 5  # held-out examples in the batch of the proof: the hardest ones, whose gradients are not tiny
@@ -55,16 +58,27 @@ def run(options: argparse.Namespace, folder: Path) -> int:
     """Train, prove, and write everything into `folder`; returns the exit code."""
     say: Callable[[str], None] = (lambda text: None) if options.quiet else print
     began = time.perf_counter()
-    examples, held_out = digits(options.seed)
-    net = TwoLayer.random(len(examples.x), options.hidden, len(examples.t), seed=options.seed)
-    say(f"{len(examples.labels)} digits to learn from, {len(held_out.labels)} held out; {options.hidden} hidden units, seed {options.seed}")
-    history = train(
-        net, examples, held_out, epochs=options.epochs, batch=options.batch, lr=options.lr, seed=options.seed, quiet=options.quiet
+    examples, held_out = digits().split(seed=options.seed)
+    net = TwoLayer.random(examples.x.shape[1], options.hidden, len(examples.classes), seed=options.seed)
+    say(f"{len(examples)} digits to learn from, {len(held_out)} held out; {options.hidden} hidden units, seed {options.seed}")
+    history = fit(
+        ByRows(net),
+        examples,
+        held_out=held_out,
+        epochs=options.epochs,
+        batch=options.batch,
+        optimizer=SGD(net, options.lr),
+        loss=partial(cross_entropy, from_logits=False),
+        seed=options.seed,
+        keep_best=False,  # the held-out digits are only for measuring
+        quiet=options.quiet,
     )
+    if history.stopped == "interrupted":
+        raise KeyboardInterrupt
     last = history[-1]
-    say(f"epoch {len(history)}: loss {last.loss:.4f}, test accuracy {last.accuracy:.1%}\n")
+    say(f"epoch {len(history)}: loss {last.loss:.4f}, test accuracy {last.val_accuracy:.1%}\n")
 
-    x, t = hardest(net, held_out, PROVEN_ON)
+    x, t = hardest(net, held_out.columns(), PROVEN_ON)
     rows = prove(net, x, t, options.seed)
     say(f"the trained net on m = {x.shape[1]} held-out examples\n{table(rows)}\n")
 
@@ -72,7 +86,7 @@ def run(options: argparse.Namespace, folder: Path) -> int:
     curve(history, folder / "training.png")
     report(options, history, rows, time.perf_counter() - began, folder / "report.json")
     proven, files = sum(row.ok for row in rows), ", ".join(sorted(p.name for p in folder.iterdir()))
-    print(f"test accuracy {last.accuracy:.1%}; {proven} of {len(rows)} results proven; {folder}: {files}")
+    print(f"test accuracy {last.val_accuracy:.1%}; {proven} of {len(rows)} results proven; {folder}: {files}")
     return 0 if proven == len(rows) else 1
 
 
@@ -92,7 +106,7 @@ def draw(net: TwoLayer, x: Any, t: Any, folder: Path) -> None:
         picture.save(folder / name)
 
 
-def curve(history: Sequence[Epoch], path: Path) -> None:
+def curve(history: History, path: Path) -> None:
     """Write the picture of loss and test accuracy over the epochs."""
     from matplotlib.figure import Figure
 
@@ -101,14 +115,14 @@ def curve(history: Sequence[Epoch], path: Path) -> None:
     left, right = figure.subplots(1, 2)
     left.semilogy(epochs, [e.loss for e in history], marker="." if len(history) < 10 else None)
     left.set(xlabel="epoch", ylabel="loss E on the training digits")
-    right.plot(epochs, [100 * e.accuracy for e in history], marker="." if len(history) < 10 else None)
+    right.plot(epochs, [100 * (e.val_accuracy or 0) for e in history], marker="." if len(history) < 10 else None)
     right.set(xlabel="epoch", ylabel="accuracy on the held-out digits, %")
     for axes in (left, right):
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=150)
 
 
-def report(options: argparse.Namespace, history: Sequence[Epoch], rows: Sequence[Row], seconds: float, path: Path) -> None:
+def report(options: argparse.Namespace, history: History, rows: Sequence[Row], seconds: float, path: Path) -> None:
     """Write what was asked, learnt and proven as JSON: the whole file or none."""
     settings = {name: getattr(options, name) for name in ("seed", "epochs", "hidden", "batch", "lr")}
     content = {
@@ -116,8 +130,8 @@ def report(options: argparse.Namespace, history: Sequence[Epoch], rows: Sequence
         "versions": {"python": platform.python_version(), "numpy": np.__version__},
         "seconds": round(seconds, 3),
         "loss": history[-1].loss,
-        "test_accuracy": history[-1].accuracy,
-        "history": [epoch._asdict() for epoch in history],
+        "test_accuracy": history[-1].val_accuracy,
+        "history": [{"loss": e.loss, "accuracy": e.val_accuracy} for e in history],
         "proof": [_row(row) for row in rows],
     }
     partial = path.with_name(path.name + ".partial")
