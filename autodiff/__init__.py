@@ -17,8 +17,10 @@ from .errors import (
     GradientMismatch,
     NameTaken,
     NoIndexForm,
+    NonFinite,
     NoRule,
     NotConnected,
+    NotDifferentiable,
     NotScalar,
     NotVerified,
     ReadOnly,
@@ -81,6 +83,7 @@ from .value_ops import Value
 
 if TYPE_CHECKING:
     from .checking.grads import check_grads
+    from .debugging import debug
     from .derivation import derive
     from .drawing import draw, draw_dot
     from .persistence import load, save
@@ -96,6 +99,7 @@ __all__ = [
     "concatenate",
     "constant",
     "cos",
+    "debug",
     "DerivationFailed",
     "derive",
     "diag",
@@ -133,8 +137,10 @@ __all__ = [
     "NameTaken",
     "no_record",
     "NoIndexForm",
+    "NonFinite",
     "NoRule",
     "NotConnected",
+    "NotDifferentiable",
     "NotScalar",
     "NotVerified",
     "Op",
@@ -175,6 +181,7 @@ __all__ = [
 # Readers are loaded when first used, so that importing autodiff stays quick.
 _READERS = {
     "check_grads": "checking.grads",
+    "debug": "debugging",
     "derive": "derivation",
     "draw": "drawing",
     "draw_dot": "drawing",

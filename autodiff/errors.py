@@ -30,7 +30,7 @@ class NotConnected(AutodiffError, ValueError):
 
 
 class StaleGraph(AutodiffError, RuntimeError):
-    """A leaf was assigned after the graph was recorded, so the recorded values no longer hold."""
+    """A leaf was assigned, or a held array changed, after the graph was recorded, so its values no longer hold."""
 
 
 class ReadOnly(AutodiffError, ValueError):
@@ -51,6 +51,14 @@ class BadFile(AutodiffError, ValueError):
 
 class GradientMismatch(AutodiffError, AssertionError):
     """A derivative disagrees with a second, independent computation of it."""
+
+
+class NotDifferentiable(GradientMismatch):
+    """A derivative was checked at a point where the function bends or jumps, and so has none."""
+
+
+class NonFinite(AutodiffError, FloatingPointError):
+    """Inside `ad.debug`, an operation or a rule made an inf or a nan out of finite numbers."""
 
 
 class NoIndexForm(AutodiffError, TypeError):

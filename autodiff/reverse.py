@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from . import node as switches
 from . import ops
 from .errors import NotConnected, NotScalar, ShapeMismatch
 from .naming import label
@@ -132,6 +133,8 @@ def sweep(seeds: dict[int, Any], nodes: list[Any], path: Collection[int] | None,
     check_fresh(nodes)
     waiting = dict(seeds)
     contribute = _recorded if record else _of_values if isinstance(nodes[-1], ValueBase) else _of_arrays
+    if switches.watch is not None:
+        contribute = switches.watch.watched(contribute)
     for n in reversed(nodes):
         if n.active if path is None else n.id in path:
             g = waiting.pop(n.id, None)

@@ -242,6 +242,8 @@ class ValueBase(NumpyProtocols, Node):
                         a.grad += d * g
             else:
                 n.a.grad += n.da * g
+        if switches.watch is not None:
+            switches.watch.swept(results)
 
     def _reach(self) -> tuple[list[Any], list[Any], bool]:
         """The active results below this one, youngest first; the leaves; and whether these are all leaves."""
