@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+import autodiff as ad
+
 
 def show(name: str, got: Any, want: Any, digits: int = 4) -> None:
     """Print `got`, a number, an array or a node, rounded; AssertionError unless that is what `want` rounds to.
@@ -22,8 +24,7 @@ def show(name: str, got: Any, want: Any, digits: int = 4) -> None:
     >>> show("column", np.array([[1 / 3], [-1.0]]), [[0.3333], [-1]])
     column     = (0.3333, -1)  as a column
     """
-    got = plain(got)
-    assert agrees(got, want, digits), f"{name} is {text(got, digits)}, not {text(plain(want), digits)}"
+    assert agrees(got, want, digits), f"{name} is {text(got, digits)}, not {text(want, digits)}"
     print(f"{name:10} = {text(got, digits, ' ' * max(13, len(name) + 3))}")
 
 
@@ -38,7 +39,7 @@ def check(number: int, answer: Any, truth: Any, digits: int = 3) -> None:
     if answer is None:
         print(f"exercise {number}: still open")
         return
-    answer, truth = plain(answer), plain(truth)
+    answer, truth = plain(answer).astype(float), plain(truth).astype(float)
     assert answer.shape == truth.shape, f"exercise {number}: the answer should have shape {truth.shape}, not {answer.shape}"
     right = np.abs(answer - truth) <= 0.5 * 10.0**-digits
     assert right.any(), f"exercise {number}: not yet"
@@ -49,7 +50,6 @@ def check(number: int, answer: Any, truth: Any, digits: int = 3) -> None:
 def formula(derivation: Any, *want: str) -> Any:
     """The derivation, to be typeset; AssertionError unless its results read so, one a line.
 
-    >>> import autodiff as ad
     >>> x = ad.Value(3.0, name="x")
     >>> formula(ad.derive(x**2, wrt=x), "dE/dx = 2 * x")
     dE/dx = 2 * x
@@ -74,18 +74,25 @@ def refused(kind: type[Exception], call: Callable[[], Any]) -> None:
 
 def plain(number: Any) -> Any:
     """A number, list, array or node as a plain array."""
-    return np.asarray(getattr(number, "data", number), float)
+    return np.asarray(number.data if isinstance(number, ad.Tensor | ad.Value) else number)
 
 
 def agrees(got: Any, want: Any, digits: int) -> bool:
-    """Are two arrays of one shape the same to so many digits after the point?"""
-    got, want = plain(got), plain(want)
-    return bool(got.shape == want.shape and np.all(np.abs(got - want) <= 0.5001 * 10.0**-digits))
+    """Are two arrays of one shape the same to so many digits after the point? inf is inf, and nan is nan."""
+    got, want = plain(got).astype(float), plain(want).astype(float)
+    if got.shape != want.shape:
+        return False
+    with np.errstate(invalid="ignore"):
+        close = np.abs(got - want) <= 0.5001 * 10.0**-digits
+    return bool(np.all(close | (got == want) | (np.isnan(got) & np.isnan(want))))
 
 
 def text(number: Any, digits: int = 4, indent: str = "") -> str:
     """A number or an array as a reader would write it; a column lies down."""
-    rounded = np.round(plain(number), digits) + 0.0  # no -0
+    array = plain(number)
+    if array.dtype == bool:
+        return str(array)
+    rounded = np.round(array.astype(float), digits) + 0.0  # no -0
     written = [f"{v:.{digits + 6}g}" for v in rounded.flat]
     if rounded.ndim == 0:
         return written[0]
