@@ -27,7 +27,7 @@
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
-from lesson import check, refused, show
+from lesson import check, holds, refused, show
 
 import autodiff as ad
 from nets import data, mlp, optim, train
@@ -46,11 +46,11 @@ np.seterr(all="ignore")
 # **Predict:** $e^{709}$, $e^{710}$, $e^{-745}$, $e^{-746}$: which of them are inf, and which are 0?
 
 # %%
-show("e^709 < inf", bool(np.exp(709.0) < np.inf), True)
-show("e^710 < inf", bool(np.exp(710.0) < np.inf), False)
-show("e^-745 > 0", bool(np.exp(-745.0) > 0), True)
-show("e^-746 > 0", bool(np.exp(-746.0) > 0), False)
-show("1 + 1e-17 == 1", 1 + 1e-17 == 1, True)
+holds("e^709 is a number", np.exp(709.0) < np.inf)
+holds("e^710 is inf", np.exp(710.0) == np.inf)
+holds("e^-745 is more than 0", np.exp(-745.0) > 0)
+holds("e^-746 is 0", np.exp(-746.0) == 0)
+holds("1 + 1e-17 is 1", 1 + 1e-17 == 1)
 
 # %% [markdown]
 # `inf` is not yet death: $1/\infty = 0$ is even useful. Death is `nan`, "not a number", the answer to questions that have none:
@@ -252,7 +252,7 @@ refused(train.Diverged, lambda: train.fit(model, data.moons(), optimizer=optim.S
 # %%
 points = np.array([0.0, 5.0, 10.0, 40.0])
 slopes = ad.grad(lambda z: np.sum(ad.sigmoid(z)))(points)
-show("slopes", slopes, [0.25, 0.0066, 0, 0])
+show("slopes", slopes, [0.25, 0.006648, 0.000045, 0], digits=6)
 show("exactly 0", slopes == 0, [False, False, False, True])
 
 # %% [markdown]
@@ -294,7 +294,7 @@ plt.show()
 # | $\log \sigma(z)$ | `np.log(ad.sigmoid(z))` | `-ad.softplus(-z)` |
 # | $\log(1 + x)$ for tiny $x$ | `np.log(1 + x)` | `np.log1p(x)` |
 # | $e^x - 1$ for tiny $x$ | `np.exp(x) - 1` | `np.expm1(x)` |
-# | $\sigma(z)$ for very negative $z$ | `np.exp(z) / (1 + np.exp(z))` | `ad.sigmoid(z)` |
+# | $\sigma(z)$ for large $z$ | `np.exp(z) / (1 + np.exp(z))` | `ad.sigmoid(z)` |
 #
 # They are the *same functions*, so they have the same derivatives; only the order of the calculation differs. **Predict** the left and
 # the right column for each line below.
@@ -314,7 +314,7 @@ show("(e^x-1)/x", [(np.exp(1e-17) - 1) / 1e-17, np.expm1(1e-17) / 1e-17], [0, 1]
 # %%
 far = 1e8 + np.array([1.0, 2.0, 3.0])
 by_book = np.mean(far**2) - np.mean(far) ** 2
-show("far off", bool(abs(by_book - 2 / 3) > 0.5), True)
+holds("the book is off by more than 0.5", abs(by_book - 2 / 3) > 0.5)
 show("np.var", np.var(far), 2 / 3)
 
 # %% [markdown]

@@ -1,8 +1,8 @@
 """What every notebook uses: print a number and insist on it, and tell a reader whether an answer is right.
 
 `show` stops the notebook unless the number it prints is the expected one, to its last printed digit;
-`formula` does so with a derived formula, `refused` with an error that must come; `check` judges an answer
-to an exercise.  No notebook prints a number in another way without asserting it.
+`formula` does so with a derived formula, `refused` with an error that must come, `holds` with a sentence;
+`check` judges an answer to an exercise.  No notebook prints a number in another way without asserting it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,16 @@ def show(name: str, got: Any, want: Any, digits: int = 4) -> None:
     """
     assert agrees(got, want, digits), f"{name} is {text(got, digits)}, not {text(want, digits)}"
     print(f"{name:10} = {text(got, digits, ' ' * max(13, len(name) + 3))}")
+
+
+def holds(sentence: str, truth: Any) -> None:
+    """Print a sentence that is true, for what differs in its last digits from machine to machine; AssertionError if it is not.
+
+    >>> holds("10 is more than 9", 10 > 9)
+    ✓ 10 is more than 9
+    """
+    assert truth, f"it is not so that {sentence}"
+    print("✓", sentence)
 
 
 def check(number: int, answer: Any, truth: Any, digits: int = 3) -> None:
