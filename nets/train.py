@@ -229,20 +229,22 @@ def born(E: Any) -> str:
     >>> y = ad.Tensor([0.5, 0.0], name="y")
     >>> with np.errstate(divide="ignore"):
     ...     print(born(np.sum(np.log(y))))
-    The first number that is not finite is -inf in the result of log, entry (1,), made by log of y, 0.0 there.
+    The first number that is not finite is -inf at entry (1,) of the result of log, from y, 0.0 there.
     """
     for node in order(E):
         bad = np.argwhere(~np.isfinite(node.data))
         if not len(bad):
             continue
         index = tuple(int(i) for i in bad[0])
-        where = f"{_called(node)}{f', entry {index},' if index else ''}"
-        what = f"The first number that is not finite is {np.asarray(node.data)[index]} in {where}"
+        entry = f" at entry {index} of" if index else ","
+        what = f"The first number that is not finite is {np.asarray(node.data)[index]}{entry} {_called(node)}"
         if node.op is None:
-            return f"{what} which was {'moved there by a step' if node.active else 'given so'}."
-        operands = [f"{_called(a)}{_there(a, node.shape, index)}" for a in node.args]
+            return f"{what}, which was {'moved there by a step' if node.active else 'given so'}."
+        made = f", made by {node.op.name}" if node.name else ""
         scope = f" in {'/'.join(node.scope)}" if node.scope else ""
-        return f"{what} made by {node.op.name}{scope} of {' and '.join(operands)}."
+        there = node.op.kind == "elementwise" and index
+        operands = [f"{_called(a)}{_there(a, node.shape, index) if there else ''}" for a in node.args]
+        return f"{what}{made}{scope}, from {' and '.join(operands)}."
     return ""
 
 
