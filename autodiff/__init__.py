@@ -11,6 +11,7 @@ from .constants import constant, stop_gradient
 from .errors import (
     AutodiffError,
     BadFile,
+    BadFormula,
     BadOperand,
     DerivationFailed,
     Detached,
@@ -27,6 +28,7 @@ from .errors import (
     ShapeMismatch,
     StaleGraph,
     TooBig,
+    WrongClaim,
 )
 from .functional import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .node import no_record, scope, trace_lines
@@ -82,6 +84,7 @@ from .value import dot, sum
 from .value_ops import Value
 
 if TYPE_CHECKING:
+    from .checking.check import check, check_code
     from .checking.grads import check_grads
     from .debugging import debug
     from .derivation import derive
@@ -92,9 +95,12 @@ __all__ = [
     "abs",
     "AutodiffError",
     "BadFile",
+    "BadFormula",
     "BadOperand",
     "bilinear",
     "broadcast_to",
+    "check",
+    "check_code",
     "check_grads",
     "concatenate",
     "constant",
@@ -175,11 +181,14 @@ __all__ = [
     "value_and_grad",
     "vjp",
     "where",
+    "WrongClaim",
 ]
 
 
 # Readers are loaded when first used, so that importing autodiff stays quick.
 _READERS = {
+    "check": "checking.check",
+    "check_code": "checking.check",
     "check_grads": "checking.grads",
     "debug": "debugging",
     "derive": "derivation",

@@ -75,3 +75,11 @@ class DerivationFailed(AutodiffError, ArithmeticError):
 
 class NotVerified(AutodiffError, ArithmeticError):
     """A derived formula could not be checked, because nothing is finite near the recorded values."""
+
+
+class BadFormula(AutodiffError, ValueError):
+    """The text of a formula cannot be read, or uses names that there are not."""
+
+
+class WrongClaim(AutodiffError, AssertionError):
+    """A claim of a derivation, which was required to be right, is not."""

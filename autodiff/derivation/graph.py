@@ -13,6 +13,7 @@ from ..errors import NoIndexForm, TooBig
 from ..naming import variables
 from ..node import Node, order
 from ..ops.table import RESERVED, TABLE, shape_of, sum_to
+from ..replay import call
 from . import expr
 from .expr import Atom, Poly
 from .forms import NoForm, Space, Symbol, product
@@ -323,11 +324,6 @@ def user_ops() -> dict[str, Any]:
     """The functions of elementwise ops that a person declared, and that no NumPy source stands for, by name."""
     mine = [(name, op) for name, op in TABLE.items() if name not in RESERVED and op.kind == "elementwise"]
     return {name: op.forward for name, op in mine if not op.source and not op.numpy}
-
-
-def call(op: Any, args: list[Any], kw: dict[str, Any]) -> Any:
-    """An op on operands as a node holds them."""
-    return op(args, **kw) if op.arity is None else op(*args, **kw)
 
 
 def atom_of(s: Symbol) -> Atom:

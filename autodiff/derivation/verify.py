@@ -14,35 +14,21 @@ from typing import Any
 import numpy as np
 
 from ..errors import DerivationFailed, NotVerified
-from ..node import Node
+from ..replay import replay as run_again
 from ..reverse import pull
-from ..tensor import Tensor, constant_tensor
-from ..value import ConstantValue, ValueBase
-from ..value_ops import Value
+from ..value import ValueBase
 from .assume import Assumption
-from .graph import Graph, call, user_ops
+from .graph import Graph, user_ops
 
 Arrays = dict[str, Any]
 POINTS = 3  # a formula is shown only if at least so many prove it
 
 
 def replay(graph: Graph, values: Mapping[str, Any]) -> dict[int, Any]:
-    """The recorded computation on other values of the variables, as a graph of its own; by the old nodes' ids."""
+    """The recorded computation on other values of the variables, by name; a graph of its own, by the old nodes' ids."""
     arrays = {key: values.get(name, graph.arrays[key]) for key, name in graph.array_names().items()}
-    new: dict[int, Any] = {}
-    for n in graph.nodes:
-        if n.op is None or n.id in graph.cut:
-            new[n.id] = _leaf(n, values[graph.names[n.id]])
-        else:
-            args = [new[a.id] if isinstance(a, Node) else arrays.get(id(a), a) for a in n.args]
-            new[n.id] = call(n.op, args, n.kw)
-    return new
-
-
-def _leaf(n: Any, x: Any) -> Any:
-    if isinstance(n, ValueBase):
-        return Value(float(x)) if n.active else ConstantValue(float(x))
-    return Tensor(x) if n.active else constant_tensor(np.asarray(x), None)
+    leaves = {n.id: values[graph.names[n.id]] for n in graph.nodes if n.op is None or n.id in graph.cut}
+    return run_again(graph.nodes, leaves, arrays)
 
 
 class Points:

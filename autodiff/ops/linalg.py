@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import NoRule, ShapeMismatch
-from .pointwise import sqrt, where
+from .pointwise import exp, sqrt, where
 from .products import matmul, outer
 from .reductions import Axis, restore
 from .reductions import sum as sum_
 from .shapes import transpose
-from .table import Case, Op, add_up, general, linear, shape_of
+from .table import Case, Op, WrongRule, add_up, general, linear, shape_of
 
 
 def _square(name: str, x: Any) -> int:
@@ -102,6 +102,18 @@ norm = general(
     sample=_sampler((((3,),), {}), (((3, 4),), {}), (((3, 4),), {"axis": 1, "keepdims": True}), (((3, 4),), {"ord": 2, "axis": 0})),
     index=lambda x, ord=None, axis=None, keepdims=False: sqrt(sum_(x * x, axis=axis, keepdims=keepdims)),
     latex=r"\left\lVert {0} \right\rVert",
+    mistakes=(
+        WrongRule(
+            "derivative_wrong",
+            "the derivative of the norm is {x}/{z}: the division by {z} is missing",
+            lambda g, z, x, ord=None, axis=None, keepdims=False: restore(g, shape_of(x), axis) * x,
+        ),
+        WrongRule(
+            "derivative_wrong",
+            "the derivative of the squared norm, 2{x}, was used for the norm",
+            lambda g, z, x, ord=None, axis=None, keepdims=False: restore(g, shape_of(x), axis) * 2 * x,
+        ),
+    ),
 )
 
 # ---------------------------------------------------------------- inverses and determinants
@@ -156,6 +168,12 @@ inv = general(
     symbol="x⁻¹",
     sample=_sample_matrix,
     index="ij->ij",
+    mistakes=(
+        WrongRule("sign", "d inv({x}) is -inv({x}) d{x} inv({x}): the minus is missing", lambda g, z, x: z.T @ g @ z.T),
+        WrongRule("transposed", "in the derivative of inv({x}) both inverses must be transposed", lambda g, z, x: -z @ g @ z),
+        WrongRule("derivative_wrong", "of the two inverses in the derivative of inv({x}) the right one is missing", lambda g, z, x: -z.T @ g),
+        WrongRule("derivative_wrong", "of the two inverses in the derivative of inv({x}) the left one is missing", lambda g, z, x: -g @ z.T),
+    ),
 )
 solve = general(
     "solve",
@@ -180,4 +198,9 @@ logdet = general(
     index="ij->",
     latex=r"\log\left|\det {0}\right|",
     source="np.linalg.slogdet(x)[1]",
+    mistakes=(
+        WrongRule("transposed", "the derivative of log det {x} is the transpose of inv({x})", lambda g, z, x: g * inv(x)),
+        WrongRule("derivative_wrong", "{x} was taken for the derivative of log det {x}, inv({x}).T", lambda g, z, x: g * x),
+        WrongRule("derivative_wrong", "the derivative of det {x}, det({x}) inv({x}).T, was used for log det", lambda g, z, x: g * exp(z) * inv(x).T),
+    ),
 )

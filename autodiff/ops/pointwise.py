@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .table import Op, add_up, elementwise, general, linear, shape_of, sum_to
+from .table import Op, WrongRule, add_up, elementwise, general, linear, shape_of, sum_to
 
 # ---------------------------------------------------------------- arithmetic
 
@@ -31,7 +31,19 @@ def _reciprocal(x: Any) -> Any:
 
 add: Op = elementwise("add", np.add, 1, 1, numpy=(np.add,), symbol="+", scalar="{0} + {1}")
 sub: Op = elementwise("sub", np.subtract, 1, -1, numpy=(np.subtract,), symbol="−", scalar="{0} - {1}", index=lambda x, y: x + -1 * y)
-mul: Op = elementwise("mul", np.multiply, lambda z, x, y: y, lambda z, x, y: x, numpy=(np.multiply,), symbol="×", scalar="{0} * {1}")
+mul: Op = elementwise(
+    "mul",
+    np.multiply,
+    lambda z, x, y: y,
+    lambda z, x, y: x,
+    numpy=(np.multiply,),
+    symbol="×",
+    scalar="{0} * {1}",
+    mistakes=(
+        WrongRule("derivative_wrong", "product rule: {x} itself was taken for its partner in the product", lambda z, x, y: x),
+        WrongRule("derivative_wrong", "product rule: {x} itself was taken for its partner in the product", lambda z, x, y: y, 1),
+    ),
+)
 div: Op = elementwise(
     "div",
     np.divide,
@@ -42,6 +54,11 @@ div: Op = elementwise(
     symbol="÷",
     scalar="{0} / {1}",
     index=lambda x, y: x * y**-1,
+    mistakes=(
+        WrongRule("derivative_wrong", "quotient rule: the square of the denominator {x} is missing", lambda z, x, y: -x / y, 1),
+        WrongRule("derivative_wrong", "quotient rule: the numerator is missing before {x}^-2", lambda z, x, y: -1 / (y * y), 1),
+        WrongRule("derivative_wrong", "quotient rule: the numerator was multiplied by the denominator", lambda z, x, y: y),
+    ),
 )
 reciprocal: Op = elementwise(
     "reciprocal",
@@ -52,6 +69,7 @@ reciprocal: Op = elementwise(
     symbol="1/x",
     scalar="1 / {0}",
     index=lambda x: x**-1,
+    mistakes=(WrongRule("derivative_wrong", "the derivative of 1/{x} is -1/{x}^2: the square is missing", lambda z, x: -z),),
 )
 # The two `where`s: the derivative of x**0 at 0 is 0, not 0 * 0**-1; that of 0**y in y is 0, not 0 * log(0).
 # Both replace x, never y: the next derivative, in y, must still see y.
@@ -65,10 +83,27 @@ pow: Op = elementwise(
     symbol="^",
     scalar="power({0}, {1})",
     index=lambda x, y: exp(y * log(x)),  # for an exponent that is no plain number
+    mistakes=(
+        WrongRule("derivative_wrong", "power rule: the exponent in front is missing", lambda z, x, y: x ** (y - 1)),
+        WrongRule("derivative_wrong", "power rule: the exponent was not lowered", lambda z, x, y: y * z),
+        WrongRule("derivative_wrong", "power rule: the exponent was raised, as in an integral", lambda z, x, y: x * z / (y + 1)),
+    ),
 )
 neg: Op = elementwise("neg", np.negative, -1, numpy=(np.negative,), symbol="−", scalar="-{0}", index=lambda x: -1 * x)
 identity: Op = elementwise("identity", np.positive, 1, numpy=(np.positive,), symbol="=", scalar="{0}", index=lambda x: x)
-square: Op = elementwise("square", np.square, lambda z, x: 2 * x, numpy=(np.square,), symbol="x²", scalar="{0} * {0}", index=lambda x: x**2)
+square: Op = elementwise(
+    "square",
+    np.square,
+    lambda z, x: 2 * x,
+    numpy=(np.square,),
+    symbol="x²",
+    scalar="{0} * {0}",
+    index=lambda x: x**2,
+    mistakes=(
+        WrongRule("derivative_wrong", "power rule: the factor 2 of 2{x} is missing", lambda z, x: x),
+        WrongRule("derivative_wrong", "power rule: the exponent was not lowered", lambda z, x: 2 * z),
+    ),
+)
 sqrt: Op = elementwise(
     "sqrt",
     np.sqrt,
@@ -78,6 +113,10 @@ sqrt: Op = elementwise(
     symbol="√",
     scalar="sqrt({0})",
     index=lambda x: x**0.5,
+    mistakes=(
+        WrongRule("derivative_wrong", "the derivative of a root is 1/(2{z}): the 1/2 is missing", lambda z, x: 1 / z),
+        WrongRule("derivative_wrong", "the derivative of a root is 1/(2{z}): the root stands in the numerator", lambda z, x: 0.5 * z),
+    ),
 )
 sign: Op = elementwise(
     "sign", np.sign, None, numpy=(np.sign,), analytic=False, scalar="{0} if {0} != {0} else float(({0} > 0) - ({0} < 0))"
@@ -106,9 +145,29 @@ def _sigmoid(x: Any) -> Any:
     return np.divide(1, z, out=z)
 
 
-exp: Op = elementwise("exp", np.exp, lambda z, x: z, numpy=(np.exp,), scalar="exp({0})", latex=r"\exp\left({0}\right)")
+exp: Op = elementwise(
+    "exp",
+    np.exp,
+    lambda z, x: z,
+    numpy=(np.exp,),
+    scalar="exp({0})",
+    latex=r"\exp\left({0}\right)",
+    mistakes=(WrongRule("derivative_wrong", "the power rule was used for exp: {x} exp({x} - 1)", lambda z, x: x * exp(x - 1)),),
+)
 log: Op = elementwise(
-    "log", np.log, lambda z, x: 1 / x, domain=(0.2, 3.0), numpy=(np.log,), scalar="log({0})", latex=r"\log\left({0}\right)"
+    "log",
+    np.log,
+    lambda z, x: 1 / x,
+    domain=(0.2, 3.0),
+    numpy=(np.log,),
+    scalar="log({0})",
+    latex=r"\log\left({0}\right)",
+    mistakes=(
+        WrongRule("derivative_wrong", "log({x}) was kept where its derivative 1/{x} belongs", lambda z, x: z),
+        WrongRule("derivative_wrong", "the logarithm was taken to base 2: a factor ln 2", lambda z, x: 1 / (math.log(2) * x)),
+        WrongRule("derivative_wrong", "the logarithm was taken to base 10: a factor ln 10", lambda z, x: 1 / (math.log(10) * x)),
+        WrongRule("derivative_wrong", "log' was taken as 1/{x}^2", lambda z, x: 1 / (x * x)),
+    ),
 )
 log1p: Op = elementwise(
     "log1p",
@@ -120,9 +179,44 @@ log1p: Op = elementwise(
     index=lambda x: log(1 + x),
 )
 expm1: Op = elementwise("expm1", np.expm1, lambda z, x: exp(x), numpy=(np.expm1,), scalar="expm1({0})", index=lambda x: exp(x) - 1)
-sin: Op = elementwise("sin", np.sin, lambda z, x: cos(x), numpy=(np.sin,), scalar="sin({0})", latex=r"\sin\left({0}\right)")
-cos: Op = elementwise("cos", np.cos, lambda z, x: -sin(x), numpy=(np.cos,), scalar="cos({0})", latex=r"\cos\left({0}\right)")
-tanh: Op = elementwise("tanh", np.tanh, lambda z, x: 1 - z * z, numpy=(np.tanh,), scalar="tanh({0})", latex=r"\tanh\left({0}\right)")
+sin: Op = elementwise(
+    "sin",
+    np.sin,
+    lambda z, x: cos(x),
+    numpy=(np.sin,),
+    scalar="sin({0})",
+    latex=r"\sin\left({0}\right)",
+    mistakes=(WrongRule("derivative_wrong", "sin({x}) was kept where its derivative cos({x}) belongs", lambda z, x: z),),
+)
+cos: Op = elementwise(
+    "cos",
+    np.cos,
+    lambda z, x: -sin(x),
+    numpy=(np.cos,),
+    scalar="cos({0})",
+    latex=r"\cos\left({0}\right)",
+    mistakes=(WrongRule("derivative_wrong", "cos({x}) was kept where its derivative -sin({x}) belongs", lambda z, x: z),),
+)
+tanh: Op = elementwise(
+    "tanh",
+    np.tanh,
+    lambda z, x: 1 - z * z,
+    numpy=(np.tanh,),
+    scalar="tanh({0})",
+    latex=r"\tanh\left({0}\right)",
+    mistakes=(
+        WrongRule(
+            "derivative_wrong",
+            "sigmoid's derivative {z}(1 - {z}) was used for tanh, whose derivative is 1 - {z}^2",
+            lambda z, x: z * (1 - z),
+        ),
+        WrongRule("derivative_wrong", "tanh' is 1 - {z}^2: the square is missing", lambda z, x: 1 - z),
+        WrongRule("derivative_wrong", "tanh' is 1 - {z}^2, not 1 + {z}^2", lambda z, x: 1 + z * z),
+        WrongRule("derivative_wrong", "tanh' is 1 - {z}^2: the 1 is missing", lambda z, x: -z * z),
+        WrongRule("derivative_elsewhere", "tanh' = 1 - {z}^2 was taken at {x}: 1 - {x}^2", lambda z, x: 1 - x * x),
+        WrongRule("derivative_elsewhere", "tanh' was taken of {z}, which is activated already", lambda z, x: 1 - tanh(z) ** 2),
+    ),
+)
 sigmoid: Op = elementwise(
     "sigmoid",
     _sigmoid,
@@ -131,6 +225,21 @@ sigmoid: Op = elementwise(
     scalar="1 / (1 + exp(-{0}))",
     latex=r"\sigma\left({0}\right)",
     source="1 / (1 + np.exp(-x))",
+    mistakes=(
+        WrongRule("derivative_wrong", "sigmoid' is {z}(1 - {z}): the factor (1 - {z}) is missing", lambda z, x: z),
+        WrongRule("derivative_wrong", "sigmoid' is {z}(1 - {z}): the factor {z} is missing", lambda z, x: 1 - z),
+        WrongRule("derivative_elsewhere", "sigmoid' = {z}(1 - {z}) was taken at {x}: {x}(1 - {x})", lambda z, x: x * (1 - x)),
+        WrongRule(
+            "derivative_elsewhere", "sigmoid' was taken of {z}, which is activated already", lambda z, x: sigmoid(z) * (1 - sigmoid(z))
+        ),
+        WrongRule(
+            "derivative_wrong", "tanh's derivative 1 - {z}^2 was used for sigmoid, whose derivative is {z}(1 - {z})", lambda z, x: 1 - z * z
+        ),
+        WrongRule("derivative_wrong", "sigmoid' is {z}(1 - {z}), not {z}(1 + {z})", lambda z, x: z * (1 + z)),
+        WrongRule(
+            "derivative_wrong", "relu's derivative ({x} > 0) was used for sigmoid, whose derivative is {z}(1 - {z})", lambda z, x: x > 0
+        ),
+    ),
 )
 softplus: Op = elementwise(
     "softplus",
@@ -139,6 +248,7 @@ softplus: Op = elementwise(
     analytic=False,
     scalar="log1p(exp(-fabs({0}))) + max({0}, 0.0)",
     source="np.logaddexp(x, 0)",
+    mistakes=(WrongRule("derivative_wrong", "softplus' is sigmoid({x}), not sigmoid(-{x})", lambda z, x: sigmoid(-x)),),
 )
 # The derivative of relu at 0 is 0, as everywhere else.
 relu: Op = elementwise(
@@ -148,6 +258,13 @@ relu: Op = elementwise(
     analytic=False,
     scalar="0.0 if {0} <= 0 else {0}",
     source="np.maximum(x, 0)",
+    mistakes=(
+        WrongRule("derivative_wrong", "relu' is 1 where {x} > 0: the mask is inverted", lambda z, x: x <= 0),
+        WrongRule("derivative_wrong", "relu itself was taken for its derivative, the mask {x} > 0", lambda z, x: z),
+        WrongRule(
+            "derivative_wrong", "sigmoid's derivative {z}(1 - {z}) was used for relu, whose derivative is {x} > 0", lambda z, x: z * (1 - z)
+        ),
+    ),
 )
 
 # ---------------------------------------------------------------- choices

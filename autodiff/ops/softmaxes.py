@@ -12,7 +12,7 @@ from .pointwise import exp, log, where
 from .reductions import Axis, restore, sample_axes
 from .reductions import max as max_
 from .reductions import sum as sum_
-from .table import Case, general, shape_of
+from .table import Case, WrongRule, general, shape_of
 
 
 def _axis(name: str, x: Any, axis: int | None) -> int:
@@ -98,6 +98,27 @@ softmax = general(
     analytic=False,
     index=lambda x, axis=None: exp(x) / sum_(exp(x), axis=_along(axis), keepdims=True),
     latex=r"\mathrm{{softmax}}\left({0}\right)",
+    mistakes=(
+        WrongRule(
+            "softmax_diagonal",
+            "only the diagonal of softmax's Jacobian was used; the off-diagonal terms -y_k y_i are missing",
+            lambda g, z, x, axis=None: g * z * (1 - z),
+        ),
+        WrongRule("softmax_ignored", "softmax's Jacobian was left out: dE/d{x} is not dE/d{z}", lambda g, z, x, axis=None: g),
+        WrongRule("softmax_diagonal", "of softmax's Jacobian diag(y) - y y^T only diag(y) was used", lambda g, z, x, axis=None: g * z),
+        WrongRule(
+            "softmax_diagonal",
+            "of softmax's Jacobian diag(y) - y y^T only -y y^T was used",
+            lambda g, z, x, axis=None: -z * sum_(g * z, axis=_along(axis), keepdims=True),
+        ),
+        WrongRule(
+            "sign",
+            "softmax's Jacobian is diag(y) - y y^T, not diag(y) + y y^T",
+            lambda g, z, x, axis=None: z * (g + sum_(g * z, axis=_along(axis), keepdims=True)),
+        ),
+        WrongRule("derivative_wrong", "tanh's derivative 1 - {z}^2 was used for softmax", lambda g, z, x, axis=None: g * (1 - z * z)),
+        WrongRule("zero", "the rows of softmax's Jacobian were summed, which gives 0", lambda g, z, x, axis=None: 0 * g),
+    ),
 )
 log_softmax = general(
     "log_softmax",
@@ -107,6 +128,14 @@ log_softmax = general(
     sample=_sample,
     analytic=False,
     index=lambda x, axis=None: x - log(sum_(exp(x), axis=_along(axis), keepdims=True)),
+    mistakes=(
+        WrongRule("forgotten_term", "of log_softmax' = I - 1 y^T only I was used", lambda g, z, x, axis=None: g),
+        WrongRule(
+            "softmax_diagonal",
+            "only the diagonal of log_softmax's Jacobian was used; the off-diagonal terms -y_i are missing",
+            lambda g, z, x, axis=None: g * (1 - exp(z)),
+        ),
+    ),
 )
 logsumexp = general(
     "logsumexp",
@@ -117,4 +146,16 @@ logsumexp = general(
     analytic=False,
     monotone=True,
     index=lambda x, axis=None, keepdims=False: log(sum_(exp(x), axis=axis, keepdims=keepdims)),
+    mistakes=(
+        WrongRule(
+            "derivative_missing",
+            "the derivative of logsumexp, softmax({x}), was left out",
+            lambda g, z, x, axis=None, keepdims=False: restore(g, shape_of(x), axis) * np.ones(shape_of(x)),
+        ),
+        WrongRule(
+            "derivative_wrong",
+            "exp({x}) was used for the derivative of logsumexp, softmax({x}): it is not normalised",
+            lambda g, z, x, axis=None, keepdims=False: restore(g, shape_of(x), axis) * exp(x),
+        ),
+    ),
 )

@@ -47,6 +47,20 @@ from ..errors import BadOperand, NameTaken, NoRule
 Case = tuple[tuple[Any, ...], dict[str, Any]]  # the operands and keyword arguments of one call
 Sampler = Callable[["np.random.Generator"], list[Case]]  # as text: NumPy loads its random numbers when first asked
 
+
+class WrongRule(NamedTuple):
+    """A wrong derivative that people typically write for an op, for the checker to recognise.
+
+    `code` is a `checking.Mistake`, `text` a sentence in which {z} is the result's name and {x} the operand's.
+    `rule` is, of an elementwise op, the wrong partial derivative `(z, *xs)`; of others the wrong vjp `(g, z, *xs, **kw)`.
+    """
+
+    code: str
+    text: str
+    rule: Callable[..., Any]
+    operand: int = 0
+
+
 TABLE: dict[str, Op] = {}
 RESERVED: set[str] = set()  # the built-in names, once all are declared; an op of the user may be declared anew
 BY_NUMPY: dict[Any, Op] = {}  # NumPy's functions, and the op that stands for each
@@ -83,6 +97,7 @@ class Op:
         index: Callable[..., Any] | str | None = None,  # how the op reads in index form, see above; None: it has none
         latex: str | None = None,  # the op in LaTeX, "{0}" for its operand; None: its name
         source: str | None = None,  # the op as NumPy source of x, where no NumPy function means it
+        mistakes: tuple[WrongRule, ...] = (),  # wrong derivatives people write, beside those of every op of its kind
     ) -> None:
         if not isinstance(name, str) or not name:
             raise TypeError(f"an op's first argument is its name, a text, not {name!r}")
@@ -94,7 +109,7 @@ class Op:
         self.partials, self.carry, self.form, self.sample = partials, carry, form, sample
         self.symbol, self.numpy, self.scalar = symbol or name, numpy, scalar
         self.analytic, self.monotone = analytic, monotone
-        self.index, self.latex, self.source = index, latex, source
+        self.index, self.latex, self.source, self.mistakes = index, latex, source, mistakes
         self.statics = _statics(forward, arity)  # names of the keyword arguments
         self.known = frozenset(self.statics)  # the same, to look names up in
         self.__doc__ = _described(self)

@@ -1,0 +1,530 @@
+"""`ad.check`: claims judged against the recorded graph, in the order in which they follow one another.
+
+Truth is the graph's own gradient at its recorded sizes, at the recorded point and, for claims that can be evaluated
+anywhere, at others.  This file judges and says what follows from what; why a claim is wrong is for diagnose.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import AutodiffError, BadOperand, ShapeMismatch
+from ..naming import user_frame, variables
+from ..node import Node
+from .claims import Claim, Goal, aligned, chain_order, claims_of, function_of_names, goal_of_label
+from .counterexample import counterexample
+from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanations, narrowest, of_shape
+from .mistakes import Mistake
+from .points import Array, Env, Point, Recorded, Wrong
+from .report import CARRIED, RIGHT, UNDECIDED, WRONG, Report, Verdict
+from .ulps import Comparison
+
+BETWEEN = 1e-3  # where rounding alone could change a number by more than this part of it, nothing is decided
+SHOWN = 3  # explanations told beside the first
+TINY = 0.1  # weights smaller than this hide mistakes
+
+
+# ---------------------------------------------------------------- comparing one claim
+
+
+@dataclass
+class Judged:
+    """A claim compared: how it was read and laid out, the numbers at each point, and the worst comparison of them."""
+
+    claim: Claim
+    status: str
+    reading: tuple[bool, bool] = (False, False)
+    layout: str = ""
+    arrays: list[Array] = field(default_factory=list)  # lined up with the truth; empty if they have another shape
+    raw: list[Array] = field(default_factory=list)
+    comparison: Comparison | None = None
+    problem: str = ""  # why there are no numbers
+    misfit: bool = False  # because shapes do not fit
+    option: int = 0
+
+    @property
+    def goal(self) -> Goal:
+        return self.claim.goal
+
+
+def allowance(claim: Claim, point: Point, own: tuple[Array, int] | None = None) -> Array:
+    """How far a right claim may be from the truth at a point: two correct computations' rounding, and that to decimals."""
+    magnitude, ulps = claim.goal.scale(point)
+    bound = eps_of(claim, point) * (2 * ulps + 1) * magnitude
+    if own is not None and np.broadcast_shapes(np.shape(own[0]), np.shape(magnitude)) == np.shape(magnitude):
+        bound = bound + eps_of(claim, point) * own[1] * own[0]
+    d = claim.decimals()
+    return bound if d is None else bound + 0.5 * 10.0**-d * (1 + 1e-9)
+
+
+def eps_of(claim: Claim, point: Point) -> float:
+    given = claim.numbers
+    return max(point.eps, float(np.finfo(given.dtype).eps) if given is not None and given.dtype.kind == "f" else 0.0)
+
+
+def compared(claim: Claim, a: Array, truth: Array, point: Point, reading: tuple[bool, bool]) -> tuple[str, Comparison]:
+    """Right, wrong or undecided at one point, and the comparison in ulps."""
+    if np.array_equal(a, truth, equal_nan=True):
+        return RIGHT, Comparison("identical", 0.0, 0)
+    magnitude, ulps = claim.goal.scale(point)
+    eps = eps_of(claim, point)
+    with np.errstate(all="ignore"):
+        gap = np.abs(a - truth)
+        away = float(np.max(np.where(gap == 0, 0.0, np.nan_to_num(gap / (eps * magnitude), nan=np.inf, posinf=np.inf))))
+        size = float(np.max(np.abs(truth), initial=0.0))
+    bound = 2 * ulps + 1
+    if away <= bound:
+        return RIGHT, Comparison("rounding only", away, bound)
+    if not np.max(gap) > BETWEEN * size:  # small enough to be the claim's own rounding: what is that?
+        own = claim.rounding(point, reading)
+        allowed = allowance(claim, point, own)
+        if np.all(gap <= allowed):
+            worst = float(np.max(allowed, initial=0.0))
+            known = own is not None and worst <= max(BETWEEN * size, 4 * eps * size)
+            if claim.decimals() is not None:
+                return RIGHT, Comparison("rounding only", away, bound)
+            return (RIGHT if known else UNDECIDED), Comparison("rounding only", away, int(np.ceil(worst / (eps * max(size, 1e-300)))))
+    d = claim.decimals()
+    if d is not None and np.all(gap <= allowance(claim, point)):
+        enough = size >= 5 * 10.0**-d
+        return (RIGHT if enough else UNDECIDED), Comparison("rounding only", away, bound)
+    return WRONG, Comparison("different", away, bound)
+
+
+def judge(claim: Claim, points: Sequence[Point]) -> Judged:
+    """Compare a claim with the truth at every point, in each way that it can be read and laid out."""
+    if claim.broken:
+        return Judged(claim, WRONG, problem=claim.broken)
+    first: Judged | None = None
+    for reading in claim.readings():
+        try:
+            raw = [claim.at(p, reading) for p in points]
+        except Exception as error:  # whatever a function of the user's raises is said of that claim alone
+            first = first or Judged(claim, WRONG, reading, problem=_failed(error), misfit=isinstance(error, ShapeMismatch))
+            continue
+        found = judged_numbers(claim, raw, points, reading)
+        if found.status == RIGHT:
+            return found
+        if first is None or (first.problem and not found.problem) or (found.arrays and not first.arrays):
+            first = found
+    assert first is not None
+    return first
+
+
+def _failed(error: Exception) -> str:
+    return str(error) if isinstance(error, AutodiffError) else f"{type(error).__name__}: {error}"
+
+
+def judged_numbers(claim: Claim, raw: list[Array], points: Sequence[Point], reading: tuple[bool, bool]) -> Judged:
+    """Compare arrays, one for each point, in each layout that they can be in."""
+    truth = [claim.goal.truth(p) for p in points]
+    options = [list(aligned(a, t, claim.goal, claim.formula is not None)) for a, t in zip(raw, truth, strict=True)]
+    best = Judged(claim, WRONG, reading, raw=raw)
+    for k in range(min(map(len, options), default=0)):
+        arrays = [o[k][0] for o in options]
+        worst, status = None, RIGHT
+        for a, t, p in zip(arrays, truth, points, strict=True):
+            status, comparison = compared(claim, a, t, p, reading)
+            worst = comparison if worst is None or comparison.ulps > worst.ulps else worst
+            if status != RIGHT:
+                break
+        found = Judged(claim, status, reading, options[0][k][1], arrays, raw, worst, option=k)
+        if status == RIGHT:
+            return found
+        best = best if best.arrays else found
+    return best
+
+
+def holds_at(judged: Judged, point: Point) -> bool:
+    """Is a claim that was right elsewhere right at this point, read and laid out as there?"""
+    try:
+        raw = judged.claim.at(point, judged.reading)
+        truth = judged.goal.truth(point)
+        options = list(aligned(raw, truth, judged.goal, judged.claim.formula is not None))
+        return judged.option < len(options) and compared(judged.claim, options[judged.option][0], truth, point, judged.reading)[0] == RIGHT
+    except Exception:  # outside its assumption a formula need not even be defined
+        return False
+
+
+# ---------------------------------------------------------------- a whole set of claims
+
+
+class Check:
+    """The claims of one graph, judged in order; `derivation` says that they are lines which follow one another."""
+
+    def __init__(self, graph: Recorded, claims: list[Claim], derivation: bool) -> None:
+        self.graph, self.derivation = graph, derivation
+        recorded = graph.recorded()
+        moves = any(c.moves for c in claims)
+        self.points = [recorded, *(graph.drawn() if moves else [])]
+        self.judged = [judge(c, self.points_of(c)) for c in claims]
+        self._catalogue: Catalogue | None = None
+        self.wrong: list[tuple[Judged, Verdict, list[Explanation]]] = []
+        self.open: dict[tuple[str, int], str] = {}  # wrong steps that no right one has answered yet, by what they are about
+
+    @property
+    def catalogue(self) -> Catalogue:
+        if self._catalogue is None:
+            self._catalogue = Catalogue(self.graph, self.points[min(1, len(self.points) - 1)])
+        return self._catalogue
+
+    def points_of(self, claim: Claim) -> list[Point]:
+        return self.points if claim.moves else self.points[:1]
+
+    def report(self) -> Report:
+        verdicts = tuple(self.verdict(j) for j in self.judged)
+        return Report(verdicts, tuple(self.remarks(verdicts)))
+
+    def verdict(self, j: Judged) -> Verdict:
+        v = self.right(j) if j.status == RIGHT else self.undecided(j) if j.status == UNDECIDED else self.failed(j)
+        if v.status in (WRONG, CARRIED):
+            self.open.setdefault((j.goal.kind, j.goal.node), j.claim.label)
+        return v
+
+    def _made(self, j: Judged, status: str, **more: Any) -> Verdict:
+        return Verdict(
+            j.claim.label, j.goal.text, status, comparison=j.comparison, text=j.claim.text, node=self.graph.by_id[j.goal.node], **more
+        )
+
+    # ------------------------------------------------------------ right ones
+
+    def right(self, j: Judged) -> Verdict:
+        notes = []
+        d = j.claim.decimals()
+        if d is not None and j.comparison is not None and j.comparison.verdict != "identical":
+            notes.append(f"judged at the {d} decimals given")
+        wrong = self.open.pop((j.goal.kind, j.goal.node), None)
+        if wrong is not None:
+            notes.append(f"right, but it does not follow from {wrong}")
+        notes += self.slips(j)
+        if j.claim.numbers is not None and not j.layout and j.claim.numbers.shape != j.arrays[0].shape:
+            notes.append(f"given with the shape {j.claim.numbers.shape}; {self.graph.names[j.goal.node]} has {j.arrays[0].shape}")
+        return self._made(j, RIGHT, layout=j.layout, assumptions=self.assumptions(j), notes=tuple(notes))
+
+    def assumptions(self, j: Judged) -> tuple[str, ...]:
+        """What of the data's properties a right claim needs."""
+        if not j.claim.moves or len(self.points) < 2:
+            return ()
+        needed = []
+        for s in self.graph.sources:
+            if not s.name or len(s.kinds) < 2:
+                continue
+            for k in range(len(s.kinds) - 1, 0, -1):  # from no property at all to the strictest but one
+                points = self._family(s.key, k)
+                if all(holds_at(j, p) for p in points):
+                    needed += [s.kinds[k].says.format(s.name)] if s.kinds[k].says else []
+                    break
+            else:
+                needed.append(s.kinds[0].says.format(s.name))
+        return tuple(needed)
+
+    def _family(self, key: int, k: int) -> list[Point]:
+        if not hasattr(self, "_families"):
+            self._families: dict[tuple[int, int], list[Point]] = {}
+        if (key, k) not in self._families:
+            self._families[key, k] = self.graph.drawn(1, seed=2 + k, looser={key: k})
+        return self._families[key, k]
+
+    def slips(self, j: Judged) -> list[str]:
+        """A right Jacobian after a wrong definition of what is differentiated: a second mistake that cancels the first."""
+        for w, v, _ in list(self.wrong):
+            if w.goal.kind != "value" or not j.goal.kind.startswith("jacobian") or w.goal.of != j.goal.of or w.claim.formula is None:
+                continue
+            own = self._derivative_of(w, j)
+            if own is None or all(np.allclose(a, b) for a, b in zip(own, j.arrays, strict=True)):
+                continue
+            self.wrong.remove((w, v, next(e for x, _, e in self.wrong if x is w)))
+            if all(np.allclose(a, -b) for a, b in zip(own, j.arrays, strict=True)):
+                return [f"a second slip cancels the first: {v.label} as written has the opposite derivative"]
+            return [f"right, but it does not follow from {v.label} as written"]
+        return []
+
+    def _derivative_of(self, w: Judged, j: Judged) -> list[Array] | None:
+        """The derivative of a person's own wrong definition, at every point."""
+        from .definition import derivative
+
+        try:
+            return [derivative(w.claim, w.reading, j.goal, p) for p in self.points]
+        except Exception:  # the definition may not be differentiable by the engine, and then nothing is said
+            return None
+
+    # ------------------------------------------------------------ others
+
+    def undecided(self, j: Judged) -> Verdict:
+        d = j.claim.decimals()
+        if d is None:
+            return self._made(j, UNDECIDED, sentence="rounding alone could make the difference, so these numbers decide nothing")
+        size = float(np.max(np.abs(j.goal.truth(self.points[0]))))
+        more = int(np.ceil(-np.log10(size))) + 2 if size else d + 3
+        few = f"{d} decimals are too few here: the largest entry is {size:.1g}, so nearly any answer rounds to these; give {more}"
+        return self._made(j, UNDECIDED, sentence=few)
+
+    def failed(self, j: Judged) -> Verdict:
+        points = self.points_of(j.claim)
+        if j.problem:
+            return self._wrong(j, [Explanation(Mistake.SHAPE if j.misfit else Mistake.UNREADABLE, j.problem, 0), *self.edited(j, points)])
+        bad = [a for a in j.raw if not np.all(np.isfinite(a))]
+        if bad:
+            where = [tuple(int(i) for i in k) for k in np.argwhere(~np.isfinite(bad[0]))]
+            said = f"{len(where)} of {bad[0].size} entries are not finite, the first at {where[0]}"
+            return self._made(j, WRONG, mistake=Mistake.NOT_A_NUMBER, sentence=said)
+        carried = self.carried(j, points)
+        if carried:
+            v = self._made(j, CARRIED, sentence=carried, layout=j.layout)
+            self.wrong.append((j, v, []))
+            return v
+        found = self.explained(j, points) if j.arrays else [of_shape(j.claim, j.raw, points), *self.edited(j, points)]
+        return self._wrong(j, found)
+
+    def edited(self, j: Judged, points: list[Point]) -> list[Explanation]:
+        """The one-edit fix of a formula whose numbers cannot be compared with the truth."""
+        return list(edits(self.case(j, points))) if j.claim.formula is not None else []
+
+    def explained(self, j: Judged, points: list[Point]) -> list[Explanation]:
+        case = self.case(j, points)
+        found = explanations(case, self.catalogue)
+        if not found:
+            right = [o.goal.node for o in self.judged if o.status == RIGHT and o.goal.kind == "gradient"]
+            said = narrowest(case, self.graph, right)
+            more = "" if self.catalogue.complete else "; the graph is too big for the whole catalogue of mistakes"
+            return [Explanation(Mistake.UNKNOWN, f"no known mistake explains this{more}{': ' if said else ''}{said}", 99)]
+        return self.ranked(j, found)
+
+    def case(self, j: Judged, points: list[Point]) -> Case:
+        return Case(j.claim, points, j.arrays, [j.goal.truth(p) for p in points], [allowance(j.claim, p) for p in points])
+
+    def ranked(self, j: Judged, found: list[Explanation]) -> list[Explanation]:
+        """First what explains the other claims too and is contradicted by none; the order of diagnosis decides between equals."""
+        others = [o for o in self.judged if o is not j and o.arrays and o.goal.kind == "gradient"]
+
+        def key(e: Explanation) -> tuple[int, int]:
+            explains = contradicted = 0
+            for o in others:
+                predicted = self.predicted(e, o)
+                if o.status == WRONG and predicted is not None and self.case(o, self.points_of(o.claim)).fits(predicted):
+                    explains += 1
+                if o.status == RIGHT and e.wrongs and not self.derivation and predicted is not None:
+                    truth = self.case(o, self.points_of(o.claim))
+                    contradicted += not truth.fits(predicted)
+            return contradicted, -explains
+
+        keys = [key(e) for e in found]
+        best = min(keys)
+        kept = [e for e, k in zip(found, keys, strict=True) if k == best or e.code is Mistake.EDIT]
+        if kept and all(e.code is Mistake.EDIT for e in kept) and len(kept) < len(found):
+            kept = [e for e, k in zip(found, keys, strict=True) if k == best] or kept
+        return kept
+
+    def predicted(self, e: Explanation, o: Judged) -> list[Array] | None:
+        """What an explanation of one claim would make of another."""
+        points = self.points_of(o.claim)
+        if e.wrongs:
+            return [o.goal.truth(p, self._sweep(e.wrongs, p)) for p in points]
+        return [e.constant * o.goal.truth(p) for p in points] if e.constant != 1.0 else None
+
+    def _sweep(self, wrongs: tuple[Wrong, ...], p: Point) -> Any:
+        if len(wrongs) == 1 and self._catalogue is not None:
+            for k, w in enumerate(self._catalogue.entries):
+                if w is wrongs[0]:
+                    return self._catalogue.sweep(k, p)
+        return p.sweep(wrongs)
+
+    def _wrong(self, j: Judged, found: list[Explanation]) -> Verdict:
+        told = distinct(found)
+        first = told[0]
+        fix = next((e.fix for e in told if e.code is Mistake.EDIT and e.fix), "") or first.fix
+        others = tuple(e.text for e in told[1:] if (e.stage, e.rank) == (first.stage, first.rank))
+        v = self._made(
+            j,
+            WRONG,
+            mistake=first.code,
+            sentence=first.text,
+            others=others[:SHOWN],
+            fix=fix,
+            layout=j.layout,
+            counterexample=counterexample(j, self.graph, self.points[0]),
+        )
+        self.wrong.append((j, v, found))
+        return v
+
+    # ------------------------------------------------------------ what follows from what
+
+    def carried(self, j: Judged, points: list[Point]) -> str:
+        """Why a wrong claim is no new mistake: it follows correctly from an earlier one."""
+        if not j.arrays or not self.wrong:
+            return ""
+        case = self.case(j, points)
+        for w, v, found in reversed(self.wrong):
+            said = f"follows correctly from the mistake in {v.label}"
+            if w.goal == j.goal and w.arrays and len(w.arrays) >= len(points) and case.fits(w.arrays):
+                return f"the same as {v.label}"
+            predictions = (self.predicted(e, j) for e in found) if j.goal.kind == "gradient" else ()
+            if any(p is not None and case.fits(p) for p in predictions):
+                return said
+            if w.goal.kind == "value" and j.goal.kind.startswith("jacobian") and w.claim.formula is not None and w.goal.of == j.goal.of:
+                own = self._derivative_of(w, j)
+                if own is not None and case.fits(own):
+                    return said
+        for these in (self.wrong, self.wrong[-1:]):
+            if self._follows(case, these, points):
+                return f"follows correctly from the mistake in {these[0][1].label}"
+        return ""
+
+    def _follows(self, case: Case, wrong: Sequence[tuple[Judged, Verdict, list[Explanation]]], points: list[Point]) -> bool:
+        """Is the claim right if what was claimed before, wrong as it is, is taken for true?"""
+        predicted = []
+        for i, p in enumerate(points):
+            values, slopes = {}, {}
+            for w, _, _ in wrong:
+                if len(w.arrays) > i and w.goal.node != case.goal.node:
+                    if w.goal.kind == "value":
+                        values[w.goal.of] = w.arrays[i]
+                    elif w.goal.kind == "gradient":
+                        slopes[w.goal.node] = w.arrays[i]
+            if not values and not slopes:
+                return False
+            at = Point(self.graph, p.data, pinned=values) if values else p
+            predicted.append(case.goal.truth(at, at.sweep(pinned=slopes) if slopes else None))
+        return case.fits(predicted)
+
+    # ------------------------------------------------------------ about all of them
+
+    def remarks(self, verdicts: tuple[Verdict, ...]) -> Iterator[str]:
+        layouts: dict[str, list[str]] = {}
+        for v in verdicts:
+            if v.status == RIGHT and v.layout:
+                layouts.setdefault(v.layout, []).append(v.target)
+        if len(layouts) > 1:
+            said = (f"{k} layout: {', '.join(dict.fromkeys(t))}" for k, t in sorted(layouts.items(), reverse=True))
+            yield f"The layout is mixed: {'; '.join(said)}."
+        if any(j.claim.numbers is not None for j in self.judged) and (hides := hiding(self.graph)):
+            yield hides
+        if self.graph.conditions and any(j.claim.moves for j in self.judged):
+            yield "The graph holds conditions fixed by the recorded values, so formulas were compared at the recorded point only."
+
+
+def hiding(graph: Recorded) -> str:
+    """What mistakes the recorded point hides from numbers, and a better point; "" if it hides none."""
+    said = []
+    if graph.sizes.get("m") == 1:
+        said.append("one example hides 1/m and sums over the batch")
+    weights = [s for s in graph.sources if s.node is not None and s.node.active and s.data.ndim == 2]
+    square = [s.name or "a weight" for s in weights if s.data.shape[0] == s.data.shape[1] > 1]
+    if square:
+        said.append(f"{square[0]} is square, so a transpose keeps its shape")
+    lengths = sorted({n for s in weights for n in s.data.shape if n == graph.sizes.get("m") and n > 1})
+    if lengths:
+        said.append(f"m = {lengths[0]} is also the length of another axis, so 1/m looks like its inverse")
+    small = [s.name or "a weight" for s in weights if s.data.size and np.max(np.abs(s.data)) < TINY]
+    if small:
+        said.append(f"{', '.join(small)} {'are' if len(small) > 1 else 'is'} so small that terms vanish beside others")
+    if not said:
+        return ""
+    return f"This point hides mistakes: {'; '.join(said)}. Better: m >= 3, all sizes different, weights of size 1 (rng.normal)."
+
+
+# ---------------------------------------------------------------- the public functions
+
+
+def check(E: Any, claims: Any, *xs: Any) -> Report:
+    """Check what a person derived by hand against the recorded graph of `E`: what is right, what is the first mistake, and why.
+
+    `claims` is a dict by label, such as {"W2": my_dW2, "y1 =": my_y1, "dy1/dz1": J}, or a list of labelled lines, [("(5)",
+    r"\\frac{\\partial E}{\\partial z2} = y2 - t"), ...], which are a derivation: later lines may use earlier gradients.  A bare name
+    means the gradient, "y1 =" the value, "dy1/dz1" a Jacobian.  A claim is an array of numbers (as they are or rounded to some
+    decimals), a function of named values (`lambda y2, t, y1: (y2 - t) @ y1.T`), or a formula as NumPy text, mathematics or LaTeX.
+    With a function `f` in place of `E`, `xs` are its arguments, and its parameters' names those of the claims.
+
+    Returns a Report: `.ok`, `.verdicts`, `.first_wrong`, `.score(points)`, `.require()`.  Raises BadOperand if E is no node or
+    claims are of no known form, NotConnected for a claim about something that is not in the graph, StaleGraph.
+
+    >>> import autodiff as ad, numpy as np
+    >>> W, x, t = ad.Tensor([[1.0, 2.0], [0.5, -1.0]], name="W"), np.array([3.0, 1.0]), np.array([1.0, 0.0])
+    >>> y = (W @ x).named("y"); E = np.sum((y - t) ** 2).named("E")
+    >>> ad.check(E, {"W": np.outer(y.data - t, x)}).first_wrong.mistake
+    <Mistake.FACTOR: 'factor'>
+    """
+    graph = recorded_of(E, xs)
+    read, derivation = claims_of(graph, claims, numbers_in_frame(graph))
+    return Check(graph, read, derivation).report()
+
+
+def check_code(E: Any, fn: Callable[..., Any]) -> Report:
+    """Check a function that computes gradients by hand: every array that it returns by name is a claim.
+
+    `fn` is called with the values that its parameters name, copies of the recorded ones and of others, and returns a dict:
+    "dW1", "W1", "dE/dW1", "delta2" for gradients; a result's name such as "y1" for its value.  What it raises is reported as
+    wrong.  Raises as `check` does.
+
+    >>> import autodiff as ad, numpy as np
+    >>> w, x = ad.Tensor([1.0, -2.0], name="w"), ad.constant([3.0, 1.0], name="x")
+    >>> E = np.sum(np.tanh(w * x)).named("E")
+    >>> print(ad.check_code(E, lambda w, x: {"dw": 1 - np.tanh(w * x) ** 2}).first_wrong.sentence)
+    the factor that multiplies w in mul(w, x) is missing
+    """
+    graph = recorded_of(E, ())
+    if not callable(fn):
+        raise BadOperand(f"check_code takes a function that returns a dict of arrays by name, not {type(fn).__name__}")
+    call = function_of_names(fn, graph)
+    memo: dict[int, Any] = {}
+
+    def outputs(point: Point, env: Any) -> Any:
+        if id(point) not in memo:
+            found = call(point, env)
+            memo[id(point)] = found._asdict() if hasattr(found, "_asdict") else found
+        if not isinstance(memo[id(point)], Mapping):
+            raise BadOperand(
+                f"{getattr(fn, '__name__', 'the function')} must return a dict of arrays by name, not {type(memo[id(point)]).__name__}"
+            )
+        return memo[id(point)]
+
+    first = graph.recorded()
+    try:
+        labels = list(outputs(first, Env(first, {})))
+    except BadOperand:
+        raise
+    except Exception as error:  # the user's own code failed: that is the verdict
+        v = Verdict(getattr(fn, "__name__", "code"), graph.root_name, WRONG, mistake=Mistake.UNREADABLE, sentence=_failed(error))
+        return Report((v,))
+    claims, unknown = [], []
+    for label in labels:
+        goal = goal_of_label(graph, str(label), returned=True)
+        if goal is None:
+            unknown.append(str(label))
+        else:
+            claims.append(Claim(str(label), goal, function=lambda p, env, label=label: outputs(p, env)[label]))
+    claims.sort(key=lambda c: chain_order(graph, c.goal))
+    report = Check(graph, claims, derivation=False).report()
+    ignored = (f"Not checked, for the graph has nothing of that name: {', '.join(unknown)}.",) if unknown else ()
+    return Report(report.verdicts, report.remarks + ignored)
+
+
+def recorded_of(E: Any, xs: Sequence[Any]) -> Recorded:
+    """The graph to check against: that of a node, or what a function records when it is run."""
+    names = variables(user_frame())
+    if isinstance(E, Node):
+        if xs:
+            raise BadOperand("only a function takes arguments; a recorded graph holds its own")
+        return Recorded(E, names)
+    if callable(E):
+        from .definition import recorded_function
+
+        return recorded_function(E, xs)
+    raise BadOperand(f"ad.check takes a recorded result or a function, and this is a plain {type(E).__name__}: nothing was recorded")
+
+
+def numbers_in_frame(graph: Recorded) -> dict[str, float]:
+    """The plain numbers among the user's variables, such as m = 6, by which formulas may speak."""
+    frame = user_frame()
+    if frame is None:
+        return {}
+    scopes = frame.f_globals | frame.f_locals
+    return {
+        k: v
+        for k, v in scopes.items()
+        if isinstance(v, int | float | np.number) and not isinstance(v, bool) and k not in graph.by_name and not k.startswith("_")
+    }

@@ -1,0 +1,309 @@
+"""What a person claims: a target (a gradient, a value, a Jacobian) and numbers, a function or a formula for it.
+
+This file reads the forms in which claims come, evaluates them at a point, and lines a claimed array up with the true
+one, in either layout.  It judges nothing.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from ..errors import BadOperand, NotConnected
+from ..node import Node
+from .mathtext import Formula, Line, read
+from .points import Array, Env, Point, Recorded, as_matrix, is_vector, no_node
+from .ulps import rounding
+
+DECIMALS = 9  # numbers with fewer were rounded
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a claim is about: `kind` as in mathtext.Target, the nodes by id, and how people write it."""
+
+    kind: str  # gradient | value | jacobian | jacobian_diagonal | jacobian_off_diagonal
+    of: int
+    wrt: int | None
+    text: str
+
+    @property
+    def node(self) -> int:
+        """The node that the claim is filed under: that of a gradient, or the value."""
+        return self.of if self.wrt is None else self.wrt
+
+    def truth(self, point: Point, sweep: Any = None) -> Array:
+        """What the claim should give at a point; of a gradient, with the rules of another sweep."""
+        if self.kind == "value":
+            return np.asarray(point.values[self.of], float)
+        assert self.wrt is not None
+        if self.kind == "gradient":
+            return np.asarray(point.gradient(self.wrt, sweep), float)
+        return self._part(point.jacobian(self.of, self.wrt), point.values[self.of].shape, point.values[self.wrt].shape)
+
+    def _part(self, jacobian: Array, y: Sequence[int], x: Sequence[int]) -> Array:
+        """The Jacobian as a matrix, where it is one, its diagonal in the shape of y, or the rest."""
+        n = int(np.prod(y))
+        if self.kind == "jacobian":
+            return as_matrix(jacobian, y, x)
+        square = jacobian.reshape(n, -1)
+        if square.shape[0] != square.shape[1]:
+            raise BadOperand(f"{self.text}: a diagonal needs as many outputs as inputs, and the shapes are {tuple(y)} and {tuple(x)}")
+        return np.diag(square).reshape(tuple(y)) if self.kind == "jacobian_diagonal" else square - np.diag(np.diag(square))
+
+    def scale(self, point: Point) -> tuple[Array, int]:
+        """Magnitude and ulps of the truth, in its shape."""
+        kind = self.kind if self.kind in ("value", "gradient") else "jacobian"
+        magnitude, ulps = point.scale(kind, self.of, self.wrt)
+        if kind == "jacobian":
+            assert self.wrt is not None
+            magnitude = self._part(magnitude, point.values[self.of].shape, point.values[self.wrt].shape)
+        return magnitude, ulps
+
+
+@dataclass
+class Claim:
+    """A labelled claim: exactly one of `numbers`, `function` and `formula` is given, or `broken` says why there is none."""
+
+    label: str
+    goal: Goal
+    numbers: Array | None = None
+    function: Callable[[Point, Env], Any] | None = None
+    formula: Formula | None = None
+    text: str = ""
+    broken: str = ""
+    numbers_known: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def moves(self) -> bool:
+        """Can it be evaluated at other points than the recorded one?"""
+        return self.numbers is None
+
+    def readings(self) -> list[tuple[bool, bool]]:
+        """The ways to read it, as (columns, rows) of Env: text may mean columns, and gradients in either layout."""
+        if self.formula is None:
+            return [(False, False)]
+        rows = any("/" in name for name in self.formula.names)
+        return [(c, r) for c in (False, True) for r in ((False, True) if rows else (False,))]
+
+    def at(self, point: Point, reading: tuple[bool, bool] = (False, False), recording: bool = False, formula: Any = None) -> Any:
+        """What it gives at a point: an array, or with `recording` a node; raises what the claim raises."""
+        if self.numbers is not None:
+            return self.numbers
+        env = Env(point, self.numbers_known, *reading, recording=recording)
+        with np.errstate(all="ignore"):
+            found = self.function(point, env) if self.function is not None else (formula or self.formula).evaluate(env)
+        return found if recording else np.asarray(found, dtype=float)
+
+    def rounding(self, point: Point, reading: tuple[bool, bool]) -> tuple[Array, int] | None:
+        """Magnitude and ulps of the claim's own computation, where it can be recorded."""
+        if self.numbers is not None:
+            return None
+        try:
+            node = self.at(point, reading, recording=True)
+        except Exception:  # a function of the user's may not take nodes, and then its rounding is not known
+            return None
+        return rounding(node)[0] if isinstance(node, Node) else (np.abs(np.asarray(node, float)), 1)
+
+    def decimals(self) -> int | None:
+        """How many decimals the numbers were rounded to; None if they were not."""
+        if self.numbers is None or not np.all(np.isfinite(self.numbers)):
+            return None
+        return next((d for d in range(DECIMALS) if np.array_equal(np.round(self.numbers, d), self.numbers)), None)
+
+
+# ---------------------------------------------------------------- lining up
+
+
+def aligned(a: Array, truth: Array, goal: Goal, of_text: bool) -> Iterator[tuple[Array, str]]:
+    """The ways in which a claimed array can stand for the true one: the array in its shape, and the layout this takes it to be in.
+
+    Layouts are "denominator" (the shape of the variable), "numerator" (its transpose) or "" where there is no telling.
+    A transposed matrix is accepted of a formula only: numbers for a parameter are to be subtracted from it.
+    """
+    if goal.kind == "jacobian_off_diagonal":
+        full = np.broadcast_to(a, truth.shape) if a.size == 1 else a
+        if full.shape == truth.shape:
+            yield full - np.diag(np.diag(full)), ""
+        return
+    layout = goal.kind == "gradient" and truth.size > 1
+    if a.shape == truth.shape:
+        yield a, "denominator" if layout and a.ndim > 1 else ""
+    elif a.size == truth.size and is_vector(a.shape) and is_vector(truth.shape):
+        turned = a.ndim == 2 and a.shape[0] == 1 and (truth.ndim < 2 or truth.shape[1] == 1)
+        column = a.ndim == 2 and a.shape[1] == 1
+        yield a.reshape(truth.shape), ("numerator" if turned else "denominator" if column else "") if layout else ""
+    elif of_text and a.size == 1:
+        yield np.broadcast_to(a, truth.shape), ""
+    if a.ndim == 2 and a.T.shape == truth.shape and not is_vector(a.shape) and of_text and goal.kind in ("gradient", "jacobian"):
+        yield a.T, "numerator" if goal.kind == "gradient" else "denominator"
+
+
+# ---------------------------------------------------------------- reading claims
+
+
+def goal_for(graph: Recorded, kind: str, of: str, wrt: str | None, about: str) -> Goal:
+    """A goal by names; raises NotConnected, with the names there are, for one that the graph does not have."""
+    top = graph.node(of)
+    if top is None:
+        raise no_node(graph, of, about)
+    if wrt is None:
+        return Goal("value", top.id, None, of)
+    bottom = graph.node(wrt)
+    if bottom is None:
+        raise no_node(graph, wrt, about)
+    if not bottom.active:
+        raise NotConnected(
+            f"{about} is about d{of}/d{wrt}, but {wrt} was recorded as a constant; make it a variable, ad.Tensor({wrt}), to have it checked"
+        )
+    text = f"d{of}/d{wrt}" + {"jacobian_diagonal": " (i = j)", "jacobian_off_diagonal": " (i ≠ j)"}.get(kind, "")
+    return Goal("gradient" if of == graph.root_name and kind == "jacobian" else kind, top.id, bottom.id, text)
+
+
+GRADIENT_NAMES = (r"d(?:{root}|L|E|J|loss)?_?d?_?(.+)", r"(?:grad|g)_?(.+)", r"(.+?)(?:_|\.)grad")
+
+
+def goal_of_label(graph: Recorded, label: str, returned: bool = False) -> Goal | None:
+    """What a label such as "W2", "dE/dW2", "dW2", "delta2", "y1 =" or "dy1/dz1" is about; None if it says nothing.
+
+    A bare name means the gradient; of something that a function `returned`, a result's name means its value.
+    """
+    words = label.strip().replace("∂", "d")
+    root = graph.root_name
+    if words.endswith("="):
+        return goal_for(graph, "value", words[:-1].strip(), None, f"the claim {label!r}")
+    if found := re.fullmatch(r"d\s*([^\s/]+)\s*/\s*d\s*([^\s/]+)", words):
+        return goal_for(graph, "jacobian", found[1], found[2], f"the claim {label!r}")
+    if words in graph.by_name and isinstance(graph.by_name[words], Node):
+        n = graph.by_name[words]
+        is_value = n is graph.root or (returned and n.op is not None)
+        return goal_for(graph, "value" if is_value else "jacobian", words if is_value else root, None if is_value else words, label)
+    if (found := re.fullmatch(r"(?:delta|δ)_?(\d+)", words)) and graph.node(f"z{found[1]}"):
+        return goal_for(graph, "jacobian", root, f"z{found[1]}", label)
+    for pattern in GRADIENT_NAMES:
+        found = re.fullmatch(pattern.format(root=re.escape(root)), words)
+        if found and graph.node(found[1]):
+            return goal_for(graph, "jacobian", root, found[1], label)
+    return None
+
+
+def claims_of(graph: Recorded, given: Any, known: Mapping[str, float]) -> tuple[list[Claim], bool]:
+    """The claims in the order in which they are judged, and whether they are a derivation: lines that follow one another."""
+    if isinstance(given, Mapping):
+        found = list(_read(graph, [(str(label), None, claim) for label, claim in given.items()], known))
+        return sorted(found, key=lambda c: chain_order(graph, c.goal)), False
+    if isinstance(given, str):
+        given = [line for line in given.splitlines() if line.strip()]
+    if not isinstance(given, Iterable):
+        forms = "a dict such as {'W2': array}, or a list of labelled lines, [('(5)', 'dE/dz2 = y2 - t'), ...]"
+        raise BadOperand(f"claims are {forms}, not {type(given).__name__}")
+    return list(_read(graph, [_line(k, item) for k, item in enumerate(given, 1)], known)), True
+
+
+def _line(k: int, item: Any) -> tuple[str, str | None, Any]:
+    if isinstance(item, str):
+        return f"line {k}", None, item
+    if isinstance(item, tuple | list) and len(item) in (2, 3) and isinstance(item[0], str):
+        return (item[0], None, item[1]) if len(item) == 2 else (item[0], item[1], item[2])
+    raise BadOperand(f"line {k} of the derivation is {item!r}; a line is a text, a pair (label, claim), or (label, target, claim)")
+
+
+def chain_order(graph: Recorded, goal: Goal) -> tuple[int, int, bool]:
+    """Values as they are computed, then gradients as backpropagation comes to them: leaves after the named result they feed."""
+    k = goal.node
+    if goal.kind == "value":
+        return 0, k, False
+    leaf = graph.by_id[k].op is None
+    while leaf and (k == goal.node or k not in graph.names) and graph.users[k]:
+        k = graph.users[k][0]
+    return 1, -k, leaf
+
+
+def _read(graph: Recorded, items: list[tuple[str, str | None, Any]], known: Mapping[str, float]) -> Iterator[Claim]:
+    last: Line | None = None
+    names = [*graph.by_name, *graph.sizes, *known]
+    for label, target, given in items:
+        line, broken = None, ""
+        if isinstance(given, str):
+            try:
+                line = read(given, names, graph.root_name, after=last.target if last is not None else None)
+            except ValueError as error:
+                broken = str(error)
+        goal = _goal(graph, label, target, line) or (_goal(graph, "", None, last) if isinstance(given, str) else None)
+        if goal is None:
+            raise no_node(graph, target or label, f"the claim {label!r}")
+        claim = Claim(label, goal, text=given if isinstance(given, str) else "", broken=broken, numbers_known=known)
+        if line is not None:
+            last = line if line.target is not None else last
+            shown = line.label or label
+            several = len(line.formulas) > 1
+            for k, formula in enumerate(line.formulas, 1):
+                yield replace(claim, label=f"{shown}.{k}" if several else shown, formula=formula)
+        elif isinstance(given, str):
+            yield claim
+        elif isinstance(given, Node):
+            yield replace(claim, numbers=np.asarray(given.data, float))
+        elif callable(given):
+            yield replace(claim, function=function_of_names(given, graph))
+        else:
+            yield _of_numbers(claim, given)
+
+
+def _of_numbers(claim: Claim, given: Any) -> Claim:
+    try:
+        return replace(claim, numbers=np.asarray(given, dtype=float))
+    except (TypeError, ValueError):
+        return replace(claim, broken=f"{type(given).__name__} is no claim: give an array of numbers, a function, or a formula as text")
+
+
+def _goal(graph: Recorded, label: str, target: str | None, line: Line | None) -> Goal | None:
+    """What is meant: by a target given apart, by the left side of a line, or by the label."""
+    if target is not None:
+        return goal_of_label(graph, target)
+    if line is not None and line.target is not None:
+        t = line.target
+        return goal_for(graph, t.kind if t.kind != "gradient" else "jacobian", t.of, t.wrt, f"the claim {label!r}")
+    return goal_of_label(graph, label)
+
+
+# ---------------------------------------------------------------- functions of the user's
+
+
+def function_of_names(f: Callable[..., Any], graph: Recorded) -> Callable[[Point, Env], Any]:
+    """A function called with the values that its parameters name, `dE_dz2` for a gradient; or with one object that has them all."""
+    try:
+        parameters = [
+            p for p in inspect.signature(f).parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+        ]
+    except ValueError:
+        parameters = []
+    wanted = [p.name for p in parameters if p.default is p.empty or _known(graph, p.name)]
+    if len(wanted) == 1 and not _known(graph, wanted[0]):
+        return lambda point, env: f(SimpleNamespace(**{name: _own(env[name]) for name in env}))
+    missing = [name for name in wanted if not _known(graph, name)]
+    if missing:
+        raise no_node(graph, missing[0], f"the parameter {missing[0]} of {getattr(f, '__name__', 'the function')}")
+    return lambda point, env: f(**{name: _own(env[_spelled(graph, name)]) for name in wanted})
+
+
+def _known(graph: Recorded, name: str) -> bool:
+    return name in graph.by_name or name in graph.sizes or _spelled(graph, name) != name
+
+
+def _spelled(graph: Recorded, name: str) -> str:
+    """A parameter as formulas spell it: dE_dz2, dz2 and delta2 mean dE/dz2."""
+    if name in graph.by_name or name in graph.sizes:
+        return name
+    goal = goal_of_label(graph, name)
+    return f"d{graph.root_name}/d{graph.names[goal.wrt]}" if goal is not None and goal.wrt is not None else name
+
+
+def _own(x: Any) -> Any:
+    """A copy that the user's function may write into."""
+    return x.copy() if isinstance(x, np.ndarray) else x

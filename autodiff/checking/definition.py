@@ -1,0 +1,48 @@
+"""The engine turned on what people wrote: the derivative of a formula of theirs, and functions recorded to be checked."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import BadOperand
+from ..node import Node
+from ..reverse import pull
+from ..tensor import Tensor
+from .claims import Claim, Goal
+from .points import Array, Env, Point, Recorded
+
+
+def derivative(claim: Claim, reading: tuple[bool, bool], goal: Goal, point: Point) -> Array:
+    """The Jacobian of a claimed definition in one of the values that it uses, as the goal wants it."""
+    graph = point.graph
+    assert goal.wrt is not None and claim.formula is not None
+    env = Env(point, claim.numbers_known, *reading)
+    x = Tensor(np.asarray(env[graph.names[goal.wrt]], float))
+    env.given[graph.names[goal.wrt]] = x
+    y = claim.formula.evaluate(env)
+    rows = []
+    for k in range(y.size):
+        seed = np.zeros(y.shape)
+        seed.flat[k] = 1.0
+        rows.append(pull([y], [seed], [x], record=False)[0])
+    return goal._part(np.array(rows).reshape((*y.shape, *x.shape)), point.values[goal.of].shape, point.values[goal.wrt].shape)
+
+
+def recorded_function(f: Callable[..., Any], xs: Sequence[Any]) -> Recorded:
+    """Run a function on variables named after its parameters, and give the graph of its result."""
+    try:
+        names = [p.name for p in inspect.signature(f).parameters.values()]
+    except ValueError:
+        names = []
+    leaves = []
+    for k, x in enumerate(xs):
+        moves = isinstance(x, float | np.ndarray | list) and np.asarray(x).dtype.kind == "f"
+        leaves.append(Tensor(np.asarray(x, float), name=names[k] if k < len(names) else f"x{k}") if moves else x)
+    root = f(*leaves)
+    if not isinstance(root, Node) or not root.active:
+        raise BadOperand(f"{getattr(f, '__name__', 'the function')} gave {type(root).__name__}, which depends on none of its arguments")
+    return Recorded(root, {})

@@ -1,0 +1,517 @@
+"""Why a claim is wrong: explanations that reproduce its numbers exactly, in the order in which people should hear them.
+
+Shapes, sign, the catalogue of wrong rules, constant factors, transposes, entrywise factors, terms, one-edit fixes of the
+text, pairs of mistakes; and if nothing fits, the narrowest true statement.  An explanation is a prediction of the wrong
+array, and it fits only if it equals the claim, up to rounding, at every point; so several may fit, and all are told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..node import Node
+from ..ops.table import TABLE
+from .claims import Claim, Goal
+from .mistakes import FORMS, Mistake, catalogue, constants
+from .points import Array, Point, Recorded, Sweep, Wrong, is_vector
+
+EFFORT = 60_000  # rules run on numbers, at most, for the catalogue of one graph; the rest of it is left out, and said to be
+PAIRS = 2_000  # pairs of mistakes that are tried
+BITS = 40  # how much rounded numbers must say before pairs of mistakes may explain them
+SAME_TEXT = {Mistake.SIGN, Mistake.BATCH_FACTOR, Mistake.FACTOR}  # of these one explanation is enough
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What may have been done: a code, a sentence, what to do instead, and the wrong rules that predict other claims too."""
+
+    code: Mistake
+    text: str
+    stage: int
+    rank: int = 0
+    wrongs: tuple[Wrong, ...] = ()
+    constant: float = 1.0  # of explanations without a wrong rule: what the claim is times the truth
+    fix: str = ""
+
+
+@dataclass
+class Case:
+    """A wrong claim lined up with the truth: one array of each for every point, and how far rounding may take them apart."""
+
+    claim: Claim
+    points: list[Point]
+    claimed: list[Array]
+    truth: list[Array]
+    slack: list[Array]  # allowed differences, of entries of the size of the truth
+
+    def fits(self, predicted: Iterable[Array | None]) -> bool:
+        """Does a prediction give the claimed numbers at every point?"""
+        for a, c, t, s in zip(predicted, self.claimed, self.truth, self.slack, strict=False):
+            if a is None or a.shape != c.shape or not near(a, c, t, s):
+                return False
+        return True
+
+    @property
+    def goal(self) -> Goal:
+        return self.claim.goal
+
+
+def near(a: Array, c: Array, t: Array, slack: Array) -> bool:
+    """Are two arrays equal, where entries of the size of t may differ by `slack`, and larger ones by more?"""
+    with np.errstate(all="ignore"):
+        size, allowed = float(np.max(np.abs(t), initial=0.0)), float(np.max(slack, initial=0.0))
+        grown = np.maximum(slack, allowed * np.abs(a) / size if size else slack)
+        return bool(np.all(np.abs(a - c) <= grown))
+
+
+class Catalogue:
+    """The wrong sweeps of a graph at the points where they were needed so far."""
+
+    def __init__(self, graph: Recorded, first: Point) -> None:
+        self.graph, self.complete = graph, True
+        self.entries: list[Wrong] = []
+        self._sweeps: dict[tuple[int, int], Sweep] = {}
+        self._above: dict[int, set[int]] = {}
+        effort = 0
+        for w in catalogue(graph, first):
+            effort += 1 + sum(1 for n in graph.nodes if n.id <= w.at)
+            if effort > EFFORT:
+                self.complete = False
+                break
+            self.entries.append(w)
+
+    def sweep(self, k: int, point: Point) -> Sweep:
+        """The sweep of entry k at a point."""
+        key = (k, id(point))
+        if key not in self._sweeps:
+            self._sweeps[key] = point.sweep([self.entries[k]])
+        return self._sweeps[key]
+
+    def reaching(self, target: int) -> Iterator[int]:
+        """The entries that can change the derivative of a node."""
+        above = self._above.get(target)
+        if above is None:
+            above, stack = {target}, [target]
+            while stack:
+                for u in self.graph.users[stack.pop()]:
+                    if u not in above:
+                        above.add(u)
+                        stack.append(u)
+            self._above[target] = above
+        for k, w in enumerate(self.entries):
+            if w.at in above and (w.at != target or w.turn is not None):
+                yield k
+
+
+# ---------------------------------------------------------------- the order of diagnosis
+
+
+def explanations(case: Case, catalogue: Catalogue) -> list[Explanation]:
+    """Every explanation that fits, in order of stage and commonness; empty if none does."""
+    found = list(_of_array(case, catalogue))
+    if case.claim.formula is not None:
+        found += edits(case)
+    if not any(e.code is not Mistake.EDIT for e in found) and case.goal.kind == "gradient" and _bits(case) >= BITS:
+        found += _pairs(case, catalogue)
+    return sorted(found, key=lambda e: (e.stage, e.rank))
+
+
+def distinct(found: list[Explanation]) -> list[Explanation]:
+    """One explanation of a kind, where the kinds say it all."""
+    kept: dict[Any, Explanation] = {}
+    for e in found:
+        kept.setdefault(e.code if e.code in SAME_TEXT else (e.code, e.text), e)
+    return list(kept.values())
+
+
+def _of_array(case: Case, catalogue: Catalogue) -> Iterator[Explanation]:
+    claimed, truth, goal = case.claimed, case.truth, case.goal
+    if all(not np.any(c) for c in claimed) and any(np.any(t) for t in truth):
+        yield Explanation(Mistake.ZERO, f"{goal.text} is not zero", 1, rank=1)
+    elif case.fits(-t for t in truth):
+        yield Explanation(Mistake.SIGN, f"the sign: this is exactly minus {goal.text}", 1, constant=-1.0, fix="change the sign")
+    if goal.kind == "gradient":
+        yield from _catalogue(case, catalogue)
+    elif goal.kind == "value":
+        yield from _values(case)
+    else:
+        yield from _jacobians(case)
+    yield from _constant(case, catalogue.graph)
+    if truth[0].ndim == 2 and not is_vector(truth[0].shape) and case.fits(t.T for t in truth):
+        yield Explanation(Mistake.TRANSPOSED, f"this is exactly the transpose of {goal.text}", 4, fix="transpose it")
+    yield from _others(case, catalogue.graph)
+    yield from _entrywise(case, catalogue.graph)
+    yield from _terms(case, catalogue.graph)
+
+
+def _catalogue(case: Case, catalogue: Catalogue) -> Iterator[Explanation]:
+    for k in catalogue.reaching(case.goal.node):
+        if case.fits(case.goal.truth(p, catalogue.sweep(k, p)) for p in case.points):
+            w = catalogue.entries[k]
+            yield Explanation(Mistake(w.code), w.text, 2, rank=w.rank * 100 + _commonness(w.code), wrongs=(w,))
+
+
+def _commonness(code: str) -> int:
+    return list(Mistake).index(Mistake(code))
+
+
+def ratio(claimed: Sequence[Array], predicted: Sequence[Array]) -> float:
+    """The constant that best takes one to the other."""
+    top = sum(float(np.vdot(t, c)) for t, c in zip(predicted, claimed, strict=True))
+    bottom = sum(float(np.vdot(t, t)) for t in predicted)
+    return top / bottom if bottom else 0.0
+
+
+def _constant(case: Case, graph: Recorded) -> Iterator[Explanation]:
+    r = ratio(case.claimed, case.truth)
+    if not np.isfinite(r) or abs(r + 1) < 1e-9 or r == 0:
+        return
+    known = [(text, v) for text, c in constants(graph) for text, v in ((text, c), (f"-{text}", -c))]
+    fitting = [(text, v) for text, v in known if case.fits(v * t for t in case.truth)]
+    for k, (text, v) in enumerate(fitting[:3]):
+        code = Mistake.BATCH_FACTOR if text.lstrip("-") in ("m", "1/m", "m^2", "1/m^2") else Mistake.FACTOR
+        yield Explanation(code, _factor_text(text, case.goal.text, graph), 3, rank=k, constant=v, fix=f"divide by {_grouped(text)}")
+    if not fitting and case.fits(r * t for t in case.truth):
+        yield Explanation(
+            Mistake.FACTOR, f"this is {r:.4g} times {case.goal.text}, in every entry", 3, rank=9, constant=r, fix=f"divide by {r:.4g}"
+        )
+
+
+def _grouped(text: str) -> str:
+    return f"({text})" if "/" in text or text.startswith("-") else text
+
+
+def _factor_text(text: str, goal: str, graph: Recorded) -> str:
+    if text == "m":
+        return f"the factor 1/m is missing: this is m = {graph.sizes['m']} times {goal}"
+    if text == "1/m":
+        return f"the factor 1/m is there once too often: this is 1/m times {goal}"
+    return f"this is {text} times {goal}, in every entry"
+
+
+def _others(case: Case, graph: Recorded) -> Iterator[Explanation]:
+    """The right answer to another question."""
+    goal = case.goal
+    for name, n in graph.by_name.items():
+        other = isinstance(n, Node) and n.active and n.id != goal.node and n.shape == case.truth[0].shape
+        if other and goal.kind != "value" and case.fits(p.gradient(n.id) for p in case.points):
+            yield Explanation(Mistake.OTHER_GRADIENT, f"this is d{graph.root_name}/d{name}, not {goal.text}", 5)
+    if goal.kind != "gradient":
+        return
+    for name, n in graph.by_name.items():
+        if not isinstance(n, Node) or not n.active or len(n.shape) != 2 or n.id == goal.node:
+            continue
+        for axis, word in ((1, "rows"), (0, "columns")):
+            sums = [p.gradient(n.id).sum(axis) for p in case.points]
+            if sums[0].size == case.truth[0].size > 1 and case.fits(s.reshape(case.truth[0].shape) for s in sums):
+                yield Explanation(Mistake.SUM_OF_ROWS, f"these are the sums of the {word} of d{graph.root_name}/d{name}", 5)
+
+
+def _entrywise(case: Case, graph: Recorded) -> Iterator[Explanation]:
+    shape = case.truth[0].shape
+    if not shape:
+        return
+    with np.errstate(all="ignore"):
+        for name, values in _broadcasting(graph, case.points, shape):
+            for word, f in FORMS[:4]:
+                factor = [f(v) for v in values]
+                text = word.format(name)
+                if case.fits(t * k for t, k in zip(case.truth, factor, strict=True)):
+                    yield Explanation(Mistake.ENTRYWISE_FACTOR, f"the entrywise factor {text} is too much", 6, fix=f"divide by {text}")
+                if case.fits(t / k for t, k in zip(case.truth, factor, strict=True)):
+                    yield Explanation(Mistake.ENTRYWISE_FACTOR, f"the entrywise factor {text} is missing", 6, fix=f"multiply by {text}")
+
+
+def _broadcasting(graph: Recorded, points: Sequence[Point], shape: tuple[int, ...]) -> Iterator[tuple[str, list[Array]]]:
+    """Named values, as they are and transposed, that broadcast to a shape."""
+    for name, x in graph.by_name.items():
+        if x is graph.root or np.size(x if isinstance(x, np.ndarray) else x.data) < 2:
+            continue
+        values = [np.asarray(p.value_of(x), float) for p in points]
+        for turned in (values, [v.T for v in values]) if values[0].ndim == 2 else (values,):
+            try:
+                fits = np.broadcast_shapes(turned[0].shape, shape) == shape
+            except ValueError:
+                continue
+            if fits:
+                yield name if turned is values else f"{name}.T", turned
+
+
+def _terms(case: Case, graph: Recorded) -> Iterator[Explanation]:
+    """A multiple of a named value that is missing, or too much."""
+    shape = case.truth[0].shape
+    gap = [c - t for c, t in zip(case.claimed, case.truth, strict=True)]
+    scalars = [("", None)] + [
+        (f"{name} * ", x) for name, x in graph.by_name.items() if isinstance(x, Node) and x is not graph.root and not x.shape
+    ]
+    for name, x in graph.by_name.items():
+        if x is graph.root or np.shape(getattr(x, "data", x)) != shape or not shape:
+            continue
+        for word, s in scalars:
+            term = [np.asarray(p.value_of(x), float) * (1.0 if s is None else p.value_of(s)) for p in case.points]
+            r = ratio(gap, term)
+            k = next((k for k in (1.0, 2.0, 0.5, 3.0, 4.0) if abs(abs(r) / k - 1) < 0.01), None)
+            if k is not None and case.fits(t + np.sign(r) * k * v for t, v in zip(case.truth, term, strict=True)):
+                text = f"{'' if k == 1 else f'{k:g} * '}{word}{name}"
+                code, said = (Mistake.TERM_TOO_MUCH, "too much") if r > 0 else (Mistake.TERM_MISSING, "missing")
+                yield Explanation(code, f"the term {text} is {said}", 7, fix=f"{'subtract' if r > 0 else 'add'} {text}")
+
+
+def edits(case: Case) -> Iterator[Explanation]:
+    """The text one small edit away that is right."""
+    claim, tried = case.claim, 0
+    reading = claim.readings()
+    assert claim.formula is not None
+    for what, variant in claim.formula.edits():
+        tried += 1
+        if tried > 600:
+            return
+        for r in reading:
+            try:
+                first = _shaped(claim.at(case.points[0], r, formula=variant), case.truth[0])
+                if first is None or not near(first, case.truth[0], case.truth[0], case.slack[0]):
+                    continue
+                rest = [_shaped(claim.at(p, r, formula=variant), t) for p, t in zip(case.points, case.truth, strict=True)]
+            except (ValueError, KeyError, TypeError, ZeroDivisionError, np.linalg.LinAlgError):
+                continue
+            if all(a is not None and near(a, t, t, s) for a, t, s in zip(rest, case.truth, case.slack, strict=True)):
+                yield Explanation(Mistake.EDIT, what, 8, fix=variant.text)
+                return
+
+
+def _shaped(a: Array, t: Array) -> Array | None:
+    if a.shape == t.shape:
+        return a
+    if a.size == 1 or (a.size == t.size and is_vector(a.shape)):
+        return np.broadcast_to(a, t.shape) if a.size == 1 else a.reshape(t.shape)
+    return a.T if a.T.shape == t.shape else None
+
+
+def _bits(case: Case) -> float:
+    """How much the numbers say, in bits, beyond the slack that they are given."""
+    with np.errstate(all="ignore"):
+        bits = [np.log2(np.maximum(1.0, np.abs(c) / np.maximum(s, 1e-300))) for c, s in zip(case.claimed, case.slack, strict=True)]
+    return float(sum(np.sum(b) for b in bits))
+
+
+def _pairs(case: Case, catalogue: Catalogue) -> Iterator[Explanation]:
+    """Two mistakes at once: a wrong rule and a constant, then two common wrong rules."""
+    first, goal = case.points[0], case.goal
+    known = [("-1", -1.0), *constants(catalogue.graph)[:16]]
+    rows = list(catalogue.reaching(goal.node))
+    found = 0
+    for k in rows:
+        w = catalogue.entries[k]
+        if w.code in SAME_TEXT:
+            continue
+        predicted = goal.truth(first, catalogue.sweep(k, first))
+        r = ratio(case.claimed[:1], [predicted])
+        text = next((text for text, c in known if abs(r / c - 1) < 0.01), None)
+        if text is None:
+            continue
+        c = dict(known)[text]
+        if case.fits(c * goal.truth(p, catalogue.sweep(k, p)) for p in case.points):
+            factor = "the sign" if c == -1 else f"the factor {text} too much"
+            yield Explanation(Mistake.PAIR, f"two mistakes: {w.text}; and {factor}", 9, rank=w.rank)
+            found += 1
+    if found:
+        return
+    common = [k for k in rows if catalogue.entries[k].rank == 0]
+    tried = 0
+    for i, k in enumerate(common):
+        for j in common[:i]:
+            two = (catalogue.entries[k], catalogue.entries[j])
+            if two[0].at == two[1].at:
+                continue
+            tried += 1
+            if tried > PAIRS or found >= 3:
+                return
+            if case.fits(goal.truth(p, p.sweep(two)) for p in case.points):
+                found += 1
+                yield Explanation(Mistake.PAIR, f"two mistakes: {two[1].text}; and {two[0].text}", 9, rank=1, wrongs=two)
+
+
+# ---------------------------------------------------------------- values and Jacobians
+
+RELATIONS: list[tuple[str, Callable[[Array], Array]]] = [
+    ("1 - {0}", lambda v: 1 - v),
+    ("1/{0}", lambda v: 1 / v),
+    ("{0}^2", lambda v: v * v),
+    ("sqrt({0})", np.sqrt),
+    ("exp({0})", np.exp),
+    ("log({0})", np.log),
+]
+
+
+def _values(case: Case) -> Iterator[Explanation]:
+    """What else may have been computed than the value of a node."""
+    goal, points = case.goal, case.points
+    graph = points[0].graph
+    n = graph.by_id[goal.of]
+    name = graph.label(n)
+    with np.errstate(all="ignore"):
+        for word, f in RELATIONS:
+            if case.fits(f(t) for t in case.truth):
+                sign = f" (the sign of the exponent: 1 - {name} is sigmoid of the opposite sign)" if word == "1 - {0}" else ""
+                yield Explanation(Mistake.ACTIVATION, f"this is {word.format(name)}{sign}", 2)
+        if n.op is None:
+            return
+        for i, a in enumerate(n.args):
+            values = [np.asarray(p.value_of(a), float) for p in points]
+            if len(n.args) == 1 and case.fits(values):
+                yield Explanation(Mistake.ACTIVATION, f"this is {graph.label_of_operand(a)}: {n.op.name} was left out", 2)
+            elif len(n.args) == 2 and case.fits(
+                np.broadcast_to(v, t.shape) for v, t in zip(values, case.truth, strict=True) if v.size <= t.size
+            ):
+                other = graph.label_of_operand(n.args[1 - i])
+                yield Explanation(Mistake.FORGOTTEN_TERM, f"{other} was left out of {name}", 2)
+        if len(n.args) == 1:
+            for op in list(TABLE.values()):
+                if op.arity == 1 and op.kind == "elementwise" and op is not n.op and case.fits(_tried(op, p, n, {}) for p in points):
+                    yield Explanation(Mistake.ACTIVATION, f"{op.name} was computed, not {n.op.name}", 2)
+            for axis in range(len(n.args[0].shape)) if "axis" in n.op.statics else ():
+                if case.fits(_tried(n.op, p, n, {**n.kw, "axis": axis}) for p in points):
+                    yield Explanation(Mistake.OTHER_VALUE, f"{n.op.name} was taken over axis {axis}", 2)
+        if n.op.form is not None and len(n.shape) == 2:
+            for said, f in (("the first factor", lambda a, b: a.T @ b), ("the second factor", lambda a, b: a @ b.T)):
+                if case.fits(_product(f, p, n) for p in points):
+                    yield Explanation(Mistake.TRANSPOSED, f"{said} of {name} was transposed", 2)
+
+
+def _tried(op: Any, p: Point, n: Any, kw: dict[str, Any]) -> Array | None:
+    try:
+        return np.asarray(op.forward(p.value_of(n.args[0]), **kw), float)
+    except (ValueError, TypeError, np.linalg.LinAlgError):
+        return None
+
+
+def _product(f: Callable[[Array, Array], Array], p: Point, n: Any) -> Array | None:
+    try:
+        return f(p.value_of(n.args[0]), p.value_of(n.args[1]))
+    except ValueError:
+        return None
+
+
+def _jacobians(case: Case) -> Iterator[Explanation]:
+    """What else may have been written than a Jacobian: a wrong derivative of a function, its diagonal, its rest with a sign."""
+    goal, points = case.goal, case.points
+    graph = points[0].graph
+    n = graph.by_id[goal.of]
+    if goal.kind == "jacobian" and case.truth[0].ndim == 2 and case.truth[0].shape[0] == case.truth[0].shape[1]:
+        if case.fits(np.diag(np.diag(t)) for t in case.truth):
+            yield Explanation(Mistake.DIAGONAL, f"only the diagonal of {goal.text} is there; the terms off it are missing", 2)
+        if case.fits(2 * np.diag(np.diag(t)) - t for t in case.truth):
+            yield Explanation(Mistake.SIGN, f"the sign of the terms off the diagonal of {goal.text}", 2)
+    for op in [n.op] if n.op is not None and [a.id for _, a in _moving(n)] == [goal.wrt] else []:
+        if op.kind == "elementwise" and op.arity == 1:
+            for m in op.mistakes:
+                partials = [m.rule(p.values[n.id], p.value_of(n.args[0])) for p in points]
+                shown = [
+                    _diagonal(goal, np.broadcast_to(d, t.shape) if goal.kind != "jacobian" else d, t)
+                    for d, t in zip(partials, case.truth, strict=True)
+                ]
+                if case.fits(shown):
+                    yield Explanation(Mistake(m.code), m.text.format(z=graph.label(n), x=graph.label_of_operand(n.args[0])), 2)
+
+
+def _moving(n: Any) -> list[tuple[int, Any]]:
+    return [(i, a) for i, a in enumerate(n.args) if isinstance(a, Node) and a.active]
+
+
+def _diagonal(goal: Goal, d: Array, t: Array) -> Array:
+    return np.diag(np.ravel(d).astype(float)) if goal.kind == "jacobian" else np.asarray(d, float)
+
+
+# ---------------------------------------------------------------- shapes
+
+
+def alike(a: Array, b: Array, claim: Claim) -> bool:
+    """Are arrays that no rounding bound is known of the same, to half the digits of a float or the decimals given?"""
+    d = claim.decimals()
+    half = 1e-8 * float(np.max(np.abs(b), initial=0.0))
+    return a.shape == b.shape and bool(np.all(np.abs(a - b) <= half + (0.0 if d is None else 0.5 * 10.0**-d)))
+
+
+def of_shape(claim: Claim, claimed: list[Array], points: list[Point]) -> Explanation:
+    """Why an array of another shape was claimed."""
+    goal, graph = claim.goal, points[0].graph
+    truth = [goal.truth(p) for p in points]
+    a, t = claimed[0], truth[0]
+
+    def same(values: list[Array]) -> bool:
+        return all(alike(v, t, claim) for v, t in zip(values, truth, strict=True))
+
+    if goal.kind in ("gradient", "value"):
+        for axis in range(a.ndim):
+            sums = [c.sum(axis, keepdims=True) for c in claimed]
+            if same([s.reshape(t.shape) if s.size == t.size else s for s in sums]):
+                name = graph.lengths().get(a.shape[axis], "")
+                what = f"the m = {a.shape[axis]} examples" if name == "m" else f"axis {axis}, of length {a.shape[axis]}"
+                why = f"what broadcasting copies forward is summed backward; the claim has shape {a.shape}, {goal.text} {t.shape}"
+                return Explanation(Mistake.NOT_SUMMED, f"not summed over {what}: {why}", 0, fix=f"sum over axis {axis}")
+        if a.ndim == 2 and same([c.T for c in claimed]):
+            text = f"this is exactly the transpose of {goal.text}: the shape is {a.shape}, due is {t.shape}"
+            return Explanation(Mistake.TRANSPOSED, text, 0, fix="transpose it")
+    found = _other_factor(claim, claimed, points) if goal.kind == "gradient" else None
+    return found or Explanation(Mistake.SHAPE, f"the claim has shape {a.shape}, but {goal.text} has shape {t.shape}", 0)
+
+
+def _other_factor(claim: Claim, claimed: list[Array], points: list[Point]) -> Explanation | None:
+    """A product with the wrong layer's value has the wrong shape as well."""
+    goal, graph = claim.goal, points[0].graph
+    for u in graph.users[goal.node]:
+        n = graph.by_id[u]
+        if n.op.form is None or len(n.shape) != 2:
+            continue
+        i = next(k for k, a in enumerate(n.args) if getattr(a, "id", None) == goal.node)
+        for name, v in graph.by_name.items():
+            if len(np.shape(getattr(v, "data", v))) != 2:
+                continue
+            try:
+                products = [_back(p.gradient(u), np.asarray(p.value_of(v), float), i) for p in points]
+            except ValueError:
+                continue
+            for turned in (False, True):
+                if all(alike(c, q.T if turned else q, claim) for c, q in zip(claimed, products, strict=True)):
+                    right = graph.label_of_operand(n.args[1 - i])
+                    text = (
+                        f"{name} was used where {right} belongs, so the shape is {claimed[0].shape}{' (and transposed)' if turned else ''}"
+                    )
+                    return Explanation(Mistake.OTHER_VALUE, text, 0)
+    return None
+
+
+def _back(g: Array, v: Array, i: int) -> Array:
+    return g @ v.T if i == 0 else v.T @ g
+
+
+# ---------------------------------------------------------------- when nothing fits
+
+
+def narrowest(case: Case, graph: Recorded, right: Iterable[int]) -> str:
+    """The narrowest true statement about a wrong claim that nothing explains."""
+    said = []
+    c, t = case.claimed[0], case.truth[0]
+    with np.errstate(all="ignore"):
+        fine = np.abs(c - t) <= case.slack[0]
+        r = c / t
+    if fine.any() and not fine.all():
+        wrong = ", ".join(str(tuple(int(i) for i in where)) for where in np.argwhere(~fine)[:4])
+        said.append(f"{int(fine.sum())} of {fine.size} entries are right; wrong are {wrong}{' and more' if (~fine).sum() > 4 else ''}")
+    elif t.ndim == 2 and not is_vector(t.shape) and np.all(np.isfinite(r)) and np.all(t):
+        arriving, met = "the derivative that arrives", "the value that it is multiplied by"
+        if np.allclose(r, r[:, :1], rtol=1e-6):
+            said.append(f"it is wrong by a factor that depends on the row only, so the fault is in {arriving}, not in {met}")
+        elif np.allclose(r, r[:1], rtol=1e-6):
+            said.append(f"it is wrong by a factor that depends on the column only, so the fault is in {met}, not in {arriving}")
+    elif np.all(np.sign(c) == np.sign(t)) and t.size > 1:
+        said.append("every entry has the right sign")
+    above = sorted(k for k in right if k > case.goal.node)
+    if above:
+        name = graph.names[above[0]]
+        said.append(f"d{graph.root_name}/d{name} is right, so the fault is between {name} and {graph.names[case.goal.node]}")
+    return "; ".join(said)

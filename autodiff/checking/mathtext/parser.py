@@ -1,0 +1,921 @@
+"""From tokens to formulas: one grammar for NumPy text, plain mathematics and LaTeX.
+
+Products without a sign, `*`, `@` and `/` bind alike, from the left; the entrywise product binds less tightly, as in
+`W^T d ⊙ y`, where the matrix product comes first; signs come last.  Nothing is evaluated, no attribute is looked up,
+and only functions of the op table are known.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from typing import Any
+
+from ...errors import BadFormula
+from ...ops import TABLE
+from .formula import Formula
+from .names import GREEK, Names
+from .tokens import WORDS, Token, problem, tokens
+
+NESTING = 40
+_METHODS = ("sum", "mean", "max", "min", "transpose", "dot")
+# The ops of the table that formulas may call, by their own names, and what else these are called.
+_CALLED = """exp log log1p expm1 sin cos tanh sigmoid relu softplus sqrt square abs sign reciprocal softmax log_softmax logsumexp
+    sum mean max min diag trace inv logdet norm outer dot matmul maximum minimum where"""
+FUNCTIONS = {name: name for name in _CALLED.split()} | {
+    **dict.fromkeys(("σ", "sigma", "logistic"), "sigmoid"),
+    **dict.fromkeys(("Diag", "diagflat"), "diag"),
+    **dict.fromkeys(("fabs", "absolute"), "abs"),
+    "ln": "log",
+    "tr": "trace",
+    "sgn": "sign",
+    "logsoftmax": "log_softmax",
+    "ReLU": "relu",
+    "multiply": "mul",
+}
+_CONSTANTS = {"pi": math.pi, "π": math.pi}
+_OPTIONS = ("axis", "keepdims")
+_LAYER = re.compile(r"\d+")
+
+
+class Parser:
+    """The state of reading one text."""
+
+    def __init__(self, text: str, names: Names) -> None:
+        self.text, self.names = text, names
+        self.tokens = tokens(text)
+        self.at = 0
+        self.depth = 0
+        self.bars = 0
+        self.numpy = bool(re.search(r"@|\*\*|\.T\b|\bnp\.|\.(sum|mean|max|min|dot|transpose)\(|\b(axis|keepdims)\s*=", text))
+        self.math = "\\" in text or "^" in text
+
+    # ------------------------------------------------------------ tokens
+
+    @property
+    def now(self) -> Token:
+        return self.tokens[self.at]
+
+    def ahead(self, k: int) -> Token:
+        return self.tokens[min(self.at + k, len(self.tokens) - 1)]
+
+    def sees(self, *signs: str) -> bool:
+        return self.now.kind in ("sign", "command") and self.now.text in signs
+
+    def index_at(self, k: int) -> bool:
+        """Is the token k ahead an index letter, that is one that no variable has?"""
+        return _is_letter(self.ahead(k)) and self.names.find(self.ahead(k).text) is None
+
+    def word(self, *words: str) -> bool:
+        """Is this one of some words, in text or set as text?"""
+        return self.now.kind in ("words", "name") and _word(self.now.text) in words
+
+    def take(self) -> Token:
+        token = self.now
+        self.at = min(self.at + 1, len(self.tokens) - 1)
+        return token
+
+    def skip(self, *signs: str) -> bool:
+        if self.sees(*signs):
+            self.take()
+            return True
+        return False
+
+    def expect(self, sign: str, why: str) -> None:
+        if not self.skip(sign):
+            raise self.error(f"{why}: {sign!r} is missing before {self.shown()}")
+
+    def shown(self) -> str:
+        return self.now.text if self.now.kind == "end" else repr(self.now.text)
+
+    def error(self, what: str, token: Token | None = None) -> BadFormula:
+        return problem(self.text, (token or self.now).start, what)
+
+    # ------------------------------------------------------------ sums and products
+
+    def formula(self) -> Formula:
+        """A sum, or a choice between formulas."""
+        self.depth += 1
+        if self.depth > NESTING:
+            raise self.error(f"nested more than {NESTING} deep")
+        value = self.sum()
+        if self.word("if", "when") and (choice := self.choice(value)):
+            value = choice
+        self.depth -= 1
+        return value
+
+    def choice(self, value: Formula) -> Formula | None:
+        """`a if c else b` and `a when c, b otherwise`; None if there is but one formula, whose condition is another's to read."""
+        start = self.at
+        condition = self.condition()
+        if condition is None:
+            raise self.error("otherwise than what?")
+        if self.word("else"):
+            self.take()
+            return Formula("cases", (value, condition, self.formula()))
+        if self.skip(",", ";") and self.begins_signed():
+            other = self.formula()
+            if self.word("otherwise", "else", "if", "when"):
+                second = self.condition()
+                return Formula("cases", (value, condition, other) if second is None else (value, condition, other, second))
+            if other.op == "cases":
+                return Formula("cases", (value, condition, *other.args))
+        self.at = start
+        return None
+
+    def sum(self) -> Formula:
+        terms = [self.term()]
+        while self.sees("+", "-"):
+            minus = self.take().text == "-"
+            term = self.term()
+            terms.append(Formula("neg", (term,)) if minus else term)
+        return terms[0] if len(terms) == 1 else Formula("add", tuple(terms))
+
+    def term(self) -> Formula:
+        """Entrywise products of products."""
+        value = self.product()
+        while self.sees("⊙", "⊘"):
+            self.math = True
+            op = "mul" if self.take().text == "⊙" else "div"
+            value = _joined(op, value, self.product())
+        return value
+
+    def product(self) -> Formula:
+        if self.sees("-", "+"):  # the sign belongs to the whole product
+            minus = False
+            while self.sees("-", "+"):
+                minus ^= self.take().text == "-"
+            value = self.product()
+            return Formula("neg", (value,)) if minus else value
+        value = self.power()
+        while True:
+            sign = self.now
+            if self.sees("*", "·", "×", "@"):
+                self.take()
+                if sign.text in "·×":
+                    self.math = True
+                value = _joined({"*": "star", "·": "cdot", "×": "star", "@": "matmul"}[sign.text], value, self.signed())
+            elif self.sees("/"):
+                self.take()
+                value = _joined("div", value, self.signed())
+            elif self.begins():
+                self.math = True
+                value = _joined("juxt", value, self.power())
+            else:
+                return value
+
+    def begins(self) -> bool:
+        """Does a factor begin here?"""
+        t = self.now
+        if t.kind == "name":
+            return t.text not in WORDS or self.names.find(t.text) is not None or (t.text == "where" and self.ahead(1).text == "(")
+        if t.kind == "command":
+            return t.text not in (r"\endcases", "\\\\")
+        if t.kind == "sign":
+            if t.text == "(" and self.ahead(2).text in ("=", "≠") and self.index_at(1):
+                return False  # a condition on indices, behind the formula
+            return t.text in ("(", "{", "∂", "∑", "∇", "⟨") or (t.text in ("|", "‖") and not self.bars)
+        return t.kind == "number"
+
+    def begins_signed(self) -> bool:
+        return self.sees("-", "+") or self.begins()
+
+    def signed(self) -> Formula:
+        minus = False
+        while self.sees("-", "+"):
+            minus ^= self.take().text == "-"
+        value = self.power()
+        return Formula("neg", (value,)) if minus else value
+
+    # ------------------------------------------------------------ powers, transposes, methods, indices
+
+    def power(self) -> Formula:
+        return self.postfix(self.atom())
+
+    def postfix(self, value: Formula) -> Formula:
+        while True:
+            if self.skip("'", "⊤"):
+                self.math = True
+                value = Formula("T", (value,))
+            elif self.sees("**"):
+                self.take()
+                self.depth += 1
+                if self.depth > NESTING:
+                    raise self.error(f"nested more than {NESTING} deep")
+                value = Formula("pow", (value, self.signed()))
+                self.depth -= 1
+            elif self.sees("^"):
+                value = self.superscript(value)
+            elif self.sees("_"):
+                value = self.indexed(value)
+            elif self.sees(".") and self.ahead(1).kind == "name":
+                value = self.method(value)
+            elif self.sees("["):
+                value = self.picked(value)
+            else:
+                return value
+
+    def superscript(self, value: Formula) -> Formula:
+        sign = self.take()
+        self.math = True
+        if self.skip("⊤", "'") or self._is_T():
+            return Formula("T", (value,))
+        if not self.sees("{", "("):
+            self.skip("⊙")
+            exponent = self.single("an exponent")
+        elif self.sees("{"):
+            self.take()
+            if (self.skip("⊤", "'") or self._is_T()) and self.skip("}"):
+                return Formula("T", (value,))
+            if self.sees("-") and (self.ahead(1).text in ("⊤", "T")) and self.ahead(2).text == "}":
+                self.at += 3
+                inverse = Formula("pow", (value, Formula("neg", (Formula("number", value=1),))), "math")
+                return Formula("T", (inverse,))
+            self.skip("⊙")
+            exponent = self.formula()
+            self.expect("}", "the exponent does not end")
+        else:
+            exponent = self.power()
+        if value.op == "index" and exponent.op == "T":
+            raise self.error("a transpose of a single component", sign)
+        return Formula("pow", (value, exponent), "math")
+
+    def _is_T(self) -> bool:
+        """A capital T that means the transpose, unless the user has a T that can be an exponent."""
+        if self.now.kind == "name" and self.now.text == "T":
+            self.take()
+            return True
+        return False
+
+    def single(self, what: str) -> Formula:
+        """One token as LaTeX's superscripts take it; in plain text also a signed number or name."""
+        if self.sees("-"):
+            self.take()
+            return Formula("neg", (self.single(what),))
+        if self.now.kind in ("number", "name", "command") or self.sees("("):
+            return self.atom()
+        raise self.error(f"{what} is missing")
+
+    def indexed(self, value: Formula) -> Formula:
+        sign = self.take()
+        text = self.script()
+        letters = tuple(text.replace(",", ""))
+        if not all(c.isascii() and c.islower() for c in letters) or not letters:
+            raise self.error(f"{text!r} are no index letters", sign)
+        self.math = True
+        return Formula("index", (value,), (letters, False))
+
+    def script(self) -> str:
+        """The text of a subscript."""
+        if not self.skip("{"):
+            if self.now.kind in ("name", "number"):
+                return self.take().text
+            raise self.error("a subscript is missing")
+        parts = []
+        while not self.sees("}"):
+            if self.now.kind == "end":
+                raise self.error("the subscript does not end: '}' is missing")
+            token = self.take()
+            if token.kind in ("name", "number", "words") or token.text in (",", "(", ")"):
+                parts.append(token.text)
+            else:
+                raise self.error(f"{token.text!r} has no meaning in a subscript", token)
+        self.take()
+        return "".join(p for p in parts if p not in "()")
+
+    def method(self, value: Formula) -> Formula:
+        self.take()
+        name = self.take()
+        if name.text == "T":
+            self.numpy = True
+            return Formula("T", (value,))
+        if name.text not in _METHODS:
+            raise self.error(f".{name.text} is not known here; there are .T, {', '.join('.' + m + '()' for m in _METHODS)}", name)
+        if not self.sees("("):
+            raise self.error(f".{name.text} is a method: write .{name.text}()")
+        args, options = self.arguments()
+        return self.called(name, [value, *args], options)
+
+    def picked(self, value: Formula) -> Formula:
+        """NumPy's brackets: `:`, None, np.newaxis and whole numbers."""
+        opening = self.take()
+        parts: list[Any] = []
+        while not self.skip("]"):
+            minus = self.skip("-")
+            token = self.take()
+            if token.text == ":" and not minus:
+                parts.append(slice(None))
+            elif token.text in ("None", "newaxis") and not minus:
+                parts.append(None)
+            elif token.text == "np" and self.sees("."):
+                self.take()
+                continue
+            elif token.kind == "number" and token.text.isdigit() and len(token.text) < 10:
+                parts.append(-int(token.text) if minus else int(token.text))
+            else:
+                raise self.error("brackets hold whole numbers, `:` and None only", token)
+            if not self.sees("]"):
+                self.expect(",", "the brackets do not end")
+        if not parts:
+            raise self.error("the brackets are empty", opening)
+        return Formula("getitem", (value,), _Index(parts))
+
+    # ------------------------------------------------------------ atoms
+
+    def atom(self) -> Formula:
+        t = self.now
+        if t.kind == "number":
+            self.take()
+            return Formula("number", value=_number(t.text))
+        if t.kind == "name":
+            return self.named()
+        if t.kind == "command":
+            return self.command()
+        if self.sees("(", "{"):
+            return self.group()
+        if self.sees("∂", "∇"):
+            return self.derivative()
+        if self.sees("∑"):
+            return self.total()
+        if self.sees("‖", "|"):
+            return self.between_bars()
+        if self.sees("⟨"):
+            self.take()
+            a = self.formula()
+            self.expect(",", "an inner product has two parts")
+            b = self.formula()
+            self.expect("⟩", "the inner product does not end")
+            return Formula("dot", (a, b))
+        if t.kind == "end":
+            raise self.error("the formula ends too early")
+        if t.kind == "words":
+            raise self.error(f"{t.text!r} is not part of a formula")
+        raise self.error(f"a name, a number or a parenthesis is missing before {self.shown()}")
+
+    def group(self) -> Formula:
+        opening = self.take()
+        bars, self.bars = self.bars, 0
+        value = self.formula()
+        if self.sees("=", "≠", "<", ">", "≤", "≥") or (self.sees("=") and self.ahead(1).text == "="):
+            value = self.comparison(value)
+        closing = {"(": ")", "{": "}"}[opening.text]
+        if not self.skip(closing):
+            raise self.error(f"{opening.text!r} is not closed: {closing!r} is missing before {self.shown()}")
+        self.bars = bars
+        return value
+
+    def between_bars(self) -> Formula:
+        sign = self.take()
+        self.bars += 1
+        value = self.formula()
+        if not self.skip(sign.text):
+            raise self.error(f"{sign.text!r} is not closed", sign)
+        self.bars -= 1
+        if sign.text == "‖":
+            if self.sees("_"):  # Frobenius, or 2: the same norm
+                self.take()
+                self.script()
+            return Formula("call", (value,), ("norm", ()))
+        return Formula("call", (value,), ("abs", ()))
+
+    def command(self) -> Formula:
+        t = self.take()
+        name = t.text[1:]
+        if name == "frac":
+            return self.fraction()
+        if name == "sqrt":
+            return Formula("call", (self.group(),), ("sqrt", ()))
+        if name == "cases":
+            return self.cases()
+        if name in FUNCTIONS or name == "varsigma":
+            return self.function(Token("name", "sigma" if name == "varsigma" else name, t.start))
+        if name in GREEK.values() or name in ("varepsilon", "varphi", "ell"):
+            self.at -= 1
+            self.tokens[self.at] = Token("name", name, t.start)
+            return self.named()
+        raise self.error(f"\\{name} is not known here", t)
+
+    def fraction(self) -> Formula:
+        if derived := self._derivative_fraction():
+            return derived
+        top = self.group() if self.sees("{") else self.single("a numerator")
+        bottom = self.group() if self.sees("{") else self.single("a denominator")
+        return Formula("div", (top, bottom))
+
+    def cases(self) -> Formula:
+        parts: list[Formula] = []
+        while not self.skip(r"\endcases"):
+            value = self.formula()
+            self.skip(",")
+            self.skip("&")
+            condition = self.condition() if not self.sees("\\\\", r"\endcases") else None
+            parts += [value] if condition is None else [value, condition]
+            self.skip(",", ".")
+            self.skip("\\\\")
+            if condition is None and not self.sees(r"\endcases"):
+                raise self.error("only the last case may come without a condition")
+            if self.now.kind == "end":
+                raise self.error("the cases do not end")
+        if len(parts) < 2:
+            raise self.error("cases without a condition")
+        return Formula("cases", tuple(parts))
+
+    def condition(self) -> Formula | None:
+        """A condition with or without words around it; None for "otherwise"."""
+        while self.word("when", "if", "for", "where", "and", "all", "with"):
+            self.take()
+        if self.word("otherwise", "else", "elsewhere"):
+            self.take()
+            return None
+        same = self._indices_compared()
+        return same if same is not None else self.comparison(self.formula())
+
+    def _indices_compared(self) -> Formula | None:
+        a, sign, b = self.now, self.ahead(1), self.ahead(2)
+        if sign.text not in ("=", "≠") and (sign.text, b.text) != ("=", "="):
+            return None
+        b = self.ahead(3) if b.text == "=" else b  # Python's ==
+        if not (self.index_at(0) and self.index_at(3 if self.ahead(2).text == "=" else 2)):
+            return None
+        self.at += 4 if self.ahead(2).text == "=" else 3
+        return Formula("same", (), (a.text, b.text, sign.text != "≠"))
+
+    def comparison(self, left: Formula) -> Formula:
+        sign = self.take()
+        if sign.text not in ("=", "≠", "<", ">", "≤", "≥", "=="):
+            raise self.error("a condition needs =, ≠, <, >, ≤ or ≥", sign)
+        self.skip("=")
+        return Formula("compare", (left, self.formula()), "=" if sign.text == "==" else sign.text)
+
+    # ------------------------------------------------------------ sums over indices
+
+    def total(self) -> Formula:
+        sign = self.take()
+        self.math = True
+        letters: list[str] = []
+        unlike: list[tuple[str, str]] = []
+        if self.skip("_"):
+            self._sum_letters(letters, unlike)
+        if self.skip("^"):
+            self._bound()
+        if not letters:
+            return Formula("call", (self.product(),), ("sum", ()))
+        self.depth += 1
+        if self.depth > NESTING:
+            raise self.error(f"nested more than {NESTING} deep")
+        body = self.term()
+        self.depth -= 1
+        if len(set(letters)) < len(letters):
+            raise self.error("an index is summed over twice", sign)
+        return Formula("total", (body,), (tuple(letters), tuple(unlike)))
+
+    def _sum_letters(self, letters: list[str], unlike: list[tuple[str, str]]) -> None:
+        if not self.skip("{"):
+            token = self.take()
+            if not _is_letter(token):
+                raise self.error("a sum needs an index letter", token)
+            letters.append(token.text)
+            return
+        while not self.skip("}"):
+            token = self.take()
+            if token.kind == "name" and re.fullmatch("[a-z]{1,4}", token.text):
+                new = list(token.text)
+            elif token.text == ",":
+                continue
+            else:
+                raise self.error("a sum needs index letters", token)
+            letters += new
+            if self.skip("="):
+                self._first(token)
+            elif self.skip("≠"):
+                other = self.take()
+                if not _is_letter(other):
+                    raise self.error("an index letter is missing", other)
+                unlike.append((letters[-1], other.text))
+
+    def _first(self, token: Token) -> None:
+        start = self.take()
+        if start.text not in ("0", "1"):
+            raise self.error("a sum over a part of an axis is not read; it begins at 1", start)
+
+    def _bound(self) -> None:
+        """Where a sum ends: at the end of the axis, whatever its length is called."""
+        if self.skip("{"):
+            while not self.skip("}"):
+                if self.take().kind == "end":
+                    raise self.error("the sum's bound does not end")
+        else:
+            self.take()
+
+    # ------------------------------------------------------------ names, functions, derivatives
+
+    def named(self) -> Formula:
+        t = self.now
+        if t.text in ("np", "numpy") and self.ahead(1).text == ".":
+            self.at += 2
+            self.numpy = True
+            if self.now.text == "linalg":
+                self.at += 2
+            t = self.now
+            if t.text in ("pi", "e"):
+                self.take()
+                return Formula("number", value=getattr(math, t.text))
+            if t.text not in FUNCTIONS and t.text != "transpose":
+                raise self.error(f"np.{t.text} is not known here{self.names.nearest(t.text, FUNCTIONS)}", t)
+            self.take()
+            return self.function(t)
+        if t.text in ("𝟏", "𝟙"):
+            return self.ones()
+        if t.text in ("T",) and self.names.find("T") is None:
+            raise self.error("T stands alone; for the transpose write .T or ^T behind the matrix", t)
+        if (sum_ := re.fullmatch("sum_([a-z]{1,3})", t.text)) and self.names.find(t.text) is None:
+            return self._split_token(["∑", "_", sum_[1]])
+        if self.names.find(t.text) is None:
+            if derived := self._plain_derivative():
+                return derived
+            if t.text in FUNCTIONS and (self.ahead(1).text == "(" or not self._is_variable()):
+                self.take()
+                return self.function(t)
+        return self.variable()
+
+    def _is_variable(self) -> bool:
+        start = self.at
+        try:
+            self.reference()
+        except BadFormula:
+            return False
+        finally:
+            self.at = start
+        return True
+
+    def _split_token(self, parts: list[str]) -> Formula:
+        t = self.now
+        kinds = ["name" if p.isalpha() and p != "∑" else "sign" for p in parts]
+        new = [Token(k, p, t.start) for k, p in zip(kinds, parts, strict=True)]
+        self.tokens[self.at : self.at + 1] = new
+        return self.atom()
+
+    def ones(self) -> Formula:
+        t = self.take()
+        self.math = True
+        if self.skip("["):
+            condition = self._indices_compared() or self.comparison(self.formula())
+            self.expect("]", "the condition does not end")
+            return Formula("cases", (Formula("number", value=1), condition, Formula("number", value=0)))
+        if t.text == "𝟙" and self.skip("_"):
+            letters = self.script() if not self.sees("{") else self._condition_script()
+            if len(letters) != 2:
+                raise self.error("an indicator needs two indices or a condition", t)
+            return Formula("delta", (), (letters[0], letters[1]))
+        return Formula("ones")
+
+    def _condition_script(self) -> str:
+        self.take()
+        letters = ""
+        while not self.skip("}"):
+            token = self.take()
+            if token.kind == "name":
+                letters += token.text
+            elif token.text not in ("=", ",", "(", ")"):
+                raise self.error("an indicator needs two indices or a condition", token)
+        return letters
+
+    def function(self, t: Token) -> Formula:
+        """A function applied to what stands in parentheses, or to the next factor."""
+        name = t.text
+        if name in ("sum", "Σ") and self.sees("_"):
+            self.at -= 1
+            self.tokens[self.at] = Token("sign", "∑", t.start)
+            return self.total()
+        if self.sees("'"):
+            self.take()
+            op = FUNCTIONS[name]
+            if op not in TABLE or TABLE[op].kind != "elementwise" or TABLE[op].arity != 1:
+                raise self.error(f"{name}' is no entrywise function's derivative", t)
+            return Formula("prime", (self.argument(name),), op)
+        exponent = self.take() if self.sees("^") else None
+        power = self.single("an exponent") if exponent else None
+        if self.sees("("):
+            args, options = self.arguments()
+            value = self.called(t, args, options)
+        else:
+            self.math = True
+            value = self.called(t, [self.argument(name)], [])
+        return Formula("pow", (value, power), "math") if power is not None else value
+
+    def argument(self, name: str) -> Formula:
+        if self.sees("("):
+            return self.group()
+        if not self.begins():
+            raise self.error(f"{name} of what? An operand is missing before {self.shown()}")
+        self.depth += 1
+        if self.depth > NESTING:
+            raise self.error(f"nested more than {NESTING} deep")
+        value = self.power()
+        self.depth -= 1
+        return value
+
+    def arguments(self) -> tuple[list[Formula], list[tuple[str, Any]]]:
+        """What stands in a call's parentheses: operands, then axis= and keepdims=."""
+        self.take()
+        bars, self.bars = self.bars, 0
+        args: list[Formula] = []
+        options: list[tuple[str, Any]] = []
+        while not self.skip(")"):
+            if self.now.text in _OPTIONS and self.ahead(1).text == "=":
+                name = self.take()
+                self.take()
+                options.append((name.text, self._option(name)))
+                self.numpy = True
+            else:
+                value = self.formula()
+                args.append(self.comparison(value) if self.sees("=", "≠", "<", ">", "≤", "≥", "==") else value)
+            if not self.sees(")"):
+                self.expect(",", "the call does not end")
+        self.bars = bars
+        return args, options
+
+    def _option(self, name: Token) -> Any:
+        minus = self.skip("-")
+        token = self.take()
+        if name.text == "keepdims" and token.text in ("True", "False"):
+            return token.text == "True"
+        if name.text == "axis" and token.text == "None":
+            return None
+        if name.text == "axis" and token.kind == "number" and re.fullmatch("[0-9]", token.text):
+            return -int(token.text) if minus else int(token.text)
+        raise self.error(f"{name.text}= takes {'a whole number' if name.text == 'axis' else 'True or False'} here", token)
+
+    def called(self, t: Token, args: list[Formula], options: list[tuple[str, Any]]) -> Formula:
+        if t.text == "transpose":
+            return Formula("T", (self._only(t, args),))
+        name = FUNCTIONS[t.text]
+        if name == "matmul" or (name == "dot" and self.numpy):
+            return _joined("matmul", *self._two(t, args))
+        if name in ("mul", "dot"):
+            return Formula(name, tuple(self._two(t, args)))
+        op = TABLE[name]
+        if "axis" in op.statics and len(args) == 2 and args[1].op in ("number", "neg"):
+            axis = args.pop()
+            number = axis.value if axis.op == "number" else -(axis.args[0].value or 0)
+            if not isinstance(number, int) or abs(number) > 9:
+                raise self.error(f"the axis of {t.text} must be a whole number", t)
+            options = [("axis", number), *options]
+        if len(args) != op.arity:
+            raise self.error(f"{t.text} takes {op.arity} operand{'s' if op.arity != 1 else ''}, not {len(args)}", t)
+        unknown = [key for key, _ in options if key not in op.statics]
+        if unknown or len({key for key, _ in options}) < len(options):
+            raise self.error(f"{t.text} takes no {unknown[0] if unknown else options[0][0] + ' twice'}", t)
+        return Formula("call", tuple(args), (name, tuple(options)))
+
+    def _only(self, t: Token, args: list[Formula]) -> Formula:
+        if len(args) != 1:
+            raise self.error(f"{t.text} takes one operand here", t)
+        return args[0]
+
+    def _two(self, t: Token, args: list[Formula]) -> list[Formula]:
+        if len(args) != 2:
+            raise self.error(f"{t.text} takes two operands, not {len(args)}", t)
+        return args
+
+    def variable(self) -> Formula:
+        """A name of the user's, with its indices; or an earlier gradient; or Kronecker's delta."""
+        t = self.now
+        pieces = self.names.pieces(t.text) if self.names.resolve(t.text, []) is None else []
+        if pieces and not self._is_variable():
+            self.tokens[self.at : self.at + 1] = [Token("name", p, t.start, t.bold) for p in pieces]
+        return self.reference()
+
+    def reference(self) -> Formula:
+        t = self.take()
+        start = self.at
+        if t.text == "e" and self.sees("^", "**") and self.names.find("e") is None:
+            return self._exponential()
+        subs, layer, turned = self._scripts(t)
+        found = self.names.resolve(t.text, subs, layer)
+        if found is None and layer and self.names.derivative(t.text, subs, layer) is None:  # y^(2) may be a power after all
+            self.at, layer, turned = start, "", False
+            subs, _, _ = self._scripts(t, layers=False)
+            found = self.names.resolve(t.text, subs)
+        value = self._special(t, subs, layer) if found is None else self._leaf(found[0], found[1], t)
+        return Formula("T", (value,)) if turned else value
+
+    def _exponential(self) -> Formula:
+        self.take()
+        self.math = True
+        exponent = self.group() if self.sees("{") else self.single("an exponent")
+        return Formula("call", (exponent,), ("exp", ()))
+
+    def _leaf(self, key: str, letters: tuple[str, ...], t: Token) -> Formula:
+        leaf = Formula("name", (), (key, False))
+        if not letters:
+            return leaf
+        self.math = True
+        if t.bold and len(letters) == 1:
+            return Formula("example", (leaf,), letters[0])
+        return Formula("index", (leaf,), (letters, False))
+
+    def _special(self, t: Token, subs: list[str], layer: str) -> Formula:
+        """Names with a meaning of their own where the user has none of that name."""
+        base, *more = t.text.split("_")
+        letters = "".join([*more, *subs]).replace(",", "")
+        if base in ("δ", "delta") and re.fullmatch("[a-z]{2}", letters) and not layer:
+            self.math = True
+            return Formula("delta", (), (letters[0], letters[1]))
+        derived = self.names.derivative(t.text, subs, layer)
+        if derived is not None:
+            return self._derived(derived[0], (), derived[1], derived[2])
+        if t.text in _CONSTANTS and not letters and not layer:
+            return Formula("number", value=_CONSTANTS[t.text])
+        if t.text in ("I", "Id") and not letters and not layer:
+            return Formula("eye")
+        if t.text in ("one", "ones") and not letters:
+            return Formula("ones")
+        written = t.text + "".join("_" + s for s in subs) + (f"^({layer})" if layer else "")
+        called = self.sees("(") and not (subs or layer) and len(t.text) > 1
+        hint = self.names.nearest(t.text + "".join(subs) + layer, FUNCTIONS if called else ())
+        raise self.error(f"the {'function' if called else 'name'} {written} is not known{hint}", t)
+
+    def _scripts(self, t: Token, layers: bool = True) -> tuple[list[str], str, bool]:
+        """The subscripts and the layer behind a name, and whether a transpose shares the layer's braces."""
+        subs: list[str] = []
+        layer = ""
+        while True:
+            if self.sees("_"):
+                self.take()
+                subs.append(self.script())
+            elif layers and not layer and self.sees("^") and (found := self._layer()):
+                self.math = True
+                layer, length, turned = found
+                self.at += length
+                if turned:
+                    return subs, layer, True
+            else:
+                return subs, layer, False
+
+    def _layer(self) -> tuple[str, int, bool] | None:
+        """`^{(2)}`, `^{[2]}`, `^(2)`, `^{(2)\\top}`: the layer, how many tokens it takes, and the transpose."""
+        texts = [self.ahead(k).text for k in range(1, 7)]
+        braced = texts[0] == "{"
+        inner = texts[1:] if braced else texts
+        if (inner[0], inner[2]) not in (("(", ")"), ("[", "]")) or not _LAYER.fullmatch(inner[1]):
+            return None
+        after = inner[3]
+        if not braced:
+            return inner[1], 4, False
+        if after == "}":
+            return inner[1], 6, False
+        if after in ("⊤", "T", "'") and inner[4] == "}":
+            return inner[1], 7, True
+        return None
+
+    # ------------------------------------------------------------ derivatives
+
+    def derivative(self) -> Formula:
+        r"""`∂E/∂W2`, or `\nabla_{W_2} E`."""
+        sign = self.take()
+        self.math = True
+        if sign.text == "∇":
+            return self._nabla(sign)
+        of = self._derived_name(sign)
+        if not self.skip("/"):
+            raise self.error("a derivative is written ∂E/∂W2", sign)
+        if not self.skip("∂"):
+            raise self.error("∂ is missing behind /")
+        return self._derived(*of, *self._derived_name(sign))
+
+    def _nabla(self, sign: Token) -> Formula:
+        if not self.skip("_"):
+            raise self.error(r"write by what: \nabla_{W_2} E", sign)
+        braces = self.skip("{")
+        by = self._derived_name(sign)
+        if braces:
+            self.expect("}", "the subscript does not end")
+        if self.now.kind == "name" and self.names.loss(self.now.text):
+            self.take()
+        return self._derived(self.names.root, (), *by)
+
+    def _derived_name(self, sign: Token) -> tuple[str, tuple[str, ...]]:
+        """What stands behind a ∂."""
+        if self.skip("{"):
+            found = self._derived_name(sign)
+            self.expect("}", "the braces do not end")
+            return found
+        t = self.now
+        if t.kind == "command" and (t.text[1:] in GREEK.values() or t.text == r"\ell"):
+            t = self.tokens[self.at] = Token("name", t.text[1:], t.start)
+        if t.kind != "name":
+            raise self.error("a name is missing behind ∂")
+        if self.names.loss(t.text) and self.ahead(1).text != "_":
+            self.take()
+            return self.names.root, ()
+        leaf = self.reference()
+        if leaf.op == "T":
+            raise self.error("the derivative by a transpose is not read; transpose the derivative", t)
+        if leaf.op == "name":
+            return leaf.value[0], ()
+        if leaf.op in ("index", "example") and leaf.args[0].op == "name":
+            letters = leaf.value[0] if leaf.op == "index" else (leaf.value,)
+            return leaf.args[0].value[0], letters
+        raise self.error(f"{t.text} is no variable that can be derived by", t)
+
+    def _derivative_fraction(self) -> Formula | None:
+        r"""`{\partial E}{\partial W}` behind a \frac; the d may be upright."""
+        if not self.sees("{"):
+            return None
+        start, kept = self.at, list(self.tokens)
+        self.take()
+        sign = self.now
+        if not self._d():
+            self.at, self.tokens = start, kept
+            return None
+        upright = sign.kind == "name"
+        try:
+            of = self._derived_name(sign)
+            self.expect("}", "the fraction's top does not end")
+            self.expect("{", "the fraction lacks its bottom")
+            if not self._d():
+                raise self.error("∂ is missing below")
+            by = self._derived_name(sign)
+            self.expect("}", "the fraction's bottom does not end")
+        except BadFormula:
+            if not upright:
+                raise
+            self.at, self.tokens = start, kept
+            return None
+        return self._derived(*of, *by)
+
+    def _d(self) -> bool:
+        """Step over a d or ∂; one that is written together with its name leaves the name."""
+        if self.skip("∂"):
+            return True
+        t = self.now
+        if t.kind != "name" or t.text[0] != "d" or self.names.find(t.text):
+            return False
+        if t.text == "d":
+            self.take()
+        else:
+            self.tokens[self.at] = Token("name", t.text[1:], t.start + 1, t.bold)
+        return True
+
+    def _plain_derivative(self) -> Formula | None:
+        """`dE/dW2`: two names with a d in front, and a stroke."""
+        t, stroke, below = self.now, self.ahead(1), self.ahead(2)
+        if stroke.text != "/" or below.kind != "name" or t.text[0] != "d" or below.text[0] != "d" or len(below.text) < 2:
+            return None
+        if self.names.variable(t.text[1:]) is None or self.names.find(below.text):
+            return None
+        self.tokens[self.at] = Token("name", t.text[1:], t.start + 1)
+        of = self._derived_name(t)
+        self.take()
+        self.tokens[self.at] = Token("name", below.text[1:], below.start + 1)
+        return self._derived(*of, *self._derived_name(below))
+
+    def _derived(self, of: str, of_letters: tuple[str, ...], by: str, by_letters: tuple[str, ...]) -> Formula:
+        if of == self.names.root:
+            leaf = Formula("name", (), (f"d{of}/d{by}", False))
+            return Formula("index", (leaf,), (by_letters, False)) if by_letters else leaf
+        leaf = Formula("jacobian", (), (of, by))
+        self.math = True
+        return Formula("entry", (leaf,), (of_letters, by_letters)) if of_letters or by_letters else leaf
+
+    # ------------------------------------------------------------ the whole
+
+    def settled(self, f: Formula) -> Formula:
+        """A formula with what the whole text decided: is `*` NumPy's, and are 1-D arrays columns?"""
+        columns = self.math
+
+        def settle(g: Formula) -> Formula:
+            if g.op == "star":
+                return replace(g, op="mul") if self.numpy else replace(g, value="math" if self.math else "plain")
+            return replace(g, value=(g.value[0], columns)) if g.op == "name" else g
+
+        return f.map(settle)
+
+
+class _Index(tuple[Any, ...]):
+    """An index that can be hashed, as slices cannot."""
+
+    def __new__(cls, parts: list[Any]) -> _Index:
+        return super().__new__(cls, parts)
+
+    def __hash__(self) -> int:
+        return hash(str(tuple(self)))
+
+
+def _joined(op: str, a: Formula, b: Formula) -> Formula:
+    """A product of any number of factors stays one node; a quotient has two."""
+    return Formula(op, (*a.args, b)) if a.op == op and op != "div" else Formula(op, (a, b))
+
+
+def _number(text: str) -> int | float:
+    return int(text) if text.isdigit() and len(text) < 16 else float(text)
+
+
+def _word(text: str) -> str:
+    return text.strip(" ,.:;").split(" ")[0].lower() if text.strip(" ,.:;") else ""
+
+
+def _is_letter(t: Token) -> bool:
+    return t.kind == "name" and re.fullmatch("[a-z]", t.text) is not None

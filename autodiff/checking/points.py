@@ -1,0 +1,455 @@
+"""A recorded graph as the checker sees it: its names, its values at several points, and its reverse sweep with a rule replaced.
+
+The recorded point alone can hide mistakes (weights near 0, values that happen to agree), so formulas are compared at
+others too: leaves drawn anew, of size 1, inside the properties that the recorded data has.  A right formula may need such
+a property; `families` gives it up, one at a time, to find out which.  Nothing recorded is changed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import NotConnected
+from ..node import Node, check_fresh, order
+from ..replay import replay
+from ..reverse import pull
+from ..tensor import constant_tensor
+from ..value import ValueBase
+from .ulps import rounding
+
+Array = Any
+DRAWN = 3  # points beside the recorded one
+REACHES = (0.5, 0.2, 0.05, 0.01)  # how far points move from the recorded one, where those drawn anew are not finite
+WIDE = 8  # leaves with longer axes are drawn smaller, so that sums over them stay of size 1
+
+
+# ---------------------------------------------------------------- properties of data
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A property of data: what it is called of a variable, and how data like `x` is drawn that has it."""
+
+    says: str  # "{0}" for the variable; "" for no property at all
+    draw: Callable[[np.random.Generator, Array], Array]
+
+
+def _free(rng: np.random.Generator, x: Array) -> Array:
+    return rng.normal(size=x.shape) * min(1.0, math.sqrt(WIDE / max(x.shape, default=1)))
+
+
+def _positive(rng: np.random.Generator, x: Array) -> Array:
+    return np.exp(0.7 * rng.normal(size=x.shape))
+
+
+def _definite(rng: np.random.Generator, x: Array) -> Array:
+    a = rng.normal(size=x.shape)
+    return a @ a.T / len(x) + 0.3 * np.eye(len(x))
+
+
+def _symmetric(rng: np.random.Generator, x: Array) -> Array:
+    a = rng.normal(size=x.shape)
+    return (a + a.T) / 2
+
+
+def _one_hot(axis: int) -> Callable[[np.random.Generator, Array], Array]:
+    return lambda rng, x: rng.permuted(x, axis=axis)
+
+
+def _sums_to_one(axis: int) -> Callable[[np.random.Generator, Array], Array]:
+    def draw(rng: np.random.Generator, x: Array) -> Array:
+        e = _positive(rng, x)
+        return e / e.sum(axis, keepdims=True)
+
+    return draw
+
+
+FREE = Kind("", _free)
+POSITIVE = Kind("{0} > 0", _positive)
+
+
+def kinds_of(x: Array, moves: bool) -> list[Kind]:
+    """The properties of recorded data from the strictest to none; `moves` says that it is a variable, not given data."""
+    if x.dtype == bool or not np.all(np.isfinite(x)):
+        return [Kind("{0} as recorded", lambda rng, x: x)]
+    axes = [i for i, n in enumerate(x.shape) if n > 1]
+    total = next((i for i in axes[:2] if np.allclose(x.sum(i), 1, rtol=1e-6, atol=1e-6)), None)
+    if total is not None and np.all(x >= 0):
+        name = "sum({0}) = 1" if len(axes) == 1 else f"sum({{0}}, axis={total}) = 1"
+        hot = [Kind("one-hot {0}", _one_hot(total))] if np.all((x == 0) | (x == 1)) else []
+        return [*hot, Kind(name, _sums_to_one(total)), FREE]
+    if not moves and np.all(x == np.round(x)):
+        words = "{0} of zeros and ones" if np.all((x == 0) | (x == 1)) else "integer {0}"
+        return [Kind(words, lambda rng, x: x), FREE]
+    if x.ndim == 2 and len(axes) == 2 and x.shape[0] == x.shape[1] and np.any(x) and np.allclose(x, x.T):
+        definite = [Kind("positive definite {0}", _definite)] if np.all(np.linalg.eigvalsh(x) > 0) else []
+        return [*definite, Kind("symmetric {0}", _symmetric), FREE]
+    return [POSITIVE, FREE] if np.all(x > 0) else [FREE]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Data that the graph starts from: a leaf, or a plain array among the operands."""
+
+    name: str
+    node: Any  # None for a plain array
+    data: Array
+    kinds: list[Kind]
+
+    @property
+    def key(self) -> int:
+        return self.node.id if self.node is not None else id(self.data)  # type: ignore[no-any-return]
+
+
+# ---------------------------------------------------------------- the graph
+
+
+class Recorded:
+    """The nodes below a root in order, with the names by which claims speak of them."""
+
+    def __init__(self, root: Any, names: Mapping[int, str]) -> None:
+        self.nodes: list[Any] = order(root)
+        check_fresh(self.nodes)
+        self.root, self.root_id = root, root.id
+        self.by_id = {n.id: n for n in self.nodes}
+        self.names: dict[int, str] = {}  # of nodes, by id
+        self.by_name: dict[str, Any] = {}
+        arrays = {id(a): a for n in self.nodes for a in n.args if isinstance(a, np.ndarray)}
+        for n in self.nodes:
+            if name := n.name or names.get(id(n)) or ("E" if n is root else None):
+                self.names[n.id] = self._free_name(name)
+                self.by_name[self.names[n.id]] = n
+        self.sources = [Source(self.names.get(n.id, ""), n, np.asarray(n.data), []) for n in self.nodes if n.op is None]
+        for key, a in arrays.items():
+            name = self._free_name(names[key]) if key in names else ""
+            self.sources.append(Source(name, None, a, []))
+            if name:
+                self.by_name[name] = a
+        for s in self.sources:
+            s.kinds.extend(kinds_of(s.data, s.node is not None and s.node.active))
+        self.users: dict[int, list[int]] = {n.id: [] for n in self.nodes}
+        for n in self.nodes:
+            for k in dict.fromkeys(a.id for a in n.args if isinstance(a, Node)):
+                self.users[k].append(n.id)
+        self.sizes = self._sizes()
+        floats = [n.data.dtype for n in self.nodes if getattr(n.data, "dtype", None) is not None and n.data.dtype.kind == "f"]
+        self.eps = float(max((np.finfo(d).eps for d in floats), default=np.finfo(float).eps))
+        self.conditions = any(s.node is None and s.data.dtype == bool for s in self.sources)
+
+    def _free_name(self, name: str) -> str:
+        k, wish = 1, name
+        while name in self.by_name:
+            k += 1
+            name = f"{wish}_{k}"
+        return name
+
+    @property
+    def root_name(self) -> str:
+        return self.names[self.root_id]
+
+    def node(self, name: str) -> Any:
+        """The node of a name; None if it means none."""
+        found = self.by_name.get(name)
+        return found if isinstance(found, Node) else None
+
+    def label(self, n: Any) -> str:
+        """What sentences call a node: its name, or what it was computed as."""
+        if n.id in self.names:
+            return self.names[n.id]
+        if n.op is None:
+            return "an unnamed leaf"
+        args = [self.label_of_operand(a) for a in n.args]
+        return f"{n.op.name}({', '.join(args)})" if all(len(a) < 12 for a in args) else f"the result of {n.op.name}"
+
+    def label_of_operand(self, a: Any) -> str:
+        if isinstance(a, Node):
+            return self.names.get(a.id, "...")
+        return next((s.name for s in self.sources if s.data is a and s.name), "..." if np.shape(a) else f"{a}")
+
+    def _sizes(self) -> dict[str, int]:
+        """The batch's size as m, if its axis can be told: the one averaged, or shared by all given data."""
+        averaged = {
+            math.prod(n.args[0].shape) // max(1, math.prod(n.shape)) for n in self.nodes if n.op is not None and n.op.name == "mean"
+        }
+        given = [s for s in self.sources if not (s.node is not None and s.node.active) and s.data.ndim == 2]
+        shared = {k for k in (0, 1) if len(given) > 1 and len({s.data.shape[k] for s in given}) == 1}
+        sizes = averaged if len(averaged) == 1 else {given[0].data.shape[k] for k in shared} if len(shared) == 1 else set()
+        return {"m": sizes.pop()} if sizes and "m" not in self.by_name else {}
+
+    def lengths(self) -> dict[int, str]:
+        """The lengths of axes, with words for what they count."""
+        found = {n: name for name, n in self.sizes.items()}
+        for s in self.sources:
+            for axis, n in enumerate(s.data.shape):
+                if s.name and n > 1:
+                    found.setdefault(n, f"{s.name}.shape[{axis}]")
+        return found
+
+    # ------------------------------------------------------------ points
+
+    def recorded(self) -> Point:
+        """The point at which the graph was recorded."""
+        point = Point(self, {s.key: s.data for s in self.sources})
+        point.eps = self.eps
+        return point
+
+    def drawn(self, count: int = DRAWN, seed: int = 1, looser: Mapping[int, int] | None = None) -> list[Point]:
+        """Points with leaves drawn anew inside their kinds; `looser` says by key how many kinds a source gives up.
+
+        There are none if the graph holds conditions that were computed from its values: those are fixed in the recording.
+        """
+        if self.conditions:
+            return []
+        rng, looser, points = np.random.default_rng(seed), looser or {}, []
+        for _ in range(count):
+            for reach in (None, *REACHES):
+                values = {}
+                for s in self.sources:
+                    x = s.data if s.data.dtype == bool else s.data.astype(float)
+                    new = s.kinds[looser.get(s.key, 0)].draw(rng, x)
+                    values[s.key] = new if reach is None or s.data.dtype == bool else x + reach * (new - x)
+                if (point := Point(self, values)).finite:
+                    points.append(point)
+                    break
+        return points
+
+    def families(self) -> Iterator[tuple[Source, int]]:
+        """Every way to give up properties of one source: the source, and how many it gives up."""
+        for s in self.sources:
+            if s.name:
+                yield from ((s, k) for k in range(1, len(s.kinds)))
+
+
+# ---------------------------------------------------------------- wrong rules
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """One rule of the reverse sweep replaced by a wrong one: at node `at`, `gives(point, node, g)` is what it contributes."""
+
+    code: str
+    text: str
+    at: int
+    gives: Callable[[Point, Any, Array], list[tuple[int, Array]]]
+    into: int | None = None  # a node that gets a contribution without being an operand of `at`
+    turn: Callable[[Point, Array], Array] | None = None  # what makes the derivative of `at` wrong itself
+    rank: int = 0  # 0 for what is common, more for what is not
+
+
+@dataclass
+class Sweep:
+    """The derivative of the root in every node, and what each node contributed to its operands."""
+
+    g: dict[int, Array] = field(default_factory=dict)
+    out: dict[int, list[tuple[int, Array]]] = field(default_factory=dict)
+
+
+class Point:
+    """The graph at one set of data, by key of the sources; results named in `pinned` hold given values instead of their own."""
+
+    def __init__(self, graph: Recorded, data: Mapping[int, Array], pinned: Mapping[int, Array] | None = None) -> None:
+        self.graph, self.data, self.eps = graph, dict(data), float(np.finfo(float).eps)
+        values = {k: v for k, v in data.items() if k in graph.by_id} | dict(pinned or {})
+        with np.errstate(all="ignore"):
+            new = replay(graph.nodes, values, {k: v for k, v in data.items() if k not in graph.by_id})
+        self.nodes = new
+        self.values: dict[int, Array] = {i: np.asarray(n.data) for i, n in new.items()}
+        self._base: Sweep | None = None
+        self._jacobians: dict[tuple[int, int], Array] = {}
+        self._scales: dict[Any, tuple[Array, int]] = {}
+
+    @property
+    def root(self) -> Any:
+        return self.nodes[self.graph.root_id]
+
+    @property
+    def finite(self) -> bool:
+        return all(np.all(np.isfinite(v)) for v in self.values.values()) and all(np.all(np.isfinite(g)) for g in self.base.g.values())
+
+    def value_of(self, a: Any) -> Array:
+        """The value of an operand of a recorded node."""
+        return self.values[a.id] if isinstance(a, Node) else self.data.get(id(a), a) if isinstance(a, np.ndarray) else a
+
+    # ------------------------------------------------------------ the reverse sweep
+
+    @property
+    def base(self) -> Sweep:
+        """The sweep with the right rules."""
+        if self._base is None:
+            self._base = self.sweep()
+        return self._base
+
+    def sweep(self, wrongs: Sequence[Wrong] = (), pinned: Mapping[int, Array] | None = None) -> Sweep:
+        """The sweep with some rules replaced, and some derivatives given instead of added up; only what this changes is computed."""
+        graph, by_node, pinned = self.graph, {w.at: w for w in wrongs}, pinned or {}
+        base = self._base or Sweep()
+        more: dict[int, list[int]] = {}
+        for w in wrongs:
+            if w.into is not None:
+                more.setdefault(w.into, []).append(w.at)
+        new = Sweep()
+        with np.errstate(all="ignore"):
+            for n in reversed(graph.nodes):
+                k = n.id
+                users = graph.users[k] + more.get(k, [])
+                untouched = k in base.out and k not in by_node and k not in pinned and k not in more
+                if untouched and all(new.out.get(u) is base.out.get(u) for u in users):
+                    new.out[k] = base.out[k]
+                    if k in base.g:
+                        new.g[k] = base.g[k]
+                    continue
+                if k in pinned:
+                    g = pinned[k]
+                elif k == graph.root_id:
+                    g = np.ones(self.values[k].shape, self.values[k].dtype)
+                else:
+                    g = None
+                    for u in dict.fromkeys(users):
+                        for into, d in new.out.get(u, ()):
+                            if into == k:
+                                g = d if g is None else g + d
+                if g is None or not n.active:
+                    new.out[k] = []
+                    continue
+                new.g[k] = g
+                if k in by_node:
+                    new.out[k] = by_node[k].gives(self, n, g)
+                    turn = by_node[k].turn
+                    new.g[k] = g if turn is None else turn(self, g)
+                else:
+                    new.out[k] = self.contributions(n, g)
+        return new
+
+    def contributions(self, n: Any, g: Array) -> list[tuple[int, Array]]:
+        """What the right rules of a node give its operands."""
+        return [(a.id, d) for i, a in moving(n) if (d := self.right(n, i, g)) is not None]
+
+    def right(self, n: Any, i: int, g: Array) -> Array:
+        """What the right rule gives operand i; None for nothing."""
+        d = n.op.vjp(i, g, self.values[n.id], *(self.value_of(a) for a in n.args), **n.kw)
+        return None if d is None else np.asarray(d, float)
+
+    # ------------------------------------------------------------ truths
+
+    def gradient(self, k: int, sweep: Sweep | None = None) -> Array:
+        """The derivative of the root in node k."""
+        found = (sweep or self.base).g.get(k)
+        return np.zeros(self.values[k].shape) if found is None else np.broadcast_to(found, self.values[k].shape)
+
+    def jacobian(self, y: int, x: int) -> Array:
+        """Every derivative of node y in node x: an array of y's axes, then x's."""
+        if (y, x) not in self._jacobians:
+            ny, nx = self.nodes[y], self.nodes[x]
+            rows = [pull([ny], [s], [nx], record=False, allow_unused=True)[0] for s in _units(ny)]
+            self._jacobians[y, x] = np.array(rows, float).reshape((*ny.shape, *nx.shape))
+        return self._jacobians[y, x]
+
+    def scale(self, kind: str, of: int, wrt: int | None) -> tuple[Array, int]:
+        """The magnitude of the true entries and how many ulps they can be wrong by; see ulps.rounding."""
+        key = (kind, of, wrt)
+        if key not in self._scales:
+            node = self.nodes[of]
+            if kind == "value":
+                self._scales[key] = rounding(node)[0]
+            elif kind == "gradient":
+                target = self.nodes[wrt]
+                (g,) = pull([self.root], [None], [target], record=True, allow_unused=True) if target.active else [0.0]
+                self._scales[key] = rounding(g)[0] if isinstance(g, Node) else (np.zeros(target.shape), 0)
+            else:
+                rows = [pull([node], [s], [self.nodes[wrt]], record=True, allow_unused=True)[0] for s in _units(node)]
+                found = rounding(*rows)
+                shape = (*node.shape, *self.nodes[wrt].shape)
+                self._scales[key] = (
+                    np.array([np.broadcast_to(m, self.nodes[wrt].shape) for m, _ in found]).reshape(shape),
+                    max(k for _, k in found),
+                )
+        return self._scales[key]
+
+
+def moving(n: Any) -> list[tuple[int, Any]]:
+    """The operands of a node that derivatives go to, with their places."""
+    return [(i, a) for i, a in enumerate(n.args) if isinstance(a, Node) and a.active] if n.op is not None else []
+
+
+def _units(node: Any) -> list[Any]:
+    if isinstance(node, ValueBase):
+        return [1.0]
+    units = np.eye(node.size).reshape((node.size, *node.shape))
+    return list(units)
+
+
+# ---------------------------------------------------------------- what formulas see
+
+
+class Env(Mapping[str, Any]):
+    """The names of a point for formulas: values, `dE/dz2` for gradients, `dy1/dz1` for Jacobians.
+
+    `columns` gives vectors of one axis as columns, `rows` gradients of vectors as rows; `recording` gives all of them as
+    constants that record, so that the rounding of a formula can be bounded.
+    """
+
+    def __init__(
+        self, point: Point, numbers: Mapping[str, float], columns: bool = False, rows: bool = False, recording: bool = False
+    ) -> None:
+        self.point, self.numbers, self.columns, self.rows, self.recording = point, numbers, columns, rows, recording
+        self._root = point.graph.root_name
+        self.given: dict[str, Any] = {}  # names that mean something else here
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self.given:
+            return self.given[name]
+        x = self._find(name)
+        return constant_tensor(np.asarray(x, float), None) if self.recording and np.ndim(x) and np.asarray(x).dtype != bool else x
+
+    def _find(self, name: str) -> Any:
+        graph = self.point.graph
+        if name in graph.by_name:
+            return self._column(self.point.value_of(graph.by_name[name]))
+        if name in graph.sizes or name in self.numbers:
+            return graph.sizes.get(name, self.numbers.get(name))
+        if name.startswith("d") and "/d" in name:
+            of, wrt = name[1:].split("/d", 1)
+            top, bottom = graph.node(of), graph.node(wrt)
+            if top is None or bottom is None:
+                raise KeyError(name)
+            if of == self._root:
+                g = self._column(self.point.gradient(bottom.id))
+                return g.T if self.rows and is_vector(g.shape) and g.ndim == 2 else g
+            return as_matrix(self.point.jacobian(top.id, bottom.id), top.shape, bottom.shape)
+        raise KeyError(name)
+
+    def _column(self, x: Any) -> Any:
+        return x[:, None] if self.columns and np.ndim(x) == 1 else x
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self.point.graph.by_name, *self.point.graph.sizes, *self.numbers))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def is_vector(shape: Sequence[int]) -> bool:
+    """At most one axis is longer than 1."""
+    return sum(n > 1 for n in shape) <= 1
+
+
+def as_matrix(jacobian: Array, y: Sequence[int], x: Sequence[int]) -> Array:
+    """The Jacobian of a vector in a vector as a matrix; others as they are."""
+    return jacobian.reshape(math.prod(y), math.prod(x)) if is_vector(y) and is_vector(x) else jacobian
+
+
+def no_node(graph: Recorded, name: str, about: str) -> NotConnected:
+    """The error for a claim about something that is not in the graph: which nodes are."""
+    import difflib
+
+    known = [n for n, x in graph.by_name.items() if isinstance(x, Node)]
+    near = difflib.get_close_matches(name, known, n=2, cutoff=0.4)
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    return NotConnected(
+        f"{about} is about {name}, and the graph of {graph.root_name} has no node of that name.{hint} It has {', '.join(known)}."
+    )
