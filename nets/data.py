@@ -1,4 +1,4 @@
-"""Data to learn from: scikit-learn's real sets, made-up ones, IDX files such as MNIST's; splits, scaling and batches.
+"""Data to learn from: scikit-learn's real sets, made-up ones, CSV files, IDX files such as MNIST's; splits, scaling and batches.
 
 Rows are examples here, as in layers.py; `Dataset.columns()` turns them for the exercise's network, whose
 columns are examples.  Nothing is ever downloaded.
@@ -6,10 +6,11 @@ columns are examples.  Nothing is ever downloaded.
 
 from __future__ import annotations
 
+import csv
 import gzip
 import math
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -223,6 +224,85 @@ BY_NAME: dict[str, Callable[[], Dataset]] = {
     "spirals": spirals,
     "xor": xor,
 }
+
+
+# ---------------------------------------------------------------- CSV files
+
+
+class Table(NamedTuple):
+    """A CSV file: the names of its columns, if its first line is not numbers alone; its rows as texts, and the line each stands on."""
+
+    names: tuple[str, ...]
+    rows: list[list[str]]
+    lines: list[int]
+
+
+def read_csv(path: str | Path) -> Table:
+    """A CSV file with commas, semicolons or tabs; raises ValueError, with the line, unless all rows have the same number of cells."""
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        try:
+            head = file.read(4096).partition("\n")[0]
+            file.seek(0)
+            reader = csv.reader(file, delimiter=max(",;\t", key=head.count), skipinitialspace=True)
+            found = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(cell.strip() for cell in row)]
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise ValueError(f"{path} is not a text file of comma-separated values: {error}") from None
+    if not found:
+        raise ValueError(f"{path} is empty")
+    width = len(found[0][1])
+    for line, row in found:
+        if len(row) != width:
+            raise ValueError(f"{path}, line {line}: {len(row)} cells, but the first line has {width}")
+    named = not any(_number(cell) is not None for cell in found[0][1])
+    body = found[1:] if named else found
+    if not body:
+        raise ValueError(f"{path} has names of columns, but no rows")
+    return Table(tuple(found[0][1]) if named else (), [row for _, row in body], [line for line, _ in body])
+
+
+def from_csv(path: str | Path) -> Dataset:
+    """Examples from a CSV file whose last column is the class, as text or whole numbers; the others are numbers.
+
+    Raises ValueError for anything else, naming line and column.
+    """
+    table = read_csv(path)
+    width = len(table.rows[0])
+    if width < 2:
+        raise ValueError(f"{path} has one column; the last is the class, so there must be another to learn from")
+    labels = [row[-1] for row in table.rows]
+    if "" in labels:
+        raise ValueError(f"{path}, line {table.lines[labels.index('')]}: no class")
+    numbers = [_number(label) for label in labels]
+    if any(n is not None and n != round(n) for n in numbers):
+        raise ValueError(
+            f"{path}: the last column is the class, text or whole numbers, but one is {next(n for n in numbers if n and n % 1)}"
+        )
+    classes = sorted(set(labels), key=lambda c: (_number(c) is None, _number(c) or 0.0, c))
+    if len(classes) < 2:
+        raise ValueError(f"{path}: the last column is the class, and is {classes[0]} in every row; there is nothing to tell apart")
+    t = np.array([classes.index(label) for label in labels])
+    return Dataset(numbers_of(path, table, list(range(width - 1))), t, tuple(classes), table.names[:-1])
+
+
+def numbers_of(path: str | Path, table: Table, columns: Sequence[int]) -> Any:
+    """Columns of a table as an array of rows; raises ValueError, with line and column, for a cell that is no finite number."""
+    x = np.empty((len(table.rows), len(columns)))
+    for i, row in enumerate(table.rows):
+        for j, column in enumerate(columns):
+            number = _number(row[column])
+            if number is None:
+                name = table.names[column] if table.names else column + 1
+                raise ValueError(f"{path}, line {table.lines[i]}, column {name}: {row[column]!r} is no number")
+            x[i, j] = number
+    return x
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 # ---------------------------------------------------------------- IDX files
