@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import AutodiffError, BadOperand, ShapeMismatch
 from ..naming import user_frame, variables
 from ..node import Node
-from .claims import Claim, Goal, aligned, chain_order, claims_of, function_of_names, goal_of_label
+from .claims import AS_WRITTEN, Claim, Goal, Reading, aligned, chain_order, claims_of, function_of_names, goal_of_label
 from .counterexample import counterexample
 from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanations, narrowest, of_shape
 from .mistakes import Mistake
@@ -25,6 +25,7 @@ from .ulps import Comparison
 
 BETWEEN = 1e-3  # where rounding alone could change a number by more than this part of it, nothing is decided
 SHOWN = 3  # explanations told beside the first
+SURELY = 4  # ulps of the result alone, by which any two correct computations may differ
 TINY = 0.1  # weights smaller than this hide mistakes
 
 
@@ -37,7 +38,7 @@ class Judged:
 
     claim: Claim
     status: str
-    reading: tuple[bool, bool] = (False, False)
+    reading: Reading = AS_WRITTEN
     layout: str = ""
     arrays: list[Array] = field(default_factory=list)  # lined up with the truth; empty if they have another shape
     raw: list[Array] = field(default_factory=list)
@@ -66,14 +67,16 @@ def eps_of(claim: Claim, point: Point) -> float:
     return max(point.eps, float(np.finfo(given.dtype).eps) if given is not None and given.dtype.kind == "f" else 0.0)
 
 
-def compared(claim: Claim, a: Array, truth: Array, point: Point, reading: tuple[bool, bool]) -> tuple[str, Comparison]:
-    """Right, wrong or undecided at one point, and the comparison in ulps."""
+def compared(claim: Claim, a: Array, truth: Array, point: Point, reading: Reading, brief: bool = False) -> tuple[str, Comparison]:
+    """Right, wrong or undecided at one point, and the comparison in ulps; `brief` if nobody reads how many."""
     if np.array_equal(a, truth, equal_nan=True):
         return RIGHT, Comparison("identical", 0.0, 0)
-    magnitude, ulps = claim.goal.scale(point)
     eps = eps_of(claim, point)
+    gap = np.abs(a - truth)
+    if brief and np.all(gap <= SURELY * eps * np.abs(truth)):
+        return RIGHT, Comparison("rounding only", SURELY, SURELY)
+    magnitude, ulps = claim.goal.scale(point)
     with np.errstate(all="ignore"):
-        gap = np.abs(a - truth)
         away = float(np.max(np.where(gap == 0, 0.0, np.nan_to_num(gap / (eps * magnitude), nan=np.inf, posinf=np.inf))))
         size = float(np.max(np.abs(truth), initial=0.0))
     bound = 2 * ulps + 1
@@ -119,7 +122,7 @@ def _failed(error: Exception) -> str:
     return str(error) if isinstance(error, AutodiffError) else f"{type(error).__name__}: {error}"
 
 
-def judged_numbers(claim: Claim, raw: list[Array], points: Sequence[Point], reading: tuple[bool, bool]) -> Judged:
+def judged_numbers(claim: Claim, raw: list[Array], points: Sequence[Point], reading: Reading) -> Judged:
     """Compare arrays, one for each point, in each layout that they can be in."""
     truth = [claim.goal.truth(p) for p in points]
     options = [list(aligned(a, t, claim.goal, claim.formula is not None)) for a, t in zip(raw, truth, strict=True)]
@@ -128,8 +131,8 @@ def judged_numbers(claim: Claim, raw: list[Array], points: Sequence[Point], read
         arrays = [o[k][0] for o in options]
         worst, status = None, RIGHT
         for a, t, p in zip(arrays, truth, points, strict=True):
-            status, comparison = compared(claim, a, t, p, reading)
-            worst = comparison if worst is None or comparison.ulps > worst.ulps else worst
+            status, comparison = compared(claim, a, t, p, reading, brief=p is not points[0])
+            worst = comparison if worst is None or status != RIGHT else worst
             if status != RIGHT:
                 break
         found = Judged(claim, status, reading, options[0][k][1], arrays, raw, worst, option=k)
@@ -145,7 +148,10 @@ def holds_at(judged: Judged, point: Point) -> bool:
         raw = judged.claim.at(point, judged.reading)
         truth = judged.goal.truth(point)
         options = list(aligned(raw, truth, judged.goal, judged.claim.formula is not None))
-        return judged.option < len(options) and compared(judged.claim, options[judged.option][0], truth, point, judged.reading)[0] == RIGHT
+        return (
+            judged.option < len(options)
+            and compared(judged.claim, options[judged.option][0], truth, point, judged.reading, brief=True)[0] == RIGHT
+        )
     except Exception:  # outside its assumption a formula need not even be defined
         return False
 
@@ -346,7 +352,7 @@ class Check:
             others=others[:SHOWN],
             fix=fix,
             layout=j.layout,
-            counterexample=counterexample(j, self.graph, self.points[0]),
+            counterexample=counterexample(j, self.graph),
         )
         self.wrong.append((j, v, found))
         return v

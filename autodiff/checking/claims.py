@@ -67,6 +67,21 @@ class Goal:
         return magnitude, ulps
 
 
+@dataclass(frozen=True)
+class Reading:
+    """One way to read a claim: the formula that its text means, and whether gradients of vectors in it are rows."""
+
+    formula: Any = None
+    rows: bool = False
+
+
+AS_WRITTEN = Reading()
+
+
+def _stars(f: Formula) -> int:
+    return sum(g.op == "star" for g in f.walk())
+
+
 @dataclass
 class Claim:
     """A labelled claim: exactly one of `numbers`, `function` and `formula` is given, or `broken` says why there is none."""
@@ -85,23 +100,25 @@ class Claim:
         """Can it be evaluated at other points than the recorded one?"""
         return self.numbers is None
 
-    def readings(self) -> list[tuple[bool, bool]]:
-        """The ways to read it, as (columns, rows) of Env: text may mean columns, and gradients in either layout."""
+    def readings(self) -> list[Reading]:
+        """The ways to read it: text may mean several formulas, and earlier gradients of vectors may stand in it as rows."""
         if self.formula is None:
-            return [(False, False)]
+            return [AS_WRITTEN]
+        stars = self.formula.text == self.formula.numpy  # in NumPy text * has one meaning
+        formulas = [self.formula, *(f for f in self.formula.readings() if not stars or _stars(f) == _stars(self.formula))]
         rows = any("/" in name for name in self.formula.names)
-        return [(c, r) for c in (False, True) for r in ((False, True) if rows else (False,))]
+        return [Reading(f, r) for f in formulas for r in ((False, True) if rows else (False,))]
 
-    def at(self, point: Point, reading: tuple[bool, bool] = (False, False), recording: bool = False, formula: Any = None) -> Any:
+    def at(self, point: Point, reading: Reading, recording: bool = False) -> Any:
         """What it gives at a point: an array, or with `recording` a node; raises what the claim raises."""
         if self.numbers is not None:
             return self.numbers
-        env = Env(point, self.numbers_known, *reading, recording=recording)
+        env = Env(point, self.numbers_known, reading.rows, recording)
         with np.errstate(all="ignore"):
-            found = self.function(point, env) if self.function is not None else (formula or self.formula).evaluate(env)
+            found = self.function(point, env) if self.function is not None else reading.formula.evaluate(env)
         return found if recording else np.asarray(found, dtype=float)
 
-    def rounding(self, point: Point, reading: tuple[bool, bool]) -> tuple[Array, int] | None:
+    def rounding(self, point: Point, reading: Reading) -> tuple[Array, int] | None:
         """Magnitude and ulps of the claim's own computation, where it can be recorded."""
         if self.numbers is not None:
             return None

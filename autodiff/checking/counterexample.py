@@ -1,15 +1,143 @@
-"""The smallest numbers at which a wrong claim fails."""
+"""The graph at other sizes, and the smallest numbers at which a wrong claim fails.
+
+A function can be run again at any sizes.  A recording can be shrunk if nothing in it depends on its sizes: no constant that
+equals a length or its inverse, no shape among the arguments of its ops.  Else the recorded sizes are kept.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from .points import Point, Recorded
+import numpy as np
+
+from ..node import Node, order
+from ..replay import replay
+from .claims import Goal, aligned
+from .points import Array, Recorded, Source
 
 if TYPE_CHECKING:
     from .check import Judged
 
+TRIALS = 12  # points of a size that are tried
+PRINTED = 12  # entries of an array that are shown
 
-def counterexample(j: Judged, graph: Recorded, recorded: Point) -> str:
-    """Claim and truth side by side, in words; "" if they cannot be compared."""
+Fill = Callable[[Source, tuple[int, ...]], Array]
+
+
+def resized(graph: Recorded, lengths: Mapping[int, int], fill: Fill, cut: Mapping[int, Array], root: int | None = None) -> Recorded:
+    """The graph (or that below `root`) with axes of other lengths and data by `fill`; results in `cut` become leaves of these values."""
+
+    def shape(s: Source) -> tuple[int, ...]:
+        return tuple(lengths.get(n, n) for n in s.data.shape)
+
+    if graph.again is not None and not cut and root is None:
+        return graph.again({s.name: fill(s, shape(s)) for s in graph.sources if s.node is not None and s.node.active})
+    nodes = {s.key: fill(s, shape(s)) for s in graph.sources if s.node is not None}
+    arrays = {s.key: fill(s, shape(s)) for s in graph.sources if s.node is None}
+    wanted = graph.nodes if root is None else order(graph.by_id[root])
+    new = replay(wanted, {**nodes, **cut}, arrays)
+    names = {id(n): graph.names[k] for k, n in new.items() if k in graph.names}
+    names |= {id(arrays[s.key]): s.name for s in graph.sources if s.node is None and s.name}
+    return Recorded(new[graph.root_id if root is None else root], names)
+
+
+def shrinks(graph: Recorded) -> bool:
+    """Does nothing in the recording depend on the lengths of its axes?"""
+    if graph.again is not None:
+        return True
+    lengths = {n for s in graph.sources for n in s.data.shape if n > 1}
+    plain = [float(a) for n in graph.nodes for a in n.args if isinstance(a, int | float)]
+    fixed = any(isinstance(v, tuple | np.ndarray) for n in graph.nodes for k, v in n.kw.items() if k not in ("axis", "axes"))
+    return not fixed and not graph.conditions and not any(abs(a) == n or abs(a * n) == 1 for a in plain for n in lengths)
+
+
+def goal_in(graph: Recorded, other: Recorded, goal: Goal) -> Goal:
+    """The same goal in another graph of the same names."""
+    of, wrt = (other.by_name[graph.names[k]].id if k is not None else None for k in (goal.of, goal.wrt))
+    return replace(goal, of=of, wrt=wrt)
+
+
+def counterexample(j: Judged, graph: Recorded) -> str:
+    """The smallest numbers found at which the claim fails, with the truth beside it; "" if none were."""
+    if j.claim.numbers is not None:
+        return _worst(j, graph)
+    lengths = {n for s in graph.sources for n in s.data.shape if n > 1}
+    sizes = [dict.fromkeys(lengths, k) for k in (1, 2)] if shrinks(graph) else []
+    for lengths_to in (*sizes, {}):
+        for cut in _cuts(j, graph):
+            for trial in range(TRIALS):
+                if found := _tried(j, graph, lengths_to, cut, np.random.default_rng(trial), zero=trial == 0):
+                    return found
     return ""
+
+
+def _cuts(j: Judged, graph: Recorded) -> Iterator[list[Any]]:
+    """Which results may be given small values of their own: those the formula speaks of, then the target alone, then none."""
+    goal = j.goal
+    own = [graph.by_id[goal.node]] if goal.kind != "value" and graph.by_id[goal.node].op is not None else []
+    below = {goal.of} if goal.kind == "value" else {goal.node}
+    for n in graph.nodes:  # what depends on the target cannot be given apart from it
+        if any(isinstance(a, Node) and a.id in below for a in n.args):
+            below.add(n.id)
+    if j.claim.formula is not None:
+        named = [
+            n for name in sorted(j.claim.formula.names) if (n := graph.node(name)) is not None and n.op is not None and n.id not in below
+        ]
+        if named:
+            yield own + named
+    if own:
+        yield own
+    yield []
+
+
+def _tried(j: Judged, graph: Recorded, lengths: Mapping[int, int], cut: list[Any], rng: np.random.Generator, zero: bool) -> str:
+    """One attempt: small integers in the data, zeros or halves in the cut values; a sentence if the claim fails there."""
+
+    def fill(s: Source, shape: tuple[int, ...]) -> Array:
+        return s.kinds[0].small(rng, shape)
+
+    def given(n: Any) -> Array:
+        shape = tuple(lengths.get(k, k) for k in n.shape)
+        positive = bool(np.all(np.asarray(n.data) > 0))
+        return np.full(shape, 0.5) if zero and positive else np.zeros(shape) if zero else rng.integers(1 if positive else -2, 4, shape) / 2
+
+    try:
+        with np.errstate(all="ignore"):
+            root = None if j.goal.kind == "gradient" else j.goal.of
+            small = resized(graph, lengths, fill, {n.id: given(n) for n in cut}, root)
+            goal = goal_in(graph, small, j.goal)
+            point = small.recorded()
+            claimed, truth = j.claim.at(point, j.reading), goal.truth(point)
+    except Exception:  # whatever does not work at this size or these numbers is no counterexample
+        return ""
+    options = [a for a, _ in aligned(claimed, truth, goal, j.claim.formula is not None)]
+    if not options or not np.all(np.isfinite(truth)) or not np.all(np.isfinite(options[0])):
+        return ""
+    if any(np.allclose(a, truth, rtol=1e-6, atol=1e-9) for a in options):
+        return ""
+    used = set(j.claim.formula.names) if j.claim.formula is not None else set()
+    shown = [n for n in small.by_name if n in used or small.by_name[n] is small.by_id[goal.node]]
+    shown = shown or [s.name for s in small.sources if s.name]
+    data = "; ".join(f"{n} = {printed(point.value_of(small.by_name[n]))}" for n in shown[:5])
+    rest = [s for s in small.sources if s.name and s.name not in shown and s.data.size <= PRINTED and used]
+    more = "; ".join(f"{s.name} = {printed(s.data)}" for s in rest[:2])
+    return f"{'; '.join(x for x in (more, data) if x)}: claim {printed(options[0])}, truth {printed(truth)}"
+
+
+def _worst(j: Judged, graph: Recorded) -> str:
+    """Of numbers, the entry that is furthest off."""
+    if not j.arrays:
+        return ""
+    claimed, truth = j.arrays[0], j.goal.truth(graph.recorded())
+    where = tuple(int(i) for i in np.unravel_index(int(np.argmax(np.abs(claimed - truth))), truth.shape))
+    entry = f"[{', '.join(map(str, where))}]" if where else ""
+    return f"{j.goal.text}{entry}: claim {claimed[where]:.6g}, truth {truth[where]:.6g}"
+
+
+def printed(x: Array) -> str:
+    """An array in few characters, without axes of length 1."""
+    x = np.squeeze(np.asarray(x, float))
+    text = np.array2string(np.round(x, 4) + 0.0, separator=", ", threshold=PRINTED, formatter={"float_kind": lambda v: f"{v:g}"})
+    return " ".join(text.split())

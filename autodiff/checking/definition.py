@@ -12,18 +12,18 @@ from ..errors import BadOperand
 from ..node import Node
 from ..reverse import pull
 from ..tensor import Tensor
-from .claims import Claim, Goal
+from .claims import Claim, Goal, Reading
 from .points import Array, Env, Point, Recorded
 
 
-def derivative(claim: Claim, reading: tuple[bool, bool], goal: Goal, point: Point) -> Array:
+def derivative(claim: Claim, reading: Reading, goal: Goal, point: Point) -> Array:
     """The Jacobian of a claimed definition in one of the values that it uses, as the goal wants it."""
     graph = point.graph
-    assert goal.wrt is not None and claim.formula is not None
-    env = Env(point, claim.numbers_known, *reading)
+    assert goal.wrt is not None
+    env = Env(point, claim.numbers_known, reading.rows)
     x = Tensor(np.asarray(env[graph.names[goal.wrt]], float))
     env.given[graph.names[goal.wrt]] = x
-    y = claim.formula.evaluate(env)
+    y = reading.formula.evaluate(env)
     rows = []
     for k in range(y.size):
         seed = np.zeros(y.shape)
@@ -38,11 +38,12 @@ def recorded_function(f: Callable[..., Any], xs: Sequence[Any]) -> Recorded:
         names = [p.name for p in inspect.signature(f).parameters.values()]
     except ValueError:
         names = []
-    leaves = []
-    for k, x in enumerate(xs):
-        moves = isinstance(x, float | np.ndarray | list) and np.asarray(x).dtype.kind == "f"
-        leaves.append(Tensor(np.asarray(x, float), name=names[k] if k < len(names) else f"x{k}") if moves else x)
+    names += [f"x{k}" for k in range(len(names), len(xs))]
+    moves = [isinstance(x, float | np.ndarray | list) and np.asarray(x).dtype.kind == "f" for x in xs]
+    leaves = [Tensor(np.asarray(x, float), name=name) if m else x for x, name, m in zip(xs, names, moves, strict=False)]
     root = f(*leaves)
     if not isinstance(root, Node) or not root.active:
         raise BadOperand(f"{getattr(f, '__name__', 'the function')} gave {type(root).__name__}, which depends on none of its arguments")
-    return Recorded(root, {})
+    graph = Recorded(root, {})
+    graph.again = lambda given: recorded_function(f, [given.get(name, x) if m else x for x, name, m in zip(xs, names, moves, strict=False)])
+    return graph

@@ -15,12 +15,13 @@ import numpy as np
 
 from ..node import Node
 from ..ops.table import TABLE
-from .claims import Claim, Goal
+from .claims import Claim, Goal, Reading, aligned
 from .mistakes import FORMS, Mistake, catalogue, constants
 from .points import Array, Point, Recorded, Sweep, Wrong, is_vector
 
 EFFORT = 60_000  # rules run on numbers, at most, for the catalogue of one graph; the rest of it is left out, and said to be
 PAIRS = 2_000  # pairs of mistakes that are tried
+MOST_EDITS = 600
 BITS = 40  # how much rounded numbers must say before pairs of mistakes may explain them
 SAME_TEXT = {Mistake.SIGN, Mistake.BATCH_FACTOR, Mistake.FACTOR}  # of these one explanation is enough
 
@@ -65,7 +66,7 @@ def near(a: Array, c: Array, t: Array, slack: Array) -> bool:
     with np.errstate(all="ignore"):
         size, allowed = float(np.max(np.abs(t), initial=0.0)), float(np.max(slack, initial=0.0))
         grown = np.maximum(slack, allowed * np.abs(a) / size if size else slack)
-        return bool(np.all(np.abs(a - c) <= grown))
+        return bool(np.all(np.abs(a - c) <= grown) and np.all(np.isfinite(a)))
 
 
 class Catalogue:
@@ -152,7 +153,8 @@ def _catalogue(case: Case, catalogue: Catalogue) -> Iterator[Explanation]:
     for k in catalogue.reaching(case.goal.node):
         if case.fits(case.goal.truth(p, catalogue.sweep(k, p)) for p in case.points):
             w = catalogue.entries[k]
-            yield Explanation(Mistake(w.code), w.text, 2, rank=w.rank * 100 + _commonness(w.code), wrongs=(w,))
+            stage = 3 if w.rank and w.code in SAME_TEXT else 2
+            yield Explanation(Mistake(w.code), w.text, stage, rank=w.rank * 100 + _commonness(w.code), wrongs=(w,))
 
 
 def _commonness(code: str) -> int:
@@ -262,33 +264,45 @@ def _terms(case: Case, graph: Recorded) -> Iterator[Explanation]:
 
 
 def edits(case: Case) -> Iterator[Explanation]:
-    """The text one small edit away that is right."""
-    claim, tried = case.claim, 0
-    reading = claim.readings()
+    """The text one small edit away that is right; better one of the variable's shape than its transpose."""
+    claim, other = case.claim, None
     assert claim.formula is not None
-    for what, variant in claim.formula.edits():
-        tried += 1
-        if tried > 600:
-            return
-        for r in reading:
-            try:
-                first = _shaped(claim.at(case.points[0], r, formula=variant), case.truth[0])
-                if first is None or not near(first, case.truth[0], case.truth[0], case.slack[0]):
-                    continue
-                rest = [_shaped(claim.at(p, r, formula=variant), t) for p, t in zip(case.points, case.truth, strict=True)]
-            except (ValueError, KeyError, TypeError, ZeroDivisionError, np.linalg.LinAlgError):
-                continue
-            if all(a is not None and near(a, t, t, s) for a, t, s in zip(rest, case.truth, case.slack, strict=True)):
+    rows = {r.rows for r in claim.readings()}
+    for k, (what, variant) in enumerate(claim.formula.edits(_shapes(case.points[0].graph))):
+        if k > MOST_EDITS:
+            break
+        for reading in (Reading(variant, r) for r in sorted(rows)):
+            shape = _right(case, reading)
+            if shape == case.truth[0].shape:
                 yield Explanation(Mistake.EDIT, what, 8, fix=variant.text)
                 return
+            if shape is not None and other is None:
+                other = Explanation(Mistake.EDIT, what, 8, fix=variant.text)
+    if other is not None:
+        yield other
 
 
-def _shaped(a: Array, t: Array) -> Array | None:
-    if a.shape == t.shape:
-        return a
-    if a.size == 1 or (a.size == t.size and is_vector(a.shape)):
-        return np.broadcast_to(a, t.shape) if a.size == 1 else a.reshape(t.shape)
-    return a.T if a.T.shape == t.shape else None
+def _shapes(graph: Recorded) -> dict[str, tuple[int, ...]]:
+    """The names that may stand in for others in an edit, by shape; sizes are numbers."""
+    shapes = {name: np.shape(getattr(x, "data", x)) for name, x in graph.by_name.items() if x is not graph.root}
+    return {**shapes, **dict.fromkeys(graph.sizes, ())}
+
+
+def _right(case: Case, reading: Reading) -> tuple[int, ...] | None:
+    """The shape in which a formula is right at every point; None if it is not."""
+    shape = None
+    for p, t, s in zip(case.points, case.truth, case.slack, strict=True):
+        try:
+            found = case.claim.at(p, reading)
+        except (ValueError, KeyError, TypeError, ArithmeticError, np.linalg.LinAlgError):
+            return None
+        for a, _ in aligned(found, t, case.goal, of_text=True):
+            if near(a, t, t, s):
+                shape = found.shape
+                break
+        else:
+            return None
+    return shape
 
 
 def _bits(case: Case) -> float:

@@ -31,64 +31,82 @@ WIDE = 8  # leaves with longer axes are drawn smaller, so that sums over them st
 # ---------------------------------------------------------------- properties of data
 
 
+Shape = tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class Kind:
-    """A property of data: what it is called of a variable, and how data like `x` is drawn that has it."""
+    """A property of data: what it is called of a variable, how data like `x` is drawn that has it, and small numbers that do."""
 
     says: str  # "{0}" for the variable; "" for no property at all
     draw: Callable[[np.random.Generator, Array], Array]
+    small: Callable[[np.random.Generator, Shape], Array]
 
 
-def _free(rng: np.random.Generator, x: Array) -> Array:
+def _normal(rng: np.random.Generator, x: Array) -> Array:
     return rng.normal(size=x.shape) * min(1.0, math.sqrt(WIDE / max(x.shape, default=1)))
 
 
-def _positive(rng: np.random.Generator, x: Array) -> Array:
+def _exponential(rng: np.random.Generator, x: Array) -> Array:
     return np.exp(0.7 * rng.normal(size=x.shape))
 
 
-def _definite(rng: np.random.Generator, x: Array) -> Array:
-    a = rng.normal(size=x.shape)
-    return a @ a.T / len(x) + 0.3 * np.eye(len(x))
+def _gram(a: Array, ridge: float) -> Array:
+    return a @ a.T + ridge * np.eye(len(a))
 
 
-def _symmetric(rng: np.random.Generator, x: Array) -> Array:
-    a = rng.normal(size=x.shape)
+def _mirrored(a: Array) -> Array:
     return (a + a.T) / 2
 
 
-def _one_hot(axis: int) -> Callable[[np.random.Generator, Array], Array]:
-    return lambda rng, x: rng.permuted(x, axis=axis)
+def _integers(low: int, high: int) -> Callable[[np.random.Generator, Shape], Array]:
+    return lambda rng, shape: rng.integers(low, high + 1, shape).astype(float)
 
 
-def _sums_to_one(axis: int) -> Callable[[np.random.Generator, Array], Array]:
-    def draw(rng: np.random.Generator, x: Array) -> Array:
-        e = _positive(rng, x)
-        return e / e.sum(axis, keepdims=True)
+def _ones_at_random(axis: int) -> Callable[[np.random.Generator, Shape], Array]:
+    def small(rng: np.random.Generator, shape: Shape) -> Array:
+        first = np.zeros(shape)
+        first[(slice(None),) * axis + (0,)] = 1.0
+        return rng.permuted(first, axis=axis)
 
-    return draw
+    return small
 
 
-FREE = Kind("", _free)
-POSITIVE = Kind("{0} > 0", _positive)
+def _normalised(axis: int) -> Callable[[Array], Array]:
+    return lambda x: x / x.sum(axis, keepdims=True)
+
+
+FREE = Kind("", _normal, _integers(-1, 2))
+POSITIVE = Kind("{0} > 0", _exponential, _integers(1, 3))
+SYMMETRIC = Kind(
+    "symmetric {0}", lambda rng, x: _mirrored(rng.normal(size=x.shape)), lambda rng, s: 2 * _mirrored(_integers(-1, 1)(rng, s))
+)
+DEFINITE = Kind(
+    "positive definite {0}",
+    lambda rng, x: _gram(rng.normal(size=x.shape) / len(x) ** 0.5, 0.3),
+    lambda rng, s: _gram(_integers(-1, 1)(rng, s), 1.0),
+)
 
 
 def kinds_of(x: Array, moves: bool) -> list[Kind]:
     """The properties of recorded data from the strictest to none; `moves` says that it is a variable, not given data."""
     if x.dtype == bool or not np.all(np.isfinite(x)):
-        return [Kind("{0} as recorded", lambda rng, x: x)]
+        return [Kind("{0} as recorded", lambda rng, x: x, lambda rng, shape: np.ones(shape, x.dtype))]
     axes = [i for i, n in enumerate(x.shape) if n > 1]
     total = next((i for i in axes[:2] if np.allclose(x.sum(i), 1, rtol=1e-6, atol=1e-6)), None)
     if total is not None and np.all(x >= 0):
-        name = "sum({0}) = 1" if len(axes) == 1 else f"sum({{0}}, axis={total}) = 1"
-        hot = [Kind("one-hot {0}", _one_hot(total))] if np.all((x == 0) | (x == 1)) else []
-        return [*hot, Kind(name, _sums_to_one(total)), FREE]
+        name, normal = "sum({0}) = 1" if len(axes) == 1 else f"sum({{0}}, axis={total}) = 1", _normalised(total)
+        soft = Kind(name, lambda rng, x: normal(_exponential(rng, x)), lambda rng, s: normal(_integers(1, 2)(rng, s)))
+        hot = (
+            [Kind("one-hot {0}", lambda rng, x: rng.permuted(x, axis=total), _ones_at_random(total))] if np.all((x == 0) | (x == 1)) else []
+        )
+        return [*hot, soft, FREE]
     if not moves and np.all(x == np.round(x)):
-        words = "{0} of zeros and ones" if np.all((x == 0) | (x == 1)) else "integer {0}"
-        return [Kind(words, lambda rng, x: x), FREE]
+        binary = np.all((x == 0) | (x == 1))
+        low, high = (0, 1) if binary else (0 if np.all(x >= 0) else -1, 2)
+        return [Kind("{0} of zeros and ones" if binary else "integer {0}", lambda rng, x: x, _integers(low, high)), FREE]
     if x.ndim == 2 and len(axes) == 2 and x.shape[0] == x.shape[1] and np.any(x) and np.allclose(x, x.T):
-        definite = [Kind("positive definite {0}", _definite)] if np.all(np.linalg.eigvalsh(x) > 0) else []
-        return [*definite, Kind("symmetric {0}", _symmetric), FREE]
+        return [*([DEFINITE] if np.all(np.linalg.eigvalsh(x) > 0) else []), SYMMETRIC, FREE]
     return [POSITIVE, FREE] if np.all(x > 0) else [FREE]
 
 
@@ -139,6 +157,7 @@ class Recorded:
         self.sizes = self._sizes()
         floats = [n.data.dtype for n in self.nodes if getattr(n.data, "dtype", None) is not None and n.data.dtype.kind == "f"]
         self.eps = float(max((np.finfo(d).eps for d in floats), default=np.finfo(float).eps))
+        self.again: Callable[[Mapping[str, Array]], Recorded] | None = None  # runs the function that was recorded on other arguments
         self.conditions = any(s.node is None and s.data.dtype == bool for s in self.sources)
 
     def _free_name(self, name: str) -> str:
@@ -349,6 +368,12 @@ class Point:
             self._jacobians[y, x] = np.array(rows, float).reshape((*ny.shape, *nx.shape))
         return self._jacobians[y, x]
 
+    def _gradient_scales(self) -> dict[Any, tuple[Array, int]]:
+        """Those of all named gradients, which share most of their computation."""
+        root, targets = self.graph.root_id, [k for k in self.graph.names if self.nodes[k].active]
+        recorded = pull([self.root], [None], [self.nodes[k] for k in targets], record=True, allow_unused=True)
+        return {("gradient", root, k): found for k, found in zip(targets, rounding(*recorded), strict=True)}
+
     def scale(self, kind: str, of: int, wrt: int | None) -> tuple[Array, int]:
         """The magnitude of the true entries and how many ulps they can be wrong by; see ulps.rounding."""
         key = (kind, of, wrt)
@@ -357,9 +382,7 @@ class Point:
             if kind == "value":
                 self._scales[key] = rounding(node)[0]
             elif kind == "gradient":
-                target = self.nodes[wrt]
-                (g,) = pull([self.root], [None], [target], record=True, allow_unused=True) if target.active else [0.0]
-                self._scales[key] = rounding(g)[0] if isinstance(g, Node) else (np.zeros(target.shape), 0)
+                self._scales.update(self._gradient_scales())
             else:
                 rows = [pull([node], [s], [self.nodes[wrt]], record=True, allow_unused=True)[0] for s in _units(node)]
                 found = rounding(*rows)
@@ -389,14 +412,12 @@ def _units(node: Any) -> list[Any]:
 class Env(Mapping[str, Any]):
     """The names of a point for formulas: values, `dE/dz2` for gradients, `dy1/dz1` for Jacobians.
 
-    `columns` gives vectors of one axis as columns, `rows` gradients of vectors as rows; `recording` gives all of them as
-    constants that record, so that the rounding of a formula can be bounded.
+    `rows` gives gradients of vectors as rows; `recording` gives arrays as constants that record, so that the rounding of a
+    formula can be bounded.
     """
 
-    def __init__(
-        self, point: Point, numbers: Mapping[str, float], columns: bool = False, rows: bool = False, recording: bool = False
-    ) -> None:
-        self.point, self.numbers, self.columns, self.rows, self.recording = point, numbers, columns, rows, recording
+    def __init__(self, point: Point, numbers: Mapping[str, float], rows: bool = False, recording: bool = False) -> None:
+        self.point, self.numbers, self.rows, self.recording = point, numbers, rows, recording
         self._root = point.graph.root_name
         self.given: dict[str, Any] = {}  # names that mean something else here
 
@@ -409,7 +430,7 @@ class Env(Mapping[str, Any]):
     def _find(self, name: str) -> Any:
         graph = self.point.graph
         if name in graph.by_name:
-            return self._column(self.point.value_of(graph.by_name[name]))
+            return self.point.value_of(graph.by_name[name])
         if name in graph.sizes or name in self.numbers:
             return graph.sizes.get(name, self.numbers.get(name))
         if name.startswith("d") and "/d" in name:
@@ -418,13 +439,10 @@ class Env(Mapping[str, Any]):
             if top is None or bottom is None:
                 raise KeyError(name)
             if of == self._root:
-                g = self._column(self.point.gradient(bottom.id))
-                return g.T if self.rows and is_vector(g.shape) and g.ndim == 2 else g
+                g = self.point.gradient(bottom.id)
+                return (g.T if g.ndim == 2 else g[None]) if self.rows and is_vector(g.shape) and g.ndim else g
             return as_matrix(self.point.jacobian(top.id, bottom.id), top.shape, bottom.shape)
         raise KeyError(name)
-
-    def _column(self, x: Any) -> Any:
-        return x[:, None] if self.columns and np.ndim(x) == 1 else x
 
     def __iter__(self) -> Iterator[str]:
         return iter((*self.point.graph.by_name, *self.point.graph.sizes, *self.numbers))

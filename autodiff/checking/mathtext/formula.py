@@ -106,10 +106,8 @@ class Formula:
             out = replace(f, args=args)
             for k, op in enumerate(run.meant.get(id(f), ())):
                 first = args[0] if k == 0 else out
-                if op in ("sum", "inv"):  # of the other factor than the ones
-                    axis = 1 if args[k + 1].op == "ones" else 0
-                    x = first if axis or op == "inv" else args[k + 1]
-                    out = Formula("call", (x,), (op, (("axis", axis), ("keepdims", True)) if op == "sum" else ()))
+                if op == "inv":
+                    out = Formula("call", (first,), ("inv", ()))
                 else:
                     out = Formula(op, (*first.args, args[k + 1]) if first.op == op and k else (first, args[k + 1]))
             return out
@@ -240,7 +238,7 @@ class _Evaluation:
         return Labelled(1.0)
 
     def _eye(self, f: Formula) -> Labelled:
-        raise ShapeMismatch("the unit matrix stands alone, so its size is not known; write it beside a matrix")
+        raise ShapeMismatch("the size of the unit matrix I is known only where a matrix is added to it")
 
     def _jacobian(self, f: Formula) -> Labelled:
         value, of, by = self._full_jacobian(f)
@@ -388,34 +386,15 @@ class _Evaluation:
     _cdot = _star
 
     def _product(self, f: Formula, meant: Callable[[Labelled, Labelled], str]) -> Labelled:
-        total, left = self._factor(f.args[0])
+        total = self.of(f.args[0])
         said = self.meant[id(f)] = ["mul"] * (len(f.args) - 1)
         for k, a in enumerate(f.args[1:]):
-            y, how = self._factor(a)
-            if left == "ones'" and how == "":
-                total, left, said[k] = self._summed(y, 0), "", "sum"
-            elif how == "ones" and len(total.rest) == 2 and total.rest[1] != 1:
-                total, said[k] = self._summed(total, 1), "sum"
-            elif left == "ones'" or how in ("ones", "ones'"):
-                left = "" if left != "ones'" else left
-                total = self._entrywise(f, [total, y], lambda a, b: a * b)
-            elif len(total.rest) < 2 or len(y.rest) < 2 or total.single or y.single or meant(total, y) == "entrywise":
+            y = self.of(a)
+            if len(total.rest) < 2 or len(y.rest) < 2 or total.single or y.single or meant(total, y) == "entrywise":
                 total = self._scaled_or_entrywise(f, total, y)
             else:
                 total, said[k] = self._matrix(total, y), "matmul"
         return total
-
-    def _factor(self, f: Formula) -> tuple[Labelled, str]:
-        """A factor, and whether it is a vector of ones, which sums what stands beside it."""
-        if f.op == "eye":
-            return Labelled(1.0), ""
-        kind = "ones" if f.op == "ones" else "ones'" if f.op == "T" and f.args[0].op == "ones" else ""
-        return self.of(f), kind
-
-    def _summed(self, x: Labelled, axis: int) -> Labelled:
-        if len(x.rest) < 2:
-            return Labelled(ops.sum(x.value, axis=-1), x.labels) if x.rest else x
-        return Labelled(ops.sum(x.value, axis=len(x.labels) + axis, keepdims=True), x.labels)
 
     def _scaled_or_entrywise(self, f: Formula, x: Labelled, y: Labelled) -> Labelled:
         broadcast = f.op == "star" and f.value == "plain" and _broadcast(x.rest, y.rest)
@@ -480,6 +459,8 @@ class _Evaluation:
         if any(x.labels for x in xs):
             return self._inner_call(f, xs, name, options)
         values = [x.value for x in xs]
+        if "axis" in options and not shape_of(values[0]):  # a number that broadcasts, beside a vector of ones
+            return xs[0]
         if name in ("diag", "outer") or (name == "dot" and _is_column(values)):
             values = [_flat(v) for v in values] if name != "diag" or _is_column(values) else values
         if name in _NORMALISING and "axis" not in options and len(shape_of(values[0])) == 2:

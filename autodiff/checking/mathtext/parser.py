@@ -889,9 +889,28 @@ class Parser:
         def settle(g: Formula) -> Formula:
             if g.op == "star":
                 return replace(g, op="mul") if self.numpy else replace(g, value="math" if self.math else "plain")
+            if g.op in ("juxt", "matmul"):
+                return _summed(g)
             return replace(g, value=(g.value[0], columns)) if g.op == "name" else g
 
         return f.map(settle)
+
+
+def _summed(f: Formula) -> Formula:
+    """A product in which vectors of ones sum what stands beside them: `1^T X` along the columns, `X 1` along the rows.
+
+    A vector of ones on the other side, as in `b 1^T`, only repeats.
+    """
+    ones, turned = Formula("ones"), Formula("T", (Formula("ones"),))
+    args = list(f.args)
+    axes = ([0] if args[0] == turned else []) + ([1] if args[-1] == ones else [])
+    args = [a for a in args if a not in (ones, turned)]
+    if len(args) == len(f.args) or not args:
+        return f
+    out = args[0] if len(args) == 1 else replace(f, args=tuple(args))
+    for axis in axes:
+        out = Formula("call", (out,), ("sum", (("axis", axis), ("keepdims", True))))
+    return out
 
 
 class _Index(tuple[Any, ...]):

@@ -40,9 +40,7 @@ class _Plain:
         return sign.join(self._operand(f, a, own + (k > 0)) for k, a in enumerate(f.args))
 
     def _operand(self, f: Formula, a: Formula, least: int) -> str:
-        """A factor; beside a matrix, 1 is a vector, and products of another kind stand in parentheses that read more easily."""
-        if a.op == "ones" and f.op in ("juxt", "matmul"):
-            return "ones"
+        """A factor; products of another kind stand in parentheses that nobody needs and everybody reads more easily."""
         mixed = {f.op, a.op} in ({"mul", "matmul"}, {"mul", "juxt"}) and a.args[0].op != "number"
         return self.write(a, ATOM if mixed else least)
 
@@ -67,7 +65,7 @@ class _Plain:
         return self.write(f) if f.op == "number" else f"({self.write(f)})"
 
     def _T(self, f: Formula) -> str:
-        return ("ones" if f.args[0].op == "ones" else self.write(f.args[0], ATOM)) + self.turned
+        return self.write(f.args[0], ATOM) + self.turned
 
     def _number(self, f: Formula) -> str:
         return repr(f.value) if isinstance(f.value, int | float) else "c"
