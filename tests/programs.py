@@ -1,7 +1,8 @@
 """Random programs over the table, for the tests that compare two ways to differentiate the same thing.
 
 A program is a list of steps; each applies one op to numbers made before.  Domains are respected by
-construction (the logarithm is of 1 + x**2), so every program is smooth and finite.
+construction (the logarithm is of 1 + x**2), so every program is smooth and finite.  `table_programs` draw
+from all calls that the ops' samplers make, so that an op added to the table is in them, too.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import numpy as np
 from hypothesis import strategies as st
 
 import autodiff as ad
+from autodiff.ops import Op
+from tests.cases import CASES, operands, packed
 
 Step = tuple[str, int, int]
 
@@ -70,3 +73,32 @@ def total(program: list[Step], inputs: Any) -> Any:
     """The program on arrays, as a single number."""
     z = run(program, inputs)
     return np.sum(z * np.linspace(0.5, 1.5, int(np.size(z))).reshape(np.shape(z)))
+
+
+# ---------------------------------------------------------------- over the whole table
+
+Call = tuple[Op, tuple[Any, ...], dict[str, Any]]
+CALLS: list[Call] = [call for call in CASES if all(np.size(x) for x in operands(call[0], call[1]))]
+
+
+def table_programs(calls: list[Call], most: int = 8) -> st.SearchStrategy[list[tuple[Call, int]]]:
+    """Calls of the table's samplers, each with a number that says which of the things made before it reads."""
+    return st.lists(st.tuples(st.sampled_from(calls), st.integers(0, 1000)), min_size=1, max_size=most)
+
+
+def run_table(program: list[tuple[Call, int]], inputs: list[Any]) -> Any:
+    """A number that depends on everything a program makes.
+
+    Every operand is the sampler's own, moved a little by entries of something made before: so it has the
+    shape and lies in the domain that the op asks for.
+    """
+    made = list(inputs)
+    for (op, args, kw), pick in program:
+        xs = []
+        for j, x in enumerate(operands(op, args)):
+            if np.asarray(x).dtype.kind == "f":
+                source = ad.reshape(made[(pick + j) % len(made)], -1)
+                x = x + 0.05 * ad.reshape(np.tanh(source[np.arange(np.size(x)) % source.size]), np.shape(x))
+            xs.append(x)
+        made.append(op(*packed(op, xs), **kw))
+    return sum(np.sum(z * np.cos(np.arange(z.size)).reshape(z.shape)) for z in made)

@@ -1,4 +1,4 @@
-"""PyTorch as a second opinion: random programs give its values and gradients."""
+"""PyTorch as a second opinion: every op of the table, and random programs over it, give its values and gradients."""
 
 from __future__ import annotations
 
@@ -10,9 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autodiff as ad
+from autodiff.checking.peers import NoCounterpart, PyTorch
+from autodiff.checking.ulps import compare, rounding
+from autodiff.node import order
 from tests import programs as ours
+from tests.cases import every_case, packed, tensors, weighted
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
+torch.set_num_threads(1)  # for such small arrays its threads only wait for each other
+PEER = PyTorch()
 
 TORCH: dict[str, Any] = {
     "add": lambda a, b: a + b,
@@ -74,6 +80,54 @@ def test_random_programs_agree(program: Any, seed: int) -> None:
         got = np.zeros(a.shape) if a.grad is None else a.grad
         want = np.zeros(a.shape) if b.grad is None else b.grad.numpy()
         np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-10)
+
+
+# ---------------------------------------------------------------- the table, by itself
+
+
+def agrees(E: Any, leaves: list[Any]) -> None:
+    """Value and gradient are PyTorch's, within the rounding of both; raises NoCounterpart."""
+    value, gradient = PEER.value_and_gradient(order(E), E, leaves, np.ones(E.shape))
+    found = ad.gradient(E, leaves, record=True)
+    (magnitude, bound), *roundings = rounding(E, *found)
+    assert compare(value, E.data, magnitude, 2 * bound).verdict != "different"
+    for mine, other, (m, k) in zip(found, gradient, roundings, strict=True):
+        assert compare(mine.data, other, m, 2 * k).verdict != "different"
+
+
+@every_case
+def test_every_op_agrees(op: Any, args: Any, kw: Any) -> None:
+    xs = tensors(op, args)
+    try:
+        agrees(weighted(op(*packed(op, xs), **kw)), [x for x in xs if isinstance(x, ad.Tensor)])
+    except NoCounterpart as reason:
+        pytest.skip(str(reason))
+
+
+def _has_counterpart(call: ours.Call) -> bool:
+    op, args, kw = call
+    try:
+        PEER.local(op(*packed(op, tensors(op, args)), **kw), np.ones(()))
+    except NoCounterpart:
+        return False
+    except RuntimeError:  # of the cotangent's shape: the op itself ran
+        return True
+    return True
+
+
+CALLS = [call for call in ours.CALLS if _has_counterpart(call)]
+
+
+def test_most_of_the_table_has_a_counterpart() -> None:
+    assert len(CALLS) > 0.5 * len(ours.CALLS)
+
+
+@given(ours.table_programs(CALLS), st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_random_programs_over_the_table_agree(program: Any, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    leaves = [ad.Tensor(rng.normal(size=shape)) for shape in ((2, 3), (4,))]
+    agrees(ours.run_table(program, leaves), leaves)
 
 
 def test_a_network_agrees() -> None:

@@ -315,20 +315,26 @@ def _narrowed(finding: Finding, tree: Any, again: Callable[[Any, Finding], Findi
 
 
 def _culprit(finding: Finding) -> str:
-    """Where the numbers part: the first recorded node whose rule, alone, is in the same kind of trouble."""
+    """Where the numbers part, in words; nothing if every recorded rule is right alone."""
     with trace_lines():
         _, out = _recording(finding.case.f, finding.case.wide)
-    roots = [y for _, y in leaves(out) if isinstance(y, Node)]
-    results = [n for n in in_order(*roots) if n.op is not None and n.active] if roots else []
-    for count, n in enumerate(results, 1):
-        if count > MOST_NODES:
-            return f". Among the first {MOST_NODES} of {len(results)} recorded nodes no rule is at fault"
-        local = Case(*local_call(n), [], str)
-        if local.examine(_direction(local.xs, _rng()), _direction(local.y, _rng()), finding.modes).trouble not in (None, "blind"):
-            shapes = " and ".join(f"shape {np.shape(getattr(a, '_data', a))}" for a in n.args)
-            at = f" at {n.line}" if n.line else ""
-            return f". They part at {n.name or 'node'} {count} of {len(results)}, {n.op.name} of {shapes}{at}"
-    return ""
+    nodes = in_order(*[y for _, y in leaves(out) if isinstance(y, Node)])
+    n = rule_at_fault(nodes, finding.modes)
+    if n is None:
+        return "" if len(nodes) <= MOST_NODES else f". Among the first {MOST_NODES} of {len(nodes)} recorded nodes no rule is at fault"
+    shapes = " and ".join(f"shape {np.shape(getattr(a, '_data', a))}" for a in n.args)
+    at, place = f" at {n.line}" if n.line else "", 1 + next(i for i, other in enumerate(nodes) if other is n)
+    return f". They part at {n.name or 'node'} {place} of {len(nodes)}, {n.op.name} of {shapes}{at}"
+
+
+def rule_at_fault(nodes: list[Any], modes: Sequence[str] = ("fwd", "rev")) -> Any | None:
+    """The first of recorded nodes, in order, whose rule is in trouble alone; None if none of the first MOST_NODES is."""
+    for n in nodes[:MOST_NODES]:
+        if n.op is not None and n.active:
+            local, rng = Case(*local_call(n), [], str), np.random.default_rng(0)
+            if local.examine(_direction(local.xs, rng), _direction(local.y, rng), modes).trouble not in (None, "blind"):
+                return n
+    return None
 
 
 def local_call(n: Any) -> tuple[Function, tuple[Any, ...]]:
@@ -343,10 +349,6 @@ def local_call(n: Any) -> tuple[Function, tuple[Any, ...]]:
         return n.op(*((xs,) if n.op.arity is None else xs), **n.kw)
 
     return call, tuple(np.asarray(plain[i]) for i in places)
-
-
-def _rng() -> np.random.Generator:
-    return np.random.default_rng(0)
 
 
 # ---------------------------------------------------------------- names
