@@ -19,7 +19,7 @@
 #
 # When you are through, you will be able to
 #
-# - write a training loop, and say what each of its five lines does;
+# - write a training loop, and say what each of its four steps does;
 # - read a learning curve, a decision boundary, a confusion matrix, and the weights of a first layer;
 # - say what the second derivative knows that the first does not, and what it costs;
 # - move a network of yours to PyTorch, and check that it still is the same.
@@ -49,7 +49,7 @@ show("x", clouds.x.shape, [200, 2])
 plt.figure(figsize=(3.4, 3.2))
 for c, marker in ((0, "o"), (1, "x")):
     plt.scatter(*clouds.x[clouds.t == c].T, marker=marker, s=14, label=f"class {c}")
-plt.legend()
+plt.legend(loc="center")
 plt.show()
 
 # %% [markdown]
@@ -87,16 +87,19 @@ plots.boundary(net, clouds)
 # %% [markdown]
 # The colours say which class the network thinks likelier, and how sure it is. Two lines were enough, and each hidden unit can draw one.
 #
-# What was recorded in each round? Ask the picture; the boxes are the layers, and the graph is closed up because it has only to be
-# read. And ask for the formulas: they are those of [notebook 5](05_why_the_transpose.ipynb), with examples as rows.
+# What was recorded in each round? Ask the picture; each layer is one box here, and `level=1` would open them.
 
 # %%
-E = losses.cross_entropy(net(clouds.x), clouds.t)
+fresh = mlp(2, 8, 2, activation="tanh", seed=0)
+E = losses.cross_entropy(fresh(clouds.x), clouds.t)
 E.backward()
-ad.draw(E)
+ad.draw(E, level=0)
+
+# %% [markdown]
+# And ask for the formulas: they are those of [notebook 5](05_why_the_transpose.ipynb), with examples as rows.
 
 # %%
-W2 = net.parameters()["W2"]
+W2 = fresh.parameters()["W2"]
 formula(ad.derive(E, wrt=W2), "dE/dW2 = (softmax(z2, axis=1) - t).T @ y1 / m    using sum(t, axis=1) == 1")
 
 # %% [markdown]
@@ -155,8 +158,7 @@ show("log 10", np.log(10), 2.3026)
 holds("the untrained network has about that", abs(train.evaluate(net, held_out).loss - np.log(10)) < 0.5)
 
 # %%
-watch = Watch(net, learnt)
-history = train.fit(net, learnt, epochs=20, held_out=held_out, optimizer=optim.Adam(net, lr=0.005), each_epoch=watch, quiet=True)
+history = train.fit(net, learnt, epochs=20, held_out=held_out, optimizer=optim.Adam(net, lr=0.005), quiet=True)
 accuracy = train.evaluate(net, held_out).accuracy
 holds("more than 95 % of digits that it has never seen are right", accuracy > 0.95)
 plots.learning_curves(history)
