@@ -29,6 +29,7 @@ from .optim import SGD
 from .prove import Row, prove, prove_model, table
 from .run import (
     DEFAULTS,
+    WATCH,
     Refused,
     Trained,
     hardest,
@@ -64,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(options)
     except Diverged as error:
         return _sorry(f"{error} (--lr)")
-    except (Refused, ModuleNotFoundError) as error:
+    except (Refused, ModuleNotFoundError, ad.AutodiffError) as error:
         return _sorry(str(error))
     except BrokenPipeError:  # `| head` has read enough
         sys.stderr.close()
@@ -192,11 +193,10 @@ def train(options: argparse.Namespace) -> int:
         folder = reserve(out, Path(config["data"]).stem)
     try:
         found = train_run(config, folder, resume=resume is not None, quiet=quiet, say=say)
-    except ad.BadFile as error:
-        raise Refused(str(error)) from None
     finally:
         if not (folder / "checkpoint.npz").exists():  # a run that learnt nothing leaves nothing
-            (folder / "config.json").unlink(missing_ok=True)
+            for name in ("config.json", WATCH):
+                (folder / name).unlink(missing_ok=True)
             with suppress(OSError):
                 folder.rmdir()
     if found is None:
@@ -208,7 +208,7 @@ def write_run(run: Trained, say: Callable[[str], None]) -> int:
     """Write report.json, the pictures and the page; returns the exit code."""
     from .report import page
 
-    say(f"\nthe gradients on m = {PROVEN_ON} held-out examples\n{table(run.rows)}\n")
+    say(f"\nthe gradients on m = {PROVEN_ON} held-out examples\n{table(run.rows) if run.rows else run.unproven}\n")
     numbers, images, folder = measured(run), pictures(run), run.folder
     for name, (_, png) in images.items():
         (folder / name).write_bytes(png)
@@ -225,13 +225,16 @@ def write_run(run: Trained, say: Callable[[str], None]) -> int:
     ]
     config = {k: v for k, v in run.config.items() if k not in ("mean", "std", "versions")} | numbers["versions"]
     title = f"{run.config['model']} on {run.config['data']}"
-    formulas = str(ad.derive(recorded(run.model, x, t)))
-    html = page(title, shown, repr(run.model), images.values(), drawing, formulas, run.rows, config)
+    try:
+        derivation: Any = ad.derive(recorded(run.model, *hardest(run.model, run.parts.held_out)))
+    except ad.AutodiffError as error:
+        derivation = str(error)
+    html = page(title, shown, repr(run.model), images.values(), drawing, derivation, run.rows, run.unproven, config)
     (folder / "report.html").write_text(html, encoding="utf-8")
     write_json(folder / "report.json", numbers)
     proven, files = sum(row.ok for row in run.rows), ", ".join(sorted(p.name for p in folder.iterdir()))
     print(f"test accuracy {accuracy}; {proven} of {len(run.rows)} results proven; {folder}: {files}")
-    return 0 if proven == len(run.rows) else 1
+    return 0 if run.rows and proven == len(run.rows) else 1
 
 
 # ---------------------------------------------------------------- prove, draw, derive

@@ -110,17 +110,26 @@ def _points(ax: Any, data: Dataset) -> None:
     ax.label_outer()
 
 
-def weights(W: Any, image: tuple[int, ...] | None = None, name: str = "W1") -> Any:
-    """The weights of a Linear: each unit's row as an image of shape `image`, or the whole matrix; blue is negative, red positive."""
+def weights(W: Any, image: tuple[int, ...] | None = None, name: str = "W1", inputs: Sequence[str] = ()) -> Any:
+    """The weights of a Linear: each unit's row as an image of shape `image`, or the whole matrix; blue is negative, red positive.
+
+    `inputs` are the names of the inputs, shown if there are at most 40.
+    """
     W = np.asarray(W.data if isinstance(W, ad.Tensor) else W)
     size = float(np.abs(W).max()) or 1.0
     options = {"cmap": "RdBu_r", "vmin": -size, "vmax": size}
     if image is None:
-        figure = _figure(min(1.8 + 0.25 * W.shape[1], 9), min(1.2 + 0.25 * W.shape[0], 7))
+        tall = W.shape[0] > W.shape[1]  # the long side lies
+        table = W.T if tall else W
+        figure = _figure(min(2.2 + 0.25 * table.shape[1], 9), min(1.2 + 0.25 * table.shape[0], 7))
         ax = figure.subplots()
-        shown = ax.imshow(W, aspect="auto" if max(W.shape) > 40 else "equal", **options)
-        ax.set(xlabel="input", ylabel="unit", title=name)
+        shown = ax.imshow(table, aspect="auto" if max(W.shape) > 32 else "equal", **options)
+        ax.set(xlabel="unit" if tall else "input", ylabel="input" if tall else "unit", title=name)
         _whole_numbers(ax, both=True)
+        if len(inputs) == W.shape[1] <= 40 and tall:
+            ax.set_yticks(range(len(inputs)), inputs, fontsize=8)
+        elif len(inputs) == W.shape[1] <= 40:
+            ax.set_xticks(range(len(inputs)), inputs, fontsize=8, rotation=40, ha="right")
         figure.colorbar(shown, ax=ax)
         return figure
     units = W[:MOST_IMAGES]

@@ -21,7 +21,7 @@ p { margin: .3rem 0; } .note { color: #59636e; font-size: .9rem; }
 figure { margin: 1rem 0; } figcaption { font-weight: 600; margin-bottom: .3rem; } img, .graph svg { max-width: 100%; height: auto; }
 .scroll { overflow-x: auto; } pre { background: #f6f8fa; border-radius: 8px; padding: .8rem 1rem; overflow-x: auto; font-size: .85rem; }
 table { border-collapse: collapse; font-size: .88rem; } th, td { text-align: left; padding: .3rem .8rem .3rem 0; vertical-align: top; }
-tr { border-bottom: 1px solid #d1d9e0; } td code { white-space: pre-wrap; }
+tr { border-bottom: 1px solid #d1d9e0; } td:first-child { white-space: nowrap; } td code { white-space: pre-wrap; }
 .ok { color: #006d4a; } .bad { color: #b3261e; font-weight: 700; }
 iframe { width: 100%; height: 720px; border: 1px solid #d1d9e0; border-radius: 8px; }
 summary { cursor: pointer; font-weight: 600; }
@@ -34,16 +34,19 @@ def page(
     model: str,
     images: Iterable[tuple[str, bytes]],
     drawing: Any,
-    formulas: str,
+    derivation: Any,
     rows: Sequence[Row],
+    unproven: str,
     config: dict[str, Any],
 ) -> str:
     """The page; every text is escaped, pictures are in it as data, and the player stands in a frame of its own.
 
-    `images` are titles and PNG files; `drawing` is what `ad.draw` returned.
+    `images` are titles and PNG files; `drawing` is what `ad.draw` returned, `derivation` what `ad.derive` did,
+    or why it did not; `unproven` says why there are no rows, if there are none.
     """
     proven = sum(row.ok for row in rows)
-    verdict = f"{proven} of {len(rows)} results proven"
+    verdict = f"{proven} of {len(rows)} results proven" if rows else f"Not proven: {unproven}"
+    turned = " Formulas by hand, and those beside them, are the exercise's, where columns are examples." if rows and rows[0].by_hand else ""
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
@@ -58,11 +61,12 @@ def page(
 <iframe title="the player" sandbox="allow-scripts" srcdoc="{escape(drawing.html)}"></iframe></details>
 <h2>The gradients as formulas</h2>
 <p class="note">Derived from the recorded graph, and run against its gradient at random points before they were shown.</p>
-<pre>{escape(formulas)}</pre>
+<pre>{escape(getattr(derivation, "text", derivation))}</pre>
+<details><summary>Step by step</summary><pre>{escape(str(derivation))}</pre></details>
 <h2>Proof</h2>
-<p class="{"ok" if proven == len(rows) else "bad"}">{escape(verdict)}</p>
+<p class="{"ok" if rows and proven == len(rows) else "bad"}">{escape(verdict)}</p>
 <p class="note">Each gradient of the trained network, on the hardest held-out examples, beside independent computations of it: within the
-rounding of both, in ulps, and within the error bar of the differences.</p>
+rounding of both, in ulps, and within the error bar of the differences.{turned}</p>
 <div class="scroll"><table><tr><th>result</th><th>formula</th><th>graph = formula</th><th>graph = differences</th></tr>
 {"".join(map(_rows, rows))}</table></div>
 <h2>Settings</h2>

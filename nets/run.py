@@ -1,6 +1,6 @@
 """Runs of the command line: what was asked, as a config; the data and the model it means; training into a folder; a folder read back.
 
-A run folder holds config.json, the checkpoint, pictures, and report.html, which shows everything in one page.
+A run folder holds config.json, the checkpoint, what was seen while it learnt, pictures, and report.html, which shows everything.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ DEFAULTS: dict[str, Any] = {
     "patience": None,
 }
 FORMAT = 1  # of config.json
+WATCH = "watch.npz"
 WATCHED = 200  # held-out examples on which layers are watched
 PROVEN_ON = 5  # held-out examples in the batch of the proof: the hardest ones, whose gradients are not tiny
 
@@ -73,6 +74,8 @@ def parts_of(name: str, seed: int) -> Parts:
         else:
             raise Refused(f"--data: {name!r} is none of {', '.join(data.BY_NAME)}, nor a CSV file or a folder of IDX files")
         train, held_out = rest.split(0.2, seed)
+    except Refused:
+        raise
     except ValueError as error:
         raise Refused(f"--data: {error}") from None
     width = train.x.shape[1]
@@ -173,6 +176,7 @@ class Trained:
     history: History
     watch: Watch
     rows: list[Row]
+    unproven: str  # why there are no rows, if there are none
     seconds: float
 
 
@@ -189,6 +193,13 @@ def train_run(config: dict[str, Any], folder: Path, *, resume: bool, quiet: bool
         f"{len(train)} examples to learn from, {len(parts.held_out)} held out, {len(parts.test)} to test on; seed {config['seed']}\n{model}"
     )
     watch = Watch(model, parts.held_out.take(slice(WATCHED)))
+    if resume and (folder / WATCH).exists():
+        watch.load(ad.load(folder / WATCH), len(read_checkpoint(folder / "checkpoint.npz")["history"]))
+
+    def look(epoch: int) -> None:
+        watch(epoch)
+        ad.save(folder / WATCH, watch.state())
+
     history = fit(
         model,
         train,
@@ -200,14 +211,19 @@ def train_run(config: dict[str, Any], folder: Path, *, resume: bool, quiet: bool
         patience=config["patience"],
         checkpoint=folder / "checkpoint.npz",
         resume=resume,
-        each_epoch=watch,
+        each_epoch=look,
         quiet=quiet,
     )
     if history.stopped == "interrupted":
         return None
     say(f"best epoch {history.best + 1} of {len(history)}: held-out loss {history[history.best].val_loss:.4f}")
-    x, t = hardest(model, parts.held_out)
-    return Trained(folder, config, model, parts, history, watch, prove_model(model, x, t), time.perf_counter() - began)
+    rows, unproven = [], ""
+    with np.errstate(all="ignore"):
+        try:
+            rows = prove_model(model, *hardest(model, parts.held_out))
+        except ad.AutodiffError as error:
+            unproven = str(error)
+    return Trained(folder, config, model, parts, history, watch, rows, unproven, time.perf_counter() - began)
 
 
 def optimizer_of(config: dict[str, Any], model: Sequential) -> optim.Optimizer:
@@ -230,10 +246,16 @@ def pictures(run: Trained) -> dict[str, tuple[str, bytes]]:
     figures = {"learning.png": ("Loss and accuracy", plots.learning_curves(run.history))}
     if parts.train.x.shape[1] == 2:
         moving = plots.boundaries(model, parts.test, run.watch.parameters)
-        figures["regions.png"] = ("The regions of the classes as they move, and the test examples (numbers scaled)", moving)
-    figures["layers.png"] = ("Inside the network", plots.layers_over_time(run.watch))
+        figures["regions.png"] = (
+            "The regions of the classes as they move, and the test examples (x1 and x2 as the network sees them)",
+            moving,
+        )
+    figures["layers.png"] = (
+        "Inside the network: flat outputs let nearly no gradient pass, dead units are flat for every example",
+        plots.layers_over_time(run.watch),
+    )
     first = model.parameters()["W1"]
-    figures["weights.png"] = ("What the first layer looks at", plots.weights(first, parts.train.image))
+    figures["weights.png"] = ("What the first layer looks at", plots.weights(first, parts.train.image, inputs=parts.train.features))
     figures["confusion.png"] = ("Classes of the test examples", plots.confusion(confusion(model, parts.test), parts.test.classes))
     return {name: (title, plots.png(figure)) for name, (title, figure) in figures.items()}
 
@@ -249,6 +271,7 @@ def measured(run: Trained) -> dict[str, Any]:
         "stopped": run.history.stopped,
         "history": [{k: finite(v) for k, v in epoch._asdict().items()} for epoch in run.history],
         "proof": [proof_row(row) for row in run.rows],
+        "unproven": run.unproven,
         "versions": versions(),
     }
 

@@ -40,15 +40,24 @@ class Watch:
     ([0, 1, 2, 3], ['W1', 'b1', 'W2', 'b2'], ['y1'], [0, 1, 2, 3])
     """
 
-    def __init__(self, model: Model, data: Dataset, *, loss: Loss = cross_entropy, first: int = 0) -> None:
+    def __init__(self, model: Model, data: Dataset, *, loss: Loss = cross_entropy) -> None:
         self.model, self.data, self.loss = model, data, loss
         self.looks: list[Look] = []
         self.parameters: dict[int, dict[str, Any]] = {}
-        self._look(first)
+        self._look(0)
 
     def __call__(self, epoch: int) -> None:
         """Look at the model after epoch number `epoch`, counted from 0 as `fit` does."""
         self._look(epoch + 1)
+
+    def state(self) -> dict[str, Any]:
+        """Everything seen so far, for `ad.save`."""
+        return {"looks": [tuple(look) for look in self.looks], "parameters": list(self.parameters.items())}
+
+    def load(self, state: dict[str, Any], epochs: int) -> None:
+        """Go on from a `state()`, forgetting what was seen after so many epochs."""
+        self.looks = [look for look in (Look(*row) for row in state["looks"]) if look.epoch <= epochs]
+        self.parameters = {epoch: parameters for epoch, parameters in state["parameters"] if epoch <= epochs}
 
     def _look(self, epoch: int) -> None:
         parameters = self.model.parameters()
