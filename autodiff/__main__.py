@@ -1,4 +1,4 @@
-"""The command line: `python -m autodiff draw script.py:loss -o graph.svg`.
+"""The command line: `python -m autodiff draw script.py:loss -o graph.svg`, `python -m autodiff grade exercise.py answers/`.
 
 Each sub-command is one function that adds its arguments and one that runs it; it prints sentences, not
 tracebacks, and exits with 0 for done, 1 for a script or graph that cannot be used, 2 for wrong arguments.
@@ -28,6 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m autodiff", description="Look at what a script computed with autodiff.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     _add_draw(commands)
+    _add_grade(commands)
     given = parser.parse_args(arguments)
     try:
         given.run(given)
@@ -107,6 +108,77 @@ def _draw(given: argparse.Namespace) -> None:
         raise Stop(str(error)) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+# ---------------------------------------------------------------- grade
+
+GRADE = """Run an exercise, which records a graph, and judge a folder of answers against it.
+
+An answer is a JSON file of arrays or formulas by name, {"W1": [[...]], "dE/dW2": "(y2 - t) @ y1.T"}, or a Python file that
+defines a function gradients(x, t, W1, ...) that returns a dict, or a dict `claims`, or variables such as dW1.  The exercise
+may define points = {"W1": 2, ...}; else each variable's gradient is worth 1.  What follows correctly from an earlier
+mistake earns its points.
+
+Each answer runs in a process of its own with limits, so a crash, an endless loop or hunger for memory in one does not touch
+the others.  This guards against accidents, not against malice: an answer can read and write files as you can.  Run answers
+that may be hostile in a container."""
+
+
+def _add_grade(commands: Any) -> None:
+    raw = argparse.RawDescriptionHelpFormatter
+    after = "exit codes: 0 all answers were judged (right or wrong), 1 the exercise or the folder cannot be used, 2 wrong arguments"
+    grade = commands.add_parser(
+        "grade", help="judge a folder of answers to an exercise", description=GRADE, epilog=after, formatter_class=raw
+    )
+    grade.add_argument(
+        "exercise", metavar="exercise.py[:E]", help="the script that records the graph, and its result's variable, E if not said"
+    )
+    grade.add_argument("answers", metavar="answers/", type=Path, help="the folder of answers")
+    grade.add_argument("-o", "--output", metavar="DIR", type=Path, default=Path("graded"), help="where the reports go (default: graded)")
+    grade.add_argument("--time", type=_positive, metavar="SECONDS", default=10.0, help="what one answer may take (default: 10)")
+    grade.add_argument("--memory", type=_positive, metavar="MB", default=1024, help="the memory of one answer (default: 1024)")
+    grade.set_defaults(run=_grade)
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return value
+
+
+def _missing(targets: list[str]) -> str:
+    return f"nothing was said of {', '.join(targets)}" if targets else ""
+
+
+def _grade(given: argparse.Namespace) -> None:
+    from .checking.grade import answers_in, grade, points_of, summary, write
+    from .checking.points import Recorded
+    from .naming import names_in
+
+    path = given.exercise
+    target = path if ":" in Path(path).name else f"{path}:E"
+    root, found = variable_of(target)
+    if not isinstance(root, Node):
+        raise Stop(f"{target} is a {type(root).__name__}; an exercise's result is a Value or a Tensor")
+    if not given.answers.is_dir():
+        raise Stop(f"there is no folder {given.answers}")
+    answers = answers_in(given.answers)
+    if not answers:
+        raise Stop(f"{given.answers} holds no answers: no file ends in .py or .json")
+    worth = found.get("points", {})
+    if not isinstance(worth, dict):
+        raise Stop(f"{path} defines points, which must be a dict of numbers by name, not {type(worth).__name__}")
+    graph = Recorded(root, names_in([found]))
+    points = points_of(graph, worth)
+    graded = grade(graph, points, answers, given.time, int(given.memory))
+    try:
+        write(graded, points, given.output)
+    except OSError as error:
+        raise Stop(f"the reports cannot be written: {error}") from None
+    for g in graded:
+        print(f"{g.name}: {g.score:g} of {sum(points.values()):g}{f'; {said}' if (said := g.failure or _missing(g.missing)) else ''}")
+    print(f"{summary(graded)}\nThe reports are in {given.output}.")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from .value import ConstantValue, ValueBase, many
 from .value_ops import Value
 
 FORMAT = 1
+Arrays = dict[int, tuple[int, Any]]  # by id(): the number of an array in the file, and the array, which keeps its id()
 _CLASSES: dict[str, Any] = {"Value": Value, "ConstantValue": ConstantValue, "Tensor": Tensor}
 
 
@@ -188,7 +189,7 @@ def save(path: str | os.PathLike[str], tree: Any) -> None:
     """
     roots = [leaf for _, leaf in leaves(tree) if isinstance(leaf, Node)]
     nodes = order(*roots) if roots else []
-    arrays: list[np.ndarray[Any, Any]] = []
+    arrays: Arrays = {}
     place = {n.id: i for i, n in enumerate(nodes)}
     document = {
         "format": FORMAT,
@@ -202,7 +203,7 @@ def save(path: str | os.PathLike[str], tree: Any) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with open(temporary, "xb") as file:
-            np.savez(file, graph=text, **{f"array{i}": a for i, a in enumerate(arrays)})  # type: ignore[arg-type]
+            np.savez(file, graph=text, **{f"array{i}": a for i, a in arrays.values()})  # type: ignore[arg-type]
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -231,15 +232,14 @@ def load(path: str | os.PathLike[str]) -> Any:
         raise BadFile(f"{os.fspath(path)} is not a whole file that ad.save wrote") from error
 
 
-def _encode(x: Any, arrays: list[Any], place: dict[int, int]) -> Any:
+def _encode(x: Any, arrays: Arrays, place: dict[int, int]) -> Any:
     """A thing as JSON: plain where JSON can, else a list that starts with what it is."""
     if x is None or isinstance(x, bool | str) or type(x) in (int, float):
         return x
     if isinstance(x, Node):
         return ["node", place[x.id]]
     if isinstance(x, np.ndarray) and x.dtype.kind in "fiub":
-        arrays.append(np.asarray(x))
-        return ["array", len(arrays) - 1]
+        return ["array", arrays.setdefault(id(x), (len(arrays), x))[0]]  # an array used twice stays one array
     if isinstance(x, np.generic) and x.dtype.kind in "fiub":
         return ["number", str(x.dtype), x.item()]
     if isinstance(x, list | tuple):

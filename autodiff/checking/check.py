@@ -19,7 +19,7 @@ from .claims import AS_WRITTEN, Claim, Goal, Reading, aligned, chain_order, clai
 from .counterexample import counterexample
 from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanations, narrowest, of_shape
 from .mistakes import Mistake
-from .points import Array, Env, Point, Recorded, Wrong
+from .points import Array, Env, Point, Recorded, Wrong, moving
 from .report import CARRIED, RIGHT, UNDECIDED, WRONG, Report, Verdict
 from .ulps import Comparison
 
@@ -353,9 +353,24 @@ class Check:
             fix=fix,
             layout=j.layout,
             counterexample=counterexample(j, self.graph),
+            edge=self._edge(j.goal, first),
         )
         self.wrong.append((j, v, found))
         return v
+
+    def _edge(self, goal: Goal, e: Explanation) -> tuple[Any, int] | None:
+        """Where in the graph the mistake was made: at the rule that was wrong, or else in the last step to the target."""
+        n = self.graph.by_id[goal.node]
+        if goal.kind == "value":
+            return (n, 0) if n.op is not None else None
+        above = {goal.node}
+        for m in self.graph.nodes:
+            reaches = next((i for i, a in moving(m) if a.id in above), None)
+            if reaches is not None:
+                above.add(m.id)
+                if not e.wrongs or m.id == e.wrongs[0].at:
+                    return m, reaches
+        return None
 
     # ------------------------------------------------------------ what follows from what
 
@@ -472,20 +487,24 @@ def check_code(E: Any, fn: Callable[..., Any]) -> Report:
     >>> print(ad.check_code(E, lambda w, x: {"dw": 1 - np.tanh(w * x) ** 2}).first_wrong.sentence)
     the factor that multiplies w in mul(w, x) is missing
     """
-    graph = recorded_of(E, ())
+    return check_code_of(recorded_of(E, ()), fn)
+
+
+def check_code_of(graph: Recorded, fn: Callable[..., Any]) -> Report:
+    """What check_code does, for a graph that is known already."""
     if not callable(fn):
         raise BadOperand(f"check_code takes a function that returns a dict of arrays by name, not {type(fn).__name__}")
+    name = getattr(fn, "__name__", "the function")
     call = function_of_names(fn, graph)
-    memo: dict[int, Any] = {}
+    memo: dict[int, Mapping[str, Any]] = {}
 
-    def outputs(point: Point, env: Any) -> Any:
+    def outputs(point: Point, env: Env) -> Mapping[str, Any]:
         if id(point) not in memo:
             found = call(point, env)
-            memo[id(point)] = found._asdict() if hasattr(found, "_asdict") else found
-        if not isinstance(memo[id(point)], Mapping):
-            raise BadOperand(
-                f"{getattr(fn, '__name__', 'the function')} must return a dict of arrays by name, not {type(memo[id(point)]).__name__}"
-            )
+            found = found._asdict() if hasattr(found, "_asdict") else found
+            if not isinstance(found, Mapping):
+                raise BadOperand(f"{name} must return a dict of arrays by name, not {type(found).__name__}")
+            memo[id(point)] = found
         return memo[id(point)]
 
     first = graph.recorded()
@@ -494,19 +513,15 @@ def check_code(E: Any, fn: Callable[..., Any]) -> Report:
     except BadOperand:
         raise
     except Exception as error:  # the user's own code failed: that is the verdict
-        v = Verdict(getattr(fn, "__name__", "code"), graph.root_name, WRONG, mistake=Mistake.UNREADABLE, sentence=_failed(error))
-        return Report((v,))
-    claims, unknown = [], []
-    for label in labels:
-        goal = goal_of_label(graph, str(label), returned=True)
-        if goal is None:
-            unknown.append(str(label))
-        else:
-            claims.append(Claim(str(label), goal, function=lambda p, env, label=label: outputs(p, env)[label]))
+        return Report((Verdict(name, graph.root_name, WRONG, mistake=Mistake.UNREADABLE, sentence=_failed(error)),))
+    goals = {label: goal_of_label(graph, str(label), returned=True) for label in labels}
+    claims = [Claim(str(k), goal, function=lambda p, env, k=k: outputs(p, env)[k]) for k, goal in goals.items() if goal is not None]
     claims.sort(key=lambda c: chain_order(graph, c.goal))
     report = Check(graph, claims, derivation=False).report()
-    ignored = (f"Not checked, for the graph has nothing of that name: {', '.join(unknown)}.",) if unknown else ()
-    return Report(report.verdicts, report.remarks + ignored)
+    unknown = ", ".join(str(k) for k, goal in goals.items() if goal is None)
+    return Report(
+        report.verdicts, (*report.remarks, *([f"Not checked, for the graph has nothing of that name: {unknown}."] if unknown else []))
+    )
 
 
 def recorded_of(E: Any, xs: Sequence[Any]) -> Recorded:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -45,9 +45,9 @@ class Goal:
         assert self.wrt is not None
         if self.kind == "gradient":
             return np.asarray(point.gradient(self.wrt, sweep), float)
-        return self._part(point.jacobian(self.of, self.wrt), point.values[self.of].shape, point.values[self.wrt].shape)
+        return self.part(point.jacobian(self.of, self.wrt), point.values[self.of].shape, point.values[self.wrt].shape)
 
-    def _part(self, jacobian: Array, y: Sequence[int], x: Sequence[int]) -> Array:
+    def part(self, jacobian: Array, y: Sequence[int], x: Sequence[int]) -> Array:
         """The Jacobian as a matrix, where it is one, its diagonal in the shape of y, or the rest."""
         n = int(np.prod(y))
         if self.kind == "jacobian":
@@ -63,7 +63,7 @@ class Goal:
         magnitude, ulps = point.scale(kind, self.of, self.wrt)
         if kind == "jacobian":
             assert self.wrt is not None
-            magnitude = self._part(magnitude, point.values[self.of].shape, point.values[self.wrt].shape)
+            magnitude = self.part(magnitude, point.values[self.of].shape, point.values[self.wrt].shape)
         return magnitude, ulps
 
 
@@ -201,11 +201,11 @@ def goal_of_label(graph: Recorded, label: str, returned: bool = False) -> Goal |
         n = graph.by_name[words]
         is_value = n is graph.root or (returned and n.op is not None)
         return goal_for(graph, "value" if is_value else "jacobian", words if is_value else root, None if is_value else words, label)
-    if (found := re.fullmatch(r"(?:delta|δ)_?(\d+)", words)) and graph.node(f"z{found[1]}"):
+    if (found := re.fullmatch(r"(?:delta|δ)_?(\d+)", words)) and graph.node(f"z{found[1]}") is not None:
         return goal_for(graph, "jacobian", root, f"z{found[1]}", label)
     for pattern in GRADIENT_NAMES:
         found = re.fullmatch(pattern.format(root=re.escape(root)), words)
-        if found and graph.node(found[1]):
+        if found and graph.node(found[1]) is not None:
             return goal_for(graph, "jacobian", root, found[1], label)
     return None
 
@@ -213,22 +213,32 @@ def goal_of_label(graph: Recorded, label: str, returned: bool = False) -> Goal |
 def claims_of(graph: Recorded, given: Any, known: Mapping[str, float]) -> tuple[list[Claim], bool]:
     """The claims in the order in which they are judged, and whether they are a derivation: lines that follow one another."""
     if isinstance(given, Mapping):
-        found = list(_read(graph, [(str(label), None, claim) for label, claim in given.items()], known))
+        found = list(_read(graph, [Item(str(label), None, claim) for label, claim in given.items()], known))
         return sorted(found, key=lambda c: chain_order(graph, c.goal)), False
     if isinstance(given, str):
         given = [line for line in given.splitlines() if line.strip()]
     if not isinstance(given, Iterable):
         forms = "a dict such as {'W2': array}, or a list of labelled lines, [('(5)', 'dE/dz2 = y2 - t'), ...]"
         raise BadOperand(f"claims are {forms}, not {type(given).__name__}")
-    return list(_read(graph, [_line(k, item) for k, item in enumerate(given, 1)], known)), True
+    return list(_read(graph, (_line(k, item) for k, item in enumerate(given, 1)), known)), True
 
 
-def _line(k: int, item: Any) -> tuple[str, str | None, Any]:
+class Item(NamedTuple):
+    """A claim as it was given: label, target if it was given apart, the claim, and what names are spelt in ways of their own."""
+
+    label: str
+    target: str | None
+    claim: Any
+    spellings: Mapping[str, str] = {}
+
+
+def _line(k: int, item: Any) -> Item:
     if isinstance(item, str):
-        return f"line {k}", None, item
-    if isinstance(item, tuple | list) and len(item) in (2, 3) and isinstance(item[0], str):
-        return (item[0], None, item[1]) if len(item) == 2 else (item[0], item[1], item[2])
-    raise BadOperand(f"line {k} of the derivation is {item!r}; a line is a text, a pair (label, claim), or (label, target, claim)")
+        return Item(f"line {k}", None, item)
+    if isinstance(item, tuple | list) and 2 <= len(item) <= 4 and isinstance(item[0], str):
+        return Item(item[0], None, item[1]) if len(item) == 2 else Item(*item)
+    forms = "a text, (label, claim), (label, target, claim), or these and a dict of spellings"
+    raise BadOperand(f"line {k} of the derivation is {item!r}; a line is {forms}")
 
 
 def chain_order(graph: Recorded, goal: Goal) -> tuple[int, int, bool]:
@@ -242,14 +252,14 @@ def chain_order(graph: Recorded, goal: Goal) -> tuple[int, int, bool]:
     return 1, -k, leaf
 
 
-def _read(graph: Recorded, items: list[tuple[str, str | None, Any]], known: Mapping[str, float]) -> Iterator[Claim]:
+def _read(graph: Recorded, items: Iterable[Item], known: Mapping[str, float]) -> Iterator[Claim]:
     last: Line | None = None
-    names = [*graph.by_name, *graph.sizes, *known]
-    for label, target, given in items:
+    names = {name: name for name in (*graph.by_name, *graph.sizes, *known)}
+    for label, target, given, spellings in items:
         line, broken = None, ""
         if isinstance(given, str):
             try:
-                line = read(given, names, graph.root_name, after=last.target if last is not None else None)
+                line = read(given, {**names, **spellings}, graph.root_name, after=last.target if last is not None else None)
             except ValueError as error:
                 broken = str(error)
         goal = _goal(graph, label, target, line) or (_goal(graph, "", None, last) if isinstance(given, str) else None)
@@ -281,12 +291,10 @@ def _of_numbers(claim: Claim, given: Any) -> Claim:
 
 def _goal(graph: Recorded, label: str, target: str | None, line: Line | None) -> Goal | None:
     """What is meant: by a target given apart, by the left side of a line, or by the label."""
-    if target is not None:
-        return goal_of_label(graph, target)
     if line is not None and line.target is not None:
         t = line.target
         return goal_for(graph, t.kind if t.kind != "gradient" else "jacobian", t.of, t.wrt, f"the claim {label!r}")
-    return goal_of_label(graph, label)
+    return goal_of_label(graph, target if target is not None else label)
 
 
 # ---------------------------------------------------------------- functions of the user's

@@ -29,7 +29,7 @@ def derivative(claim: Claim, reading: Reading, goal: Goal, point: Point) -> Arra
         seed = np.zeros(y.shape)
         seed.flat[k] = 1.0
         rows.append(pull([y], [seed], [x], record=False)[0])
-    return goal._part(np.array(rows).reshape((*y.shape, *x.shape)), point.values[goal.of].shape, point.values[goal.wrt].shape)
+    return goal.part(np.array(rows).reshape((*y.shape, *x.shape)), point.values[goal.of].shape, point.values[goal.wrt].shape)
 
 
 def recorded_function(f: Callable[..., Any], xs: Sequence[Any]) -> Recorded:

@@ -16,7 +16,7 @@ import numpy as np
 from ..node import Node
 from ..ops.table import TABLE
 from .claims import Claim, Goal, Reading, aligned
-from .mistakes import FORMS, Mistake, catalogue, constants
+from .mistakes import FORMS, Mistake, applied, catalogue, constants
 from .points import Array, Point, Recorded, Sweep, Wrong, is_vector
 
 EFFORT = 60_000  # rules run on numbers, at most, for the catalogue of one graph; the rest of it is left out, and said to be
@@ -274,10 +274,10 @@ def edits(case: Case) -> Iterator[Explanation]:
         for reading in (Reading(variant, r) for r in sorted(rows)):
             shape = _right(case, reading)
             if shape == case.truth[0].shape:
-                yield Explanation(Mistake.EDIT, what, 8, fix=variant.text)
+                yield Explanation(Mistake.EDIT, what, 8, fix=f"{variant.text} ({what})")
                 return
             if shape is not None and other is None:
-                other = Explanation(Mistake.EDIT, what, 8, fix=variant.text)
+                other = Explanation(Mistake.EDIT, what, 8, fix=f"{variant.text} ({what})")
     if other is not None:
         yield other
 
@@ -368,37 +368,43 @@ def _values(case: Case) -> Iterator[Explanation]:
     n = graph.by_id[goal.of]
     name = graph.label(n)
     with np.errstate(all="ignore"):
+        for op, kw, x in applied(graph, points[0], n):
+            label = graph.label(x)
+            if case.fits(_forward(op, -p.values[x.id], kw) for p in points):
+                where = "the exponent" if "exp(" in (op.scalar or "") else label
+                yield Explanation(Mistake.SIGN, f"the sign of {where}: this is {op.name}(-{label})", 2)
+            if case.fits(p.values[x.id] for p in points):
+                yield Explanation(Mistake.ACTIVATION, f"this is {label}: {op.name} was left out", 2)
+            for other in list(TABLE.values()):
+                same_kind = other.arity == 1 and other.kind == "elementwise" and other is not op and op.kind == "elementwise"
+                if same_kind and case.fits(_forward(other, p.values[x.id], {}) for p in points):
+                    yield Explanation(Mistake.ACTIVATION, f"{other.name} was computed, not {op.name}", 2)
+            for axis in range(len(x.shape)) if "axis" in kw else ():
+                if case.fits(_forward(op, p.values[x.id], {**kw, "axis": axis}) for p in points):
+                    yield Explanation(Mistake.OTHER_VALUE, f"{op.name} was taken over axis {axis}, not {kw['axis']}", 2)
         for word, f in RELATIONS:
             if case.fits(f(t) for t in case.truth):
-                sign = f" (the sign of the exponent: 1 - {name} is sigmoid of the opposite sign)" if word == "1 - {0}" else ""
-                yield Explanation(Mistake.ACTIVATION, f"this is {word.format(name)}{sign}", 2)
-        if n.op is None:
-            return
-        for i, a in enumerate(n.args):
-            values = [np.asarray(p.value_of(a), float) for p in points]
-            if len(n.args) == 1 and case.fits(values):
-                yield Explanation(Mistake.ACTIVATION, f"this is {graph.label_of_operand(a)}: {n.op.name} was left out", 2)
-            elif len(n.args) == 2 and case.fits(
-                np.broadcast_to(v, t.shape) for v, t in zip(values, case.truth, strict=True) if v.size <= t.size
-            ):
-                other = graph.label_of_operand(n.args[1 - i])
-                yield Explanation(Mistake.FORGOTTEN_TERM, f"{other} was left out of {name}", 2)
-        if len(n.args) == 1:
-            for op in list(TABLE.values()):
-                if op.arity == 1 and op.kind == "elementwise" and op is not n.op and case.fits(_tried(op, p, n, {}) for p in points):
-                    yield Explanation(Mistake.ACTIVATION, f"{op.name} was computed, not {n.op.name}", 2)
-            for axis in range(len(n.args[0].shape)) if "axis" in n.op.statics else ():
-                if case.fits(_tried(n.op, p, n, {**n.kw, "axis": axis}) for p in points):
-                    yield Explanation(Mistake.OTHER_VALUE, f"{n.op.name} was taken over axis {axis}", 2)
-        if n.op.form is not None and len(n.shape) == 2:
-            for said, f in (("the first factor", lambda a, b: a.T @ b), ("the second factor", lambda a, b: a @ b.T)):
-                if case.fits(_product(f, p, n) for p in points):
-                    yield Explanation(Mistake.TRANSPOSED, f"{said} of {name} was transposed", 2)
+                yield Explanation(Mistake.ACTIVATION, f"this is {word.format(name)}", 2, rank=1)
+        if n.op is not None and len(n.args) == 2:
+            yield from _of_two(case, n, name)
 
 
-def _tried(op: Any, p: Point, n: Any, kw: dict[str, Any]) -> Array | None:
+def _of_two(case: Case, n: Any, name: str) -> Iterator[Explanation]:
+    """One of two operands left out, or a factor transposed."""
+    graph = case.points[0].graph
+    for i, a in enumerate(n.args):
+        values = [np.asarray(p.value_of(a), float) for p in case.points]
+        if case.fits(np.broadcast_to(v, t.shape) if v.size <= t.size else None for v, t in zip(values, case.truth, strict=True)):
+            yield Explanation(Mistake.FORGOTTEN_TERM, f"{graph.label_of_operand(n.args[1 - i])} was left out of {name}", 2)
+    if n.op.form is not None:
+        for said, f in (("the first factor", lambda a, b: a.T @ b), ("the second factor", lambda a, b: a @ b.T)):
+            if case.fits(_product(f, p, n) for p in case.points):
+                yield Explanation(Mistake.TRANSPOSED, f"{said} of {name} was transposed", 2)
+
+
+def _forward(op: Any, x: Array, kw: dict[str, Any]) -> Array | None:
     try:
-        return np.asarray(op.forward(p.value_of(n.args[0]), **kw), float)
+        return np.asarray(op.forward(x, **kw), float)
     except (ValueError, TypeError, np.linalg.LinAlgError):
         return None
 
@@ -415,29 +421,25 @@ def _jacobians(case: Case) -> Iterator[Explanation]:
     goal, points = case.goal, case.points
     graph = points[0].graph
     n = graph.by_id[goal.of]
-    if goal.kind == "jacobian" and case.truth[0].ndim == 2 and case.truth[0].shape[0] == case.truth[0].shape[1]:
+    square = case.truth[0].ndim == 2 and case.truth[0].shape[0] == case.truth[0].shape[1]
+    if goal.kind == "jacobian" and square:
         if case.fits(np.diag(np.diag(t)) for t in case.truth):
             yield Explanation(Mistake.DIAGONAL, f"only the diagonal of {goal.text} is there; the terms off it are missing", 2)
         if case.fits(2 * np.diag(np.diag(t)) - t for t in case.truth):
             yield Explanation(Mistake.SIGN, f"the sign of the terms off the diagonal of {goal.text}", 2)
-    for op in [n.op] if n.op is not None and [a.id for _, a in _moving(n)] == [goal.wrt] else []:
-        if op.kind == "elementwise" and op.arity == 1:
-            for m in op.mistakes:
-                partials = [m.rule(p.values[n.id], p.value_of(n.args[0])) for p in points]
-                shown = [
-                    _diagonal(goal, np.broadcast_to(d, t.shape) if goal.kind != "jacobian" else d, t)
-                    for d, t in zip(partials, case.truth, strict=True)
-                ]
-                if case.fits(shown):
-                    yield Explanation(Mistake(m.code), m.text.format(z=graph.label(n), x=graph.label_of_operand(n.args[0])), 2)
+    for op, kw, x in applied(graph, points[0], n):
+        for m in op.mistakes if x.id == goal.wrt else ():
+            text = m.text.format(z=graph.label(n), x=graph.label(x))
+            if case.fits(goal.part(_jacobian_of(op, m.rule, kw, p.values[n.id], p.values[x.id]), n.shape, x.shape) for p in points):
+                yield Explanation(Mistake(m.code), text, 2)
 
 
-def _moving(n: Any) -> list[tuple[int, Any]]:
-    return [(i, a) for i, a in enumerate(n.args) if isinstance(a, Node) and a.active]
-
-
-def _diagonal(goal: Goal, d: Array, t: Array) -> Array:
-    return np.diag(np.ravel(d).astype(float)) if goal.kind == "jacobian" else np.asarray(d, float)
+def _jacobian_of(op: Any, rule: Any, kw: dict[str, Any], z: Array, x: Array) -> Array:
+    """The Jacobian that a wrong rule of the table amounts to."""
+    if op.kind == "elementwise":
+        return np.diag(np.ravel(np.broadcast_to(rule(z, x), x.shape)).astype(float)).reshape((*z.shape, *x.shape))
+    rows = [np.asarray(rule(g.reshape(z.shape), z, x, **kw), float) for g in np.eye(z.size)]
+    return np.array(rows).reshape((*z.shape, *x.shape))
 
 
 # ---------------------------------------------------------------- shapes

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..node import Node
 from ..ops.table import TABLE, Op, contract, sum_to
 from .points import Array, Point, Recorded, Wrong, is_vector, moving
 
@@ -157,8 +158,7 @@ def _of_composite(graph: Recorded, point: Point, n: Any) -> Iterator[Wrong]:
     source = _single_source(graph, n)
     if source is None:
         return
-    z, x = point.values[n.id], point.values[source.id]
-    for op, kw in _recognised(z, x):
+    for op, kw in _recognised(point.values[n.id], point.values[source.id]):
         for m in op.mistakes:
             text = m.text.format(z=graph.label(n), x=graph.label(source))
             yield _jump(Mistake(m.code), text, n, source, partial(_table_rule, op, m.rule, kw))
@@ -173,18 +173,20 @@ def _single_source(graph: Recorded, n: Any) -> Any:
     """The one named node of the same shape that a named composite depends on; None if it is no composite of that kind."""
     if n.id not in graph.names or any(a.id in graph.names for _, a in moving(n)):
         return None
-    found, stack = set(), [a for _, a in moving(n)]
+    seen, stack = {n.id}, [a for _, a in moving(n)]
+    named: Any = None
     while stack:
         a = stack.pop()
-        if a.id in graph.names:
-            found.add(a.id)
-        elif a.op is None:
+        if a.id in seen:
+            continue
+        seen.add(a.id)
+        if a.id not in graph.names:
+            stack += [b for _, b in moving(a)]
+        elif named is not None:
             return None
         else:
-            stack += [b for _, b in moving(a)]
-        if len(found) > 1:
-            return None
-    source = graph.by_id[found.pop()] if found else None
+            named = a
+    source = named
     return source if source is not None and source.shape == n.shape else None
 
 
@@ -200,6 +202,15 @@ def _recognised(z: Array, x: Array) -> Iterator[tuple[Op, dict[str, Any]]]:
                         continue
                 if same and np.shape(op.forward(x, **kw)) == z.shape:
                     yield op, kw
+
+
+def applied(graph: Recorded, point: Point, n: Any) -> Iterator[tuple[Op, dict[str, Any], Any]]:
+    """The ops of one operand that a node is the result of, recorded or recognised, with their arguments and that operand."""
+    if n.op is not None and n.op.arity == 1 and isinstance(n.args[0], Node):
+        yield n.op, n.kw, n.args[0]
+    source = _single_source(graph, n)
+    if source is not None:
+        yield from ((op, kw, source) for op, kw in _recognised(point.values[n.id], point.values[source.id]))
 
 
 def _jump(code: Mistake, text: str, n: Any, source: Any, rule: Any) -> Wrong:

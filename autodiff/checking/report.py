@@ -26,7 +26,8 @@ class Verdict:
     coarse).  `mistake` and `sentence` say what was done, `others` what else fits as well; `fix` what to write instead;
     `counterexample` small numbers where it fails.  `layout` is denominator (the variable's shape), numerator (its transpose)
     or "" where both are the same; `assumptions` is what the claim needs to be right; `notes` are further remarks.
-    `comparison` is that with the truth at the recorded point, in ulps.
+    `comparison` is that with the truth at the recorded point, in ulps.  `node` is what the claim is about, `edge` the result and
+    the number of its operand between which the mistake was made.
     """
 
     label: str
@@ -43,6 +44,7 @@ class Verdict:
     comparison: Comparison | None = None
     text: str = ""
     node: Any = field(default=None, repr=False, compare=False)
+    edge: tuple[Any, int] | None = field(default=None, repr=False, compare=False)
 
     @property
     def ulps(self) -> float:
@@ -62,7 +64,7 @@ class Verdict:
             said.append(f"fix: {self.fix}")
         if self.counterexample:
             said.append(f"example: {self.counterexample}")
-        return said
+        return [line for text in said for line in text.splitlines()]
 
     def __str__(self) -> str:
         return "\n".join(["  ".join(self.head()).rstrip(), *(f"      {line}" for line in self.lines())])

@@ -15,7 +15,7 @@ from .dot import Digraph, micrograd
 from .drawing import Drawing, Viewer
 from .fold import BUDGET, Wish
 from .model import Graph, build
-from .notes import Note, placed
+from .notes import Note, judged, placed
 from .notes import formulas as derived
 
 __all__ = ["Drawing", "Note", "Viewer", "draw", "draw_dot", "drawing_of"]
@@ -31,6 +31,7 @@ def draw(
     derivatives: bool = False,
     formulas: bool = False,
     notes: Mapping[Any, Note] | None = None,
+    report: Any = None,
     rankdir: str = "",
     engine: str = "built-in",
 ) -> Drawing:
@@ -42,7 +43,8 @@ def draw(
     local derivatives on the edges of a picture with at most 30 that runs left to right.  `formulas` writes what `ad.derive`
     finds: the closed form of the gradient at each named node, and the rule that leads to its operands on the edges; where it
     finds none the picture says why.  `notes` are annotations: a
-    `drawing.Note` for each node, or for each edge given as (result, number of the operand).
+    `drawing.Note` for each node, or for each edge given as (result, number of the operand).  `report` is what `ad.check` found:
+    nodes are marked ✓ right, ✗ wrong and → carried forward, and the edge where the first mistake was made has its sentence.
     `rankdir` is "LR", left to right, or "TB", top to bottom; left out, it is what suits.
     `engine="dot"` renders `.svg` through an installed Graphviz.  A graph that is stale is drawn and says so.
     Raises BadOperand if E is no node, ValueError for a scope or name that the graph does not have.
@@ -64,6 +66,7 @@ def draw(
         derivatives=derivatives,
         formulas=formulas,
         notes=notes,
+        report=report,
         rankdir=rankdir,
         engine=engine,
     )
@@ -80,12 +83,17 @@ def drawing_of(
     derivatives: bool = False,
     formulas: bool = False,
     notes: Mapping[Any, Note] | None = None,
+    report: Any = None,
     rankdir: str = "",
     engine: str = "built-in",
 ) -> Drawing:
     """What `draw` does, for callers that know the names of nodes and arrays, by `id()`, themselves."""
     graph = build(E, names)
-    found, remark = derived(graph, notes or {}) if formulas else (notes or {}, "")
+    marks, remark = judged(report) if report is not None else ({}, "")
+    found = {**marks, **(notes or {})}
+    if formulas:
+        found, more = derived(graph, found)
+        remark = "  ".join(r for r in (remark, more) if r)
     return Drawing(graph, _wish(graph, level, focus, collapse, expand), placed(graph, found, remark), derivatives, rankdir, engine)
 
 

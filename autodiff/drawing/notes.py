@@ -65,6 +65,24 @@ def placed(graph: Graph, notes: Mapping[Any, Note], remark: str = "") -> Notes:
     return Notes(on_values, on_edges, remark)
 
 
+JUDGED = {"wrong": ("red", "✗"), "carried forward": ("amber", "→"), "undecided": ("blue", "?"), "right": ("green", "✓")}  # worst first
+
+
+def judged(report: Any) -> tuple[dict[Any, Note], str]:
+    """The verdicts of a report: a mark on each node that a claim was about, the first mistake's sentence where it was made and below."""
+    found: dict[Any, Note] = {}
+    for status, (color, mark) in JUDGED.items():
+        for v in report.verdicts:
+            if v.status == status:
+                found.setdefault(v.node, Note(color, mark, f"{v.target}: {status}"))
+    first = report.first_wrong
+    if first is not None:
+        found[first.node] = Note("red", "✗", f"{first.target}: the first that is wrong ({first.label})")
+        where = first.edge if first.edge is not None else first.node
+        found[where] = Note("red", "✗", first.sentence if where is not first.node else f"{found[first.node].text}: {first.sentence}")
+    return found, f"The first mistake, {first.label}: {first.sentence}." if first is not None else ""
+
+
 def formulas(graph: Graph, notes: Mapping[Any, Note]) -> tuple[dict[Any, Note], str]:
     """The notes with the closed form at every node that has one and the local rule on its edges, and what to say below the picture."""
     from .. import derive

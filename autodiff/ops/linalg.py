@@ -169,10 +169,14 @@ inv = general(
     sample=_sample_matrix,
     index="ij->ij",
     mistakes=(
-        WrongRule("sign", "d inv({x}) is -inv({x}) d{x} inv({x}): the minus is missing", lambda g, z, x: z.T @ g @ z.T),
-        WrongRule("transposed", "in the derivative of inv({x}) both inverses must be transposed", lambda g, z, x: -z @ g @ z),
-        WrongRule("derivative_wrong", "of the two inverses in the derivative of inv({x}) the right one is missing", lambda g, z, x: -z.T @ g),
-        WrongRule("derivative_wrong", "of the two inverses in the derivative of inv({x}) the left one is missing", lambda g, z, x: -g @ z.T),
+        WrongRule("sign", "the minus in the derivative of inv({x}) is missing", lambda g, z, x: z.T @ g @ z.T),
+        WrongRule("transposed", "both inverses in the derivative of inv({x}) must be transposed", lambda g, z, x: -z @ g @ z),
+        WrongRule(
+            "derivative_wrong", "of the two inverses in the derivative of inv({x}) the right one is missing", lambda g, z, x: -z.T @ g
+        ),
+        WrongRule(
+            "derivative_wrong", "of the two inverses in the derivative of inv({x}) the left one is missing", lambda g, z, x: -g @ z.T
+        ),
     ),
 )
 solve = general(
@@ -201,6 +205,6 @@ logdet = general(
     mistakes=(
         WrongRule("transposed", "the derivative of log det {x} is the transpose of inv({x})", lambda g, z, x: g * inv(x)),
         WrongRule("derivative_wrong", "{x} was taken for the derivative of log det {x}, inv({x}).T", lambda g, z, x: g * x),
-        WrongRule("derivative_wrong", "the derivative of det {x}, det({x}) inv({x}).T, was used for log det", lambda g, z, x: g * exp(z) * inv(x).T),
+        WrongRule("derivative_wrong", "the derivative of det {x} was used for that of log det {x}", lambda g, z, x: g * exp(z) * inv(x).T),
     ),
 )

@@ -227,7 +227,7 @@ class _Evaluation:
     # ------------------------------------------------------------ leaves
 
     def _number(self, f: Formula) -> Labelled:
-        return Labelled(f.value)
+        return Labelled(float(f.value))
 
     def _name(self, f: Formula) -> Labelled:
         key, columns = f.value
@@ -238,6 +238,8 @@ class _Evaluation:
         return Labelled(1.0)
 
     def _eye(self, f: Formula) -> Labelled:
+        if f.value is not None:
+            return Labelled(np.eye(f.value))
         raise ShapeMismatch("the size of the unit matrix I is known only where a matrix is added to it")
 
     def _jacobian(self, f: Formula) -> Labelled:
@@ -341,8 +343,7 @@ class _Evaluation:
     def _with_units(self, f: Formula) -> Formula:
         """Unit matrices of the size that their partners have."""
         others = [self.of(a).rest for a in f.args if "eye" not in (a.op, *(b.op for b in a.args))]
-        n = max((s[0] for s in others if s), default=1)
-        unit = Formula("call", (Formula("number", value=np.ones(n)),), ("diag", ()))
+        unit = Formula("eye", value=max((s[0] for s in others if s), default=1))
         return replace(f, args=tuple(a.map(lambda g: unit if g.op == "eye" else g) for a in f.args))
 
     def _neg(self, f: Formula) -> Labelled:
@@ -353,7 +354,7 @@ class _Evaluation:
         return self._fold(f, f.args, lambda x, y: x * y)
 
     def _div(self, f: Formula) -> Labelled:
-        return self._fold(f, f.args, lambda x, y: x / y)
+        return self._fold(f, f.args, ops.div)
 
     def _fold(self, f: Formula, args: tuple[Formula, ...], op: Callable[[Any, Any], Any]) -> Labelled:
         total = self.of(args[0])
@@ -380,7 +381,7 @@ class _Evaluation:
 
     def _star(self, f: Formula) -> Labelled:
         if f.value == "plain":  # what NumPy computes, if it can
-            return self._product(f, lambda x, y: "entrywise" if _broadcast(x.rest, y.rest) else "matrix")
+            return self._product(f, lambda x, y: "matrix" if x.rest[1] == y.rest[0] and not _broadcast(x.rest, y.rest) else "entrywise")
         return self._product(f, lambda x, y: "entrywise" if x.rest == y.rest or x.rest[1] != y.rest[0] else "matrix")
 
     _cdot = _star
@@ -437,7 +438,7 @@ class _Evaluation:
         if square and f.value == "math" and f.args[1] == Formula("neg", (Formula("number", value=1),)):
             self.meant[id(f)] = ["inv"]
             return Labelled(ops.inv(x.value))
-        return self._entrywise(f, [x, y], lambda a, b: ops.pow(a * 1.0, b))
+        return self._entrywise(f, [x, y], ops.pow)
 
     def _T(self, f: Formula) -> Labelled:
         x = self.of(f.args[0])

@@ -114,8 +114,12 @@ def read_target(text: str, names: Iterable[str] | Mapping[str, Any], root: str =
 
 
 _LABEL = re.compile(
-    r"\s*(?:\\(?:therefore|because|Rightarrow|Longrightarrow)\s*)?"
-    r"(?P<label>\([\w.*']{1,12}\)(?:\s?(?:line|l\.)?\s?\d+)?(?=[\s:])|\d[\w.]{0,8}\)(?=\s)|[\w. ()]{1,24}(?=:(?!=)))\s*:?\s*"
+    r"""\s*(?:\\(?:therefore|because|Rightarrow|Longrightarrow)\s*)?
+    (?P<label>\([\w.*']{1,12}\)(?:\s?(?:line|l\.)?\s?\d+)?(?=[\s:])  # (5), (5) line 2
+    | \d[\w.]{0,8}\)(?=\s)  # 4)
+    | (?:[\w.][\w.\ ]{0,23}|\([\w.\ ]{1,22}\))(?=:(?!=)))  # step 3:
+    \s*:?\s*""",
+    re.VERBOSE,
 )
 
 

@@ -29,7 +29,7 @@ class Names:
 
     def __init__(self, names: Iterable[str] | Mapping[str, Any], root: str) -> None:
         self.root = root
-        self.means = {name: name for name in names}
+        self.means = {root: root, **{name: name for name in names}}
         if isinstance(names, Mapping):
             self.means |= {name: meant for name, meant in names.items() if isinstance(meant, str)}
         self._spelt: dict[str, str] = {}

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from ...errors import BadFormula
 from ...ops import TABLE
@@ -37,6 +39,26 @@ FUNCTIONS = {name: name for name in _CALLED.split()} | {
 _CONSTANTS = {"pi": math.pi, "π": math.pi}
 _OPTIONS = ("axis", "keepdims")
 _LAYER = re.compile(r"\d+")
+
+
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+_COMPARISONS = ("=", "==", "≠", "<", ">", "≤", "≥")
+
+
+def _nested(method: _Method) -> _Method:
+    """Bound how deep the methods that call each other go."""
+
+    @wraps(method)
+    def bounded(self: Parser, *args: Any) -> Any:
+        self.depth += 1
+        if self.depth > NESTING:
+            raise self.error(f"nested more than {NESTING} deep")
+        try:
+            return method(self, *args)
+        finally:
+            self.depth -= 1
+
+    return cast(_Method, bounded)
 
 
 class Parser:
@@ -94,16 +116,11 @@ class Parser:
 
     # ------------------------------------------------------------ sums and products
 
+    @_nested
     def formula(self) -> Formula:
         """A sum, or a choice between formulas."""
-        self.depth += 1
-        if self.depth > NESTING:
-            raise self.error(f"nested more than {NESTING} deep")
         value = self.sum()
-        if self.word("if", "when") and (choice := self.choice(value)):
-            value = choice
-        self.depth -= 1
-        return value
+        return (self.choice(value) if self.word("if", "when") else None) or value
 
     def choice(self, value: Formula) -> Formula | None:
         """`a if c else b` and `a when c, b otherwise`; None if there is but one formula, whose condition is another's to read."""
@@ -121,6 +138,8 @@ class Parser:
                 return Formula("cases", (value, condition, other) if second is None else (value, condition, other, second))
             if other.op == "cases":
                 return Formula("cases", (value, condition, *other.args))
+        if self.depth > 1:
+            return Formula("cases", (value, condition))
         self.at = start
         return None
 
@@ -173,7 +192,7 @@ class Parser:
         if t.kind == "command":
             return t.text not in (r"\endcases", "\\\\")
         if t.kind == "sign":
-            if t.text == "(" and self.ahead(2).text in ("=", "≠") and self.index_at(1):
+            if t.text == "(" and self.ahead(2).text in ("=", "==", "≠") and self.index_at(1):
                 return False  # a condition on indices, behind the formula
             return t.text in ("(", "{", "∂", "∑", "∇", "⟨") or (t.text in ("|", "‖") and not self.bars)
         return t.kind == "number"
@@ -181,6 +200,7 @@ class Parser:
     def begins_signed(self) -> bool:
         return self.sees("-", "+") or self.begins()
 
+    @_nested
     def signed(self) -> Formula:
         minus = False
         while self.sees("-", "+"):
@@ -200,11 +220,7 @@ class Parser:
                 value = Formula("T", (value,))
             elif self.sees("**"):
                 self.take()
-                self.depth += 1
-                if self.depth > NESTING:
-                    raise self.error(f"nested more than {NESTING} deep")
                 value = Formula("pow", (value, self.signed()))
-                self.depth -= 1
             elif self.sees("^"):
                 value = self.superscript(value)
             elif self.sees("_"):
@@ -248,6 +264,7 @@ class Parser:
             return True
         return False
 
+    @_nested
     def single(self, what: str) -> Formula:
         """One token as LaTeX's superscripts take it; in plain text also a signed number or name."""
         if self.sees("-"):
@@ -357,7 +374,7 @@ class Parser:
         opening = self.take()
         bars, self.bars = self.bars, 0
         value = self.formula()
-        if self.sees("=", "≠", "<", ">", "≤", "≥") or (self.sees("=") and self.ahead(1).text == "="):
+        if self.sees(*_COMPARISONS):
             value = self.comparison(value)
         closing = {"(": ")", "{": "}"}[opening.text]
         if not self.skip(closing):
@@ -399,6 +416,9 @@ class Parser:
     def fraction(self) -> Formula:
         if derived := self._derivative_fraction():
             return derived
+        if self.now.kind == "number" and len(self.now.text) > 1:  # \frac12
+            t = self.now
+            self.tokens[self.at : self.at + 1] = [t._replace(text=t.text[0]), t._replace(text=t.text[1:], start=t.start + 1)]
         top = self.group() if self.sees("{") else self.single("a numerator")
         bottom = self.group() if self.sees("{") else self.single("a denominator")
         return Formula("div", (top, bottom))
@@ -432,24 +452,21 @@ class Parser:
         return same if same is not None else self.comparison(self.formula())
 
     def _indices_compared(self) -> Formula | None:
-        a, sign, b = self.now, self.ahead(1), self.ahead(2)
-        if sign.text not in ("=", "≠") and (sign.text, b.text) != ("=", "="):
+        a, sign, b = self.now.text, self.ahead(1).text, self.ahead(2).text
+        if sign not in ("=", "==", "≠") or not (self.index_at(0) and self.index_at(2)):
             return None
-        b = self.ahead(3) if b.text == "=" else b  # Python's ==
-        if not (self.index_at(0) and self.index_at(3 if self.ahead(2).text == "=" else 2)):
-            return None
-        self.at += 4 if self.ahead(2).text == "=" else 3
-        return Formula("same", (), (a.text, b.text, sign.text != "≠"))
+        self.at += 3
+        return Formula("same", (), (a, b, sign != "≠"))
 
     def comparison(self, left: Formula) -> Formula:
         sign = self.take()
-        if sign.text not in ("=", "≠", "<", ">", "≤", "≥", "=="):
+        if sign.text not in _COMPARISONS:
             raise self.error("a condition needs =, ≠, <, >, ≤ or ≥", sign)
-        self.skip("=")
         return Formula("compare", (left, self.formula()), "=" if sign.text == "==" else sign.text)
 
     # ------------------------------------------------------------ sums over indices
 
+    @_nested
     def total(self) -> Formula:
         sign = self.take()
         self.math = True
@@ -461,11 +478,7 @@ class Parser:
             self._bound()
         if not letters:
             return Formula("call", (self.product(),), ("sum", ()))
-        self.depth += 1
-        if self.depth > NESTING:
-            raise self.error(f"nested more than {NESTING} deep")
         body = self.term()
-        self.depth -= 1
         if len(set(letters)) < len(letters):
             raise self.error("an index is summed over twice", sign)
         return Formula("total", (body,), (tuple(letters), tuple(unlike)))
@@ -604,17 +617,13 @@ class Parser:
             value = self.called(t, [self.argument(name)], [])
         return Formula("pow", (value, power), "math") if power is not None else value
 
+    @_nested
     def argument(self, name: str) -> Formula:
         if self.sees("("):
             return self.group()
         if not self.begins():
             raise self.error(f"{name} of what? An operand is missing before {self.shown()}")
-        self.depth += 1
-        if self.depth > NESTING:
-            raise self.error(f"nested more than {NESTING} deep")
-        value = self.power()
-        self.depth -= 1
-        return value
+        return self.power()
 
     def arguments(self) -> tuple[list[Formula], list[tuple[str, Any]]]:
         """What stands in a call's parentheses: operands, then axis= and keepdims=."""
@@ -630,7 +639,7 @@ class Parser:
                 self.numpy = True
             else:
                 value = self.formula()
-                args.append(self.comparison(value) if self.sees("=", "≠", "<", ">", "≤", "≥", "==") else value)
+                args.append(self.comparison(value) if self.sees(*_COMPARISONS) else value)
             if not self.sees(")"):
                 self.expect(",", "the call does not end")
         self.bars = bars
@@ -796,6 +805,7 @@ class Parser:
             self.take()
         return self._derived(self.names.root, (), *by)
 
+    @_nested
     def _derived_name(self, sign: Token) -> tuple[str, tuple[str, ...]]:
         """What stands behind a ∂."""
         if self.skip("{"):

@@ -8,10 +8,10 @@ from typing import Any
 from ...ops import TABLE
 from .formula import Formula
 
-SUM, ENTRYWISE, PRODUCT, SIGN, POWER, ATOM = range(6)
-_SIGNS = {"add": " + ", "mul": " ⊙ ", "juxt": " ", "star": " * ", "cdot": " · ", "dot": " · ", "matmul": " @ "}
-_BINDS = {"add": SUM, "neg": SUM, "mul": ENTRYWISE, "juxt": PRODUCT, "star": PRODUCT, "cdot": PRODUCT, "dot": PRODUCT, "matmul": PRODUCT}
-_BINDS |= {"div": PRODUCT, "pow": POWER, "total": SUM, "compare": SUM, "same": SUM, "cases": SUM}
+CHOICE, SUM, ENTRYWISE, PRODUCT, SIGN, POWER, ATOM = range(7)
+_SIGNS = {"add": " + ", "mul": " ⊙ ", "juxt": " ", "star": " * ", "cdot": " · ", "matmul": " @ "}
+_BINDS = {"add": SUM, "neg": SUM, "mul": ENTRYWISE, "juxt": PRODUCT, "star": PRODUCT, "cdot": PRODUCT, "matmul": PRODUCT}
+_BINDS |= {"div": PRODUCT, "pow": POWER, "total": SUM, "compare": SUM, "same": SUM, "cases": CHOICE}
 
 
 def plain(f: Formula) -> str:
@@ -31,7 +31,7 @@ class _Plain:
     binds = _BINDS
     turned = "^T"
 
-    def write(self, f: Formula, least: int = SUM) -> str:
+    def write(self, f: Formula, least: int = CHOICE) -> str:
         text: str = getattr(self, "_" + f.op, self._infix)(f)
         return f"({text})" if self.binds.get(f.op, ATOM) < least else text
 
@@ -126,9 +126,11 @@ class _Plain:
         return f"{a} {'=' if equal else '≠'} {b}"
 
     def _cases(self, f: Formula) -> str:
-        parts = [f"{self.write(a, ENTRYWISE)} if {self.write(c)}" for a, c in zip(f.args[0::2], f.args[1::2], strict=False)]
-        rest = [self.write(f.args[-1], ENTRYWISE)] if len(f.args) % 2 else []
-        return " else ".join([*parts, *rest])
+        parts = [f"{self.write(a, SUM)} if {self.write(c)}" for a, c in zip(f.args[0::2], f.args[1::2], strict=False)]
+        return ", ".join([*parts, *([f"{self.write(f.args[-1], SUM)} otherwise"] if len(f.args) % 2 else [])])
+
+    def _dot(self, f: Formula) -> str:
+        return f"sum({' ⊙ '.join(self.write(a, ENTRYWISE + 1) for a in f.args)})"
 
     def _getitem(self, f: Formula) -> str:
         return f"{self.write(f.args[0], ATOM)}[{', '.join(_place(p) for p in f.value)}]"
@@ -142,8 +144,6 @@ class _Numpy(_Plain):
     turned = ".T"
 
     def _infix(self, f: Formula) -> str:
-        if f.op == "dot":
-            return f"np.sum({' * '.join(self.write(a, SIGN) for a in f.args)})"
         if f.op == "juxt":
             return self._products(f)
         return super()._infix(f)
@@ -161,6 +161,9 @@ class _Numpy(_Plain):
         means: Callable[..., Any] | None = next(iter(TABLE[name].numpy), None)
         prefix = "np.linalg." if name in ("inv", "norm") else "np."
         return name if means is None else prefix + means.__name__
+
+    def _dot(self, f: Formula) -> str:
+        return f"np.sum({' * '.join(self.write(a, SIGN) for a in f.args)})"
 
     def _compare(self, f: Formula) -> str:
         sign = {"=": "==", "≠": "!=", "≤": "<=", "≥": ">="}.get(f.value, f.value)

@@ -54,8 +54,8 @@ _SAME = {  # what stands for a sign or a command that has one spelling below
     **dict.fromkeys([r"\tfrac", r"\dfrac", r"\cfrac"], r"\frac"),
 }
 _SUPER = {"²": "2", "³": "3", "¹": "1", "⁻": "-"}
-_LETTER = r"[^\W\d_²³¹⁻ᵀΣ]"
-_NAME = rf"{_LETTER}(?:[^\W²³¹⁻ᵀ]*[^\W_²³¹⁻ᵀ])?"
+_LETTER = r"[^\W\d_²³¹⁻ᵀΣ½]"
+_NAME = rf"{_LETTER}(?:[^\W²³¹⁻ᵀ½]*[^\W_²³¹⁻ᵀ½])?"
 _STYLE = r"mathbf|boldsymbol|bm|vec|pmb|mathrm|mathit|mathsf|mathcal|operatorname\*?|text|textbf|textrm|mbox|mathbb|hat|bar|tilde"
 _BOLD = {"mathbf", "boldsymbol", "bm", "vec", "pmb", "textbf"}
 _TOKEN = re.compile(

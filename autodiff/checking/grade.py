@@ -1,0 +1,209 @@
+"""Grading: a folder of answers against one recorded graph, a report for each and a summary of the class.
+
+Each answer runs in a process of its own (answer.py) with limits on time, memory and files, so that a crash, an endless loop
+or hunger for memory in one does not touch the others.  That guards against accidents, not against malice: an answer can
+still read and write files as the person who grades.  Who grades answers that may be hostile runs this in a container.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import html
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import BadOperand
+from ..persistence import save
+from .claims import goal_of_label
+from .mistakes import Mistake
+from .points import Recorded
+from .report import CARRIED, RIGHT, WRONG
+
+MISSING = "missing"
+START = 60.0  # seconds that an answer's process may take in all beyond its limit, to begin and to be judged
+PACKAGE = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Grade:
+    """One answer's outcome: its report as plain data, or the `failure` that kept it from having one."""
+
+    name: str
+    report: dict[str, Any] = field(default_factory=dict)
+    text: str = ""
+    html: str = ""
+    failure: str = ""
+    score: float = 0.0
+    missing: list[str] = field(default_factory=list)  # targets worth points that it says nothing of
+
+    @property
+    def ok(self) -> bool:
+        """Is all there and right?"""
+        return bool(self.report.get("ok")) and not self.failure and not self.missing
+
+    @property
+    def first(self) -> dict[str, Any]:
+        """The verdict on the first wrong claim; empty if there is none."""
+        return next((v for v in self.report.get("verdicts", ()) if v["status"] == WRONG), {})
+
+    def status_of(self, target: str) -> str:
+        """How the last claim about a target came out."""
+        found = [v["status"] for v in self.report.get("verdicts", ()) if v["target"] == target]
+        return found[-1] if found else MISSING
+
+
+def answers_in(folder: Path) -> list[Path]:
+    """The answers of a folder: its Python and JSON files, by name."""
+    return sorted(p for p in folder.iterdir() if p.suffix in (".py", ".json") and p.is_file() and not p.name.startswith(("_", ".")))
+
+
+def grade(graph: Recorded, points: Mapping[str, float], answers: Sequence[Path], seconds: float, memory: int) -> list[Grade]:
+    """Judge every answer against a graph; `points` are by target, `memory` is in megabytes."""
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / "graph.npz"
+        save(saved, {"root": graph.root, "names": dict(graph.by_name)})
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            graded = list(pool.map(lambda p: _run(p, saved, Path(folder), seconds, memory), answers))
+    for g in graded:
+        status = {target: g.status_of(target) for target in points}
+        g.score = sum(n for target, n in points.items() if status[target] in (RIGHT, CARRIED))
+        g.missing = [target for target in points if status[target] == MISSING]
+    return graded
+
+
+def points_of(graph: Recorded, worth: Mapping[str, float]) -> dict[str, float]:
+    """Points by target; without any said, one for the gradient of each variable that has a name."""
+    if not worth:
+        return {f"d{graph.root_name}/d{s.name}": 1.0 for s in graph.sources if s.node is not None and s.node.active and s.name}
+    found = {}
+    for label, n in worth.items():
+        goal = goal_of_label(graph, label)
+        if goal is None:
+            raise BadOperand(f"points are given for {label!r}, which is nothing in the graph; it has {', '.join(graph.names.values())}")
+        found[goal.text] = float(n)
+    return found
+
+
+# ---------------------------------------------------------------- one process for each answer
+
+
+def _run(answer: Path, saved: Path, folder: Path, seconds: float, memory: int) -> Grade:
+    """Judge one answer in a process of its own."""
+    scratch = Path(tempfile.mkdtemp(dir=folder))
+    out = scratch / "report.json"
+    paths = os.pathsep.join(filter(None, (str(PACKAGE), os.environ.get("PYTHONPATH"))))
+    environment = {**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "autodiff.checking.answer", saved, answer.resolve(), out, str(seconds), str(memory)]
+    with open(scratch / "said", "wb") as said:
+        child = subprocess.Popen(
+            command, cwd=scratch, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=os.name == "posix"
+        )
+        try:
+            code: int | None = child.wait(seconds + START)
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            _end(child)
+    if not out.is_file():
+        return Grade(answer.name, failure=_why(code, seconds, memory, scratch / "said"))
+    try:
+        found = json.loads(out.read_text(encoding="utf-8"))
+    except ValueError:
+        return Grade(answer.name, failure="its report was cut off")
+    return Grade(answer.name, found.get("report", {}), found.get("text", ""), found.get("html", ""), found.get("failure", ""))
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End an answer's process with whatever it has started."""
+    if os.name == "posix":
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)  # its own session, so its own group
+    child.kill()
+    child.wait()
+
+
+def _why(code: int | None, seconds: float, memory: int, said: Path) -> str:
+    """Why a process ended without a report."""
+    if code is None or -code in (getattr(signal, "SIGALRM", 0), getattr(signal, "SIGXCPU", 0)):
+        return f"it ran longer than {seconds:g} s"
+    if -code == getattr(signal, "SIGXFSZ", 0):
+        return "it wrote too much"
+    if code < 0:
+        return f"it crashed ({signal.Signals(-code).name}); the limit of memory is {memory} MB"
+    with open(said, "rb") as file:
+        file.seek(max(0, said.stat().st_size - 2000))
+        last = file.read().decode("utf-8", "replace").strip().splitlines()
+    return f"it ended itself with exit code {code}{f': {last[-1][:200]}' if last and code else ''}"
+
+
+# ---------------------------------------------------------------- what is written
+
+
+def summary(graded: Sequence[Grade]) -> str:
+    """The class in a few lines: how many are right, and the mistakes that several made, most common first."""
+    lines = [f"{sum(g.ok for g in graded)} of {len(graded)} answers are right"]
+    made: dict[str, list[Grade]] = {}
+    for g in graded:
+        if g.first:
+            made.setdefault(g.first["mistake"], []).append(g)
+    for code, whose in sorted(made.items(), key=lambda item: (-len(item[1]), item[0])):
+        sentence = Counter(g.first["sentence"].splitlines()[0] for g in whose).most_common(1)[0][0]
+        names = ", ".join([*(g.name for g in whose[:6]), *(["..."] if len(whose) > 6 else [])])
+        lines.append(f"{len(whose)} of {len(graded)}: {Mistake(code).meaning}; {sentence} ({names})")
+    failed = [g for g in graded if g.failure]
+    lines += [f"{g.name} could not be judged: {g.failure}" for g in failed]
+    return "\n".join(lines)
+
+
+def write(graded: Sequence[Grade], points: Mapping[str, float], folder: Path) -> None:
+    """One report for each answer as .txt and .html, and the class as summary.csv, summary.json and summary.txt."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for g in graded:
+        (folder / f"{g.name}.txt").write_text(f"{g.text or g.failure}\n", encoding="utf-8")
+        body = g.html or f"<p>{html.escape(g.failure)}</p>"
+        (folder / f"{g.name}.html").write_text(_PAGE.format(title=html.escape(g.name), body=body), encoding="utf-8")
+    (folder / "summary.txt").write_text(summary(graded) + "\n", encoding="utf-8")
+    (folder / "summary.csv").write_text(table(graded, points), encoding="utf-8", newline="")
+    rows = [
+        {"answer": g.name, "ok": g.ok, "score": g.score, "of": sum(points.values()), "failure": g.failure, "report": g.report}
+        for g in graded
+    ]
+    text = json.dumps({"summary": summary(graded).splitlines(), "answers": rows}, indent=2, ensure_ascii=False)
+    (folder / "summary.json").write_text(text + "\n", encoding="utf-8")
+
+
+_PAGE = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title></head><body><h1>{title}</h1>{body}</body></html>\n'
+)
+
+
+def table(graded: Sequence[Grade], points: Mapping[str, float]) -> str:
+    """The class as CSV: a row for each answer, with its points and how each target came out."""
+    out = io.StringIO()
+    rows = csv.writer(out)
+    rows.writerow(["answer", "score", "of", "ok", "first wrong", "mistake", "sentence", "failure", *points])
+    for g in graded:
+        first = g.first
+        said = [
+            g.name,
+            f"{g.score:g}",
+            f"{sum(points.values()):g}",
+            g.ok,
+            first.get("label", ""),
+            first.get("mistake", ""),
+            first.get("sentence", ""),
+        ]
+        rows.writerow([*said, g.failure, *(g.status_of(target) for target in points)])
+    return out.getvalue()
