@@ -117,9 +117,9 @@ show("E", E, 1.5)
 formula(ad.derive(E, wrt=P, assume=["P == P.T"]), "dE/dP = 0.5 * (D.T @ D / m - inv(P))    using P == P.T")
 
 # %% [markdown]
-# Read the last two lines. A precision is symmetric, so we let it use that; it says where it did, and what is true without. (It treats the
-# two halves of $P$ as independent entries, as gradient descent does. Some books count each off-diagonal pair once, and get twice the
-# number there.)
+# Read the last line. A precision is symmetric, so we let it use that, and it says where it did; the lines before are true without. (It
+# treats the two halves of $P$ as independent entries, as gradient descent does. Some books count each off-diagonal pair once, and get
+# twice the number there.)
 #
 # The formula solves the problem: it is zero where $P^{-1} = \frac1m D^\top D$. *The best precision is the inverse of the observed
 # covariance*, and nobody had to look it up. **Predict** the covariance of our four points, and the gradient at $P = I$.
@@ -175,8 +175,8 @@ for label, equation in versions.items():
 #
 # ## A certificate
 #
-# Agreement of one program with itself proves little. `E.certificate()` computes the gradient of *this very graph* in ways that share
-# nothing: backward, forward, by differences that bring an error bar, with complex numbers where every operation allows it, and by PyTorch
+# Agreement of one program with itself proves little. `E.certificate()` computes the gradient of *this very graph* in every way
+# there is: backward, forward, by differences that bring an error bar, with complex numbers where every operation allows it, and by PyTorch
 # and JAX if they are installed. The comparisons are in *ulps*, units of the last place, against a bound that is computed. Let us look at
 # those that are made everywhere. (The whole text also has the versions of everything, so it differs from machine to machine.)
 
