@@ -44,7 +44,7 @@ from lesson import check, formula, show
 
 import autodiff as ad
 from autodiff.checking.ulps import compare, rounding
-from nets import TwoLayer
+from nets import TwoLayer, exercise
 from nets.prove import prove
 
 
@@ -168,8 +168,8 @@ def derived(node, want):
 (dE_dy2,) = ad.gradient(E, [y2], record=True)
 proven("dE/dy2", dE_dy2, [[0], [-2], [0]])
 
-for i, row in enumerate([[3 / 16, -1 / 8, -1 / 16], [-1 / 8, 1 / 4, -1 / 8], [-1 / 16, -1 / 8, 3 / 16]]):
-    proven(f"dy2[{i}]/dz2", ad.gradient(y2[i], z2, record=True), np.array(row)[:, None])
+for entry, row in enumerate([[3 / 16, -1 / 8, -1 / 16], [-1 / 8, 1 / 4, -1 / 8], [-1 / 16, -1 / 8, 3 / 16]]):
+    proven(f"dy2[{entry}]/dz2", ad.gradient(y2[entry], z2, record=True), np.array(row)[:, None])
 
 # %% [markdown]
 # The chain rule adds up every way from a score to $E$. There are three, one through each probability:
@@ -400,6 +400,43 @@ ad.draw(E, formulas=True)
 in_rows = ad.derive(E, wrt=[z2, y1, z1, W2, W1], layout="mixed")
 print(in_rows.text.replace("    using sum(t) == 1", ""))
 assert "dE/dz1 = (y2 - t).T @ W2 @ diag(y1 * (1 - y1))" in in_rows.text
+
+# %% [markdown]
+# ## The whole answer, judged
+#
+# We have been through it by hand, with a pencil. Now let a machine do it. `nets.exercise.CLAIMS` has every line of the handed-in answer,
+# 32 of them, in its own LaTeX; here is one as it was written. `ad.check` reads them, compares each with the graph at our numbers and at
+# others, and says what is wrong, and why.
+
+# %%
+claims = {claim.label: claim for claim in exercise.CLAIMS}
+show("lines", len(claims), 32)
+Math(claims["(5) line 2"].text)
+
+# %% [markdown]
+# **Predict:** you know the two wrong lines. What should it say of the lines that come after them, and of (10), where a second slip
+# cancels the first?
+
+# %%
+report = ad.check(E, exercise.CLAIMS)
+for verdict in report.verdicts:
+    remarks = "; ".join(filter(None, [verdict.sentence, *verdict.notes, *(f"needs {a}" for a in verdict.assumptions)]))
+    print(f"{verdict.label:12} {verdict.target:18} {verdict.status:16} {remarks}".rstrip())
+
+assert report.first_wrong.label == "(5) line 1"
+assert {v.label: v.status for v in report.verdicts if v.status != "right"} == {
+    "(5) line 1": "wrong",
+    "(5) line 2": "carried forward",
+    "(9) line 2": "wrong",
+}
+
+# %% [markdown]
+# It found what we found: (5) keeps only the diagonal; its second line follows correctly from that; (6) is right, but does not follow from
+# (5); (9) has the sign of the exponent wrong, and (10) a second slip that cancels it. It also says what each line *needs*: (4) a one-hot
+# target, (6) and all that use it, targets that add up to 1. In the picture:
+
+# %%
+ad.draw(E, report=report)
 
 # %% [markdown]
 # ## Many examples, and biases

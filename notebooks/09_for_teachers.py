@@ -152,7 +152,8 @@ display(report)
 # pays once for one mistake. The picture shows where it was made:
 
 # %%
-ad.draw(E, report=report)
+E.backward()
+ad.draw(E, report=report, rankdir="TB")
 
 # %% [markdown]
 # ## A folder
@@ -172,6 +173,7 @@ def hand_in(student, claims):
     (answers / f"{student}.json").write_text(json.dumps(plain))
 
 
+(answers / "gus.py").write_text("while True:\n    pass\n")
 hand_in("ada", made.key)
 hand_in("ben", ben)
 hand_in("cleo", made.wrong["only the diagonal of softmax's Jacobian"])
@@ -181,7 +183,6 @@ hand_in(
     "finn",
     {"dE/dz2": "y2 - t", "dE/dW2": "(y2 - t) y1^T", "dE/dz1": "W2 (y2 - t) .* y1 .* (1 - y1)", "dE/dW1": "dE/dz1 x^T"},
 )
-(answers / "gus.py").write_text("while True:\n    pass\n")
 
 # %% [markdown]
 # Finn has handed in formulas, with a transpose forgotten. Gus has handed in a program that never ends. The exercise is a small script: it
