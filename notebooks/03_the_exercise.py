@@ -389,7 +389,7 @@ proven("W1: form.", formula_dW1, -true_dW1.data)
 
 # %%
 assert W1.grad.shape == W1.shape and np.array_equal(z2.grad, ad.gradient(E, z2))
-ad.draw(E, formulas=True)
+ad.draw(E, formulas=True, rankdir="TB")
 
 # %% [markdown]
 # Why did the exercise's own answer write rows, such as $(\mathbf y_2 - \mathbf t)^\top W_2$, where we write columns? It uses the
@@ -436,7 +436,7 @@ assert {v.label: v.status for v in report.verdicts if v.status != "right"} == {
 # target, (6) and all that use it, targets that add up to 1. In the picture:
 
 # %%
-ad.draw(E, report=report)
+ad.draw(E, report=report, rankdir="TB")
 
 # %% [markdown]
 # ## Many examples, and biases

@@ -84,6 +84,8 @@ def render(script: Path) -> str:
 
     notebook = jupytext.read(script, fmt="py:percent")
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL})
+    for cell in notebook.cells:
+        cell.source = cell.source.strip("\n")  # the empty lines that style asks for above a definition
     try:
         NotebookClient(notebook, timeout=120, record_timing=False, resources={"metadata": {"path": str(FOLDER)}}).execute()
     except CellExecutionError as error:
