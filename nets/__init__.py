@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from . import data, init, layers, losses, optim, train
+from . import data, init, layers, losses, optim, scalar, train
 from .layers import Linear, Module, ReLU, Sequential, Sigmoid, Softmax, Tanh, mlp
 from .two_layer import ByRows, Pass, TwoLayer, array_of_values, forward
 
@@ -26,6 +26,7 @@ __all__ = [
     "losses",
     "mlp",
     "optim",
+    "scalar",
     "to_torch",
     "train",
 ]

@@ -45,7 +45,7 @@ from .run import (
     versions,
     write_json,
 )
-from .train import Diverged, History, fit, predict
+from .train import Diverged, History, OtherSettings, fit, predict
 from .two_layer import ByRows, TwoLayer
 
 EXTRAS = {"sklearn": "scikit-learn", "tqdm": "tqdm", "matplotlib": "matplotlib"}
@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return run(options)
     except Diverged as error:
         return _sorry(f"{error} (--lr)")
-    except (Refused, ModuleNotFoundError, ad.AutodiffError) as error:
+    except (Refused, OtherSettings, ModuleNotFoundError, ad.AutodiffError) as error:
         return _sorry(str(error))
     except BrokenPipeError:  # `| head` has read enough
         sys.stderr.close()
@@ -223,7 +223,7 @@ def write_run(run: Trained, say: Callable[[str], None]) -> int:
         (f"of {len(run.history)} epochs is the best", str(numbers["best_epoch"])),
         ("parameters", f"{sum(p.size for p in run.model.parameters().values()):,}"),
     ]
-    config = {k: v for k, v in run.config.items() if k not in ("mean", "std", "versions")} | numbers["versions"]
+    config = {k: v for k, v in run.config.items() if k not in ("nets run", "mean", "std", "versions")} | numbers["versions"]
     title = f"{run.config['model']} on {run.config['data']}"
     try:
         derivation: Any = ad.derive(recorded(run.model, *hardest(run.model, run.parts.held_out)))

@@ -181,7 +181,7 @@ def moons(count: int = 200, noise: float = 0.1, seed: int = 0) -> Dataset:
     >>> moons(10)
     Dataset(10 examples of 2 numbers, 2 classes)
     """
-    rng, labels = np.random.default_rng(seed), np.arange(count) % 2
+    rng, labels = np.random.default_rng(seed), _labels(count, 2)
     angle = rng.uniform(0, math.pi, count)
     upper, lower = np.array([np.cos(angle), np.sin(angle)]), np.array([1 - np.cos(angle), 0.5 - np.sin(angle)])
     return _plane(np.where(labels == 0, upper, lower).T, labels, noise, rng)
@@ -193,7 +193,7 @@ def spirals(count: int = 300, classes: int = 3, noise: float = 0.03, seed: int =
     >>> spirals(30, classes=5)
     Dataset(30 examples of 2 numbers, 5 classes)
     """
-    rng, labels = np.random.default_rng(seed), np.arange(count) % classes
+    rng, labels = np.random.default_rng(seed), _labels(count, classes)
     radius = rng.uniform(0.05, 1.0, count)
     angle = 2 * math.pi * (labels / classes + 0.75 * radius)
     return _plane(np.array([radius * np.cos(angle), radius * np.sin(angle)]).T, labels, noise, rng)
@@ -205,9 +205,15 @@ def xor(count: int = 200, noise: float = 0.15, seed: int = 0) -> Dataset:
     >>> xor(4, noise=0.0).x.tolist(), xor(4).t.tolist()
     ([[-1.0, -1.0], [-1.0, 1.0], [1.0, -1.0], [1.0, 1.0]], [0, 1, 1, 0])
     """
-    corner = np.arange(count) % 4
+    corner = _labels(count, 4)
     x = 2.0 * np.array([corner // 2, corner % 2]).T - 1
     return _plane(x, (corner // 2) ^ (corner % 2), noise, np.random.default_rng(seed))
+
+
+def _labels(count: int, classes: int) -> Any:
+    if count < 1 or classes < 1:
+        raise ValueError(f"there must be 1 or more examples and classes, not {count} and {classes}")
+    return np.arange(count) % classes
 
 
 def _plane(x: Any, labels: Any, noise: float, rng: np.random.Generator) -> Dataset:
@@ -254,6 +260,9 @@ def read_csv(path: str | Path) -> Table:
         if len(row) != width:
             raise ValueError(f"{path}, line {line}: {len(row)} cells, but the first line has {width}")
     named = not any(_number(cell) is not None for cell in found[0][1])
+    twice = next((name for name in found[0][1] if found[0][1].count(name) > 1), None)
+    if named and twice is not None:
+        raise ValueError(f"{path} has two columns called {twice!r}")
     body = found[1:] if named else found
     if not body:
         raise ValueError(f"{path} has names of columns, but no rows")
@@ -299,7 +308,7 @@ def numbers_of(path: str | Path, table: Table, columns: Sequence[int]) -> Any:
 
 def _number(text: str) -> float | None:
     try:
-        number = float(text)
+        number = math.nan if "_" in text else float(text)  # Python reads 1_000 as a number
     except ValueError:
         return None
     return number if math.isfinite(number) else None

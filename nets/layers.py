@@ -28,6 +28,7 @@ class Module:
 
     Parameters are the Tensors, and those of the modules, among its attributes.  Each has a name: its own,
     then where it is, so `self.V = ad.Tensor(...)` is "V" and the weights of `self.top = Linear(2, 3)` are "W_top".
+    A module that is part of two others is recorded under the names it was given last.
 
     >>> class Scaled(Module):
     ...     def __init__(self):

@@ -97,7 +97,8 @@ def as_targets(t: Any, shape: tuple[int, ...]) -> Any:
     if t.shape == shape and t.dtype.kind in "fiub":
         return _finite(t)
     if t.shape != (m,):
-        raise ad.ShapeMismatch(f"for scores of shape {shape} targets have shape ({m},), class numbers, or {shape}, not {t.shape}")
+        hint = "; write t[:, 0]" if t.shape == (m, 1) else ""
+        raise ad.ShapeMismatch(f"for scores of shape {shape} targets have shape ({m},), class numbers, or {shape}, not {t.shape}{hint}")
     if t.dtype.kind not in "iu":
         raise ValueError(f"class numbers are integers, not {t.dtype}; write t.astype(int) if they are whole numbers")
     wrong = t[(t < 0) | (t >= classes)]

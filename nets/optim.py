@@ -143,8 +143,16 @@ class Adam(Optimizer):
 # ---------------------------------------------------------------- schedules
 
 
+class _OverSteps:
+    """What schedules share: a number of steps, 1 or more."""
+
+    def __post_init__(self) -> None:
+        for name in {"steps", "every"} & set(vars(self)):
+            _check(name, vars(self)[name], lambda v: v >= 1, "1 or more")
+
+
 @dataclass(frozen=True)
-class cosine:
+class cosine(_OverSteps):
     """From `lr` down to `end` along half a cosine in `steps` steps, then `end`.
 
     Loshchilov and Hutter, SGDR: stochastic gradient descent with warm restarts (2017), equation (5).
@@ -163,7 +171,7 @@ class cosine:
 
 
 @dataclass(frozen=True)
-class linear:
+class linear(_OverSteps):
     """From `lr` to `end` in equal differences over `steps` steps, then `end`.
 
     >>> lr = linear(1.0, steps=100, end=0.1)
@@ -180,7 +188,7 @@ class linear:
 
 
 @dataclass(frozen=True)
-class stairs:
+class stairs(_OverSteps):
     """`lr`, multiplied by `factor` after every `every` steps.
 
     >>> lr = stairs(1.0, every=10, factor=0.5)
@@ -197,7 +205,7 @@ class stairs:
 
 
 @dataclass(frozen=True)
-class warmup:
+class warmup(_OverSteps):
     """The schedule or number `then`, scaled up from near 0 over the first `steps` steps.
 
     >>> lr = warmup(4, then=1.0)

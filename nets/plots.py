@@ -24,6 +24,7 @@ from .watch import Watch
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999", "#F0E442")  # Okabe and Ito: for all eyes
 MOST_IMAGES = 64
 DPI = 150
+LONGEST = 20  # letters of a name
 
 
 def learning_curves(history: History) -> Any:
@@ -105,7 +106,7 @@ def _points(ax: Any, data: Dataset) -> None:
     labels = np.unique(data.t, return_inverse=True)[1] if data.t.ndim == 1 else data.t.argmax(axis=1)
     colours = [COLOURS[k % len(COLOURS)] for k in labels]
     ax.scatter(*data.x.T, c=colours, s=9, edgecolors="white", linewidths=0.4)
-    names = data.features or ("x1", "x2")
+    names = [_text(f) for f in data.features] or ["x1", "x2"]
     ax.set(xlabel=names[0], ylabel=names[1])
     ax.label_outer()
 
@@ -116,6 +117,10 @@ def weights(W: Any, image: tuple[int, ...] | None = None, name: str = "W1", inpu
     `inputs` are the names of the inputs, shown if there are at most 40.
     """
     W = np.asarray(W.data if isinstance(W, ad.Tensor) else W)
+    if W.ndim != 2 or (image is not None and math.prod(image) != W.shape[1]):
+        raise ad.ShapeMismatch(
+            f"weights have shape (units, inputs){f', inputs filling images of shape {image}' if image else ''}, not {W.shape}"
+        )
     size = float(np.abs(W).max()) or 1.0
     options = {"cmap": "RdBu_r", "vmin": -size, "vmax": size}
     if image is None:
@@ -127,9 +132,9 @@ def weights(W: Any, image: tuple[int, ...] | None = None, name: str = "W1", inpu
         ax.set(xlabel="unit" if tall else "input", ylabel="input" if tall else "unit", title=name)
         _whole_numbers(ax, both=True)
         if len(inputs) == W.shape[1] <= 40 and tall:
-            ax.set_yticks(range(len(inputs)), inputs, fontsize=8)
+            ax.set_yticks(range(len(inputs)), [_text(i) for i in inputs], fontsize=8)
         elif len(inputs) == W.shape[1] <= 40:
-            ax.set_xticks(range(len(inputs)), inputs, fontsize=8, rotation=40, ha="right")
+            ax.set_xticks(range(len(inputs)), [_text(i) for i in inputs], fontsize=8, rotation=40, ha="right")
         figure.colorbar(shown, ax=ax)
         return figure
     units = W[:MOST_IMAGES]
@@ -181,8 +186,10 @@ def layers_over_time(watch: Watch) -> Any:
 def confusion(table: Any, classes: Sequence[str] = ()) -> Any:
     """The matrix of `train.confusion` with its counts; mistakes are orange, the darker the more of their class."""
     table = np.asarray(table)
-    names = list(classes) or [str(c) for c in range(len(table))]
-    side = 1.6 + 0.45 * len(table)
+    names = [_text(c) for c in classes] or [str(c) for c in range(len(table))]
+    if table.shape != (len(names), len(names)):
+        raise ad.ShapeMismatch(f"a confusion matrix has a row and a column for each of the {len(names)} classes, not shape {table.shape}")
+    side = 1.4 + 0.45 * len(table) + 0.06 * max(map(len, names))
     figure = _figure(side + 0.4, side)
     ax = figure.subplots()
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
@@ -232,6 +239,11 @@ def _whole_numbers(ax: Any, both: bool = False) -> None:
     else:
         ax.grid(alpha=0.25)
         ax.spines[["top", "right"]].set_visible(False)
+
+
+def _text(name: str) -> str:
+    """A name as matplotlib prints it as it is, if it is not too long: a dollar would start a formula."""
+    return (name if len(name) <= LONGEST else name[: LONGEST - 1] + "…").replace("$", r"\$")
 
 
 def _rgb(colour: str) -> Any:

@@ -186,12 +186,12 @@ def train_run(config: dict[str, Any], folder: Path, *, resume: bool, quiet: bool
     parts = parts_of(config["data"], config["seed"])
     train = parts.train
     model = model_of(config["model"], train.x.shape[1], len(train.classes), config["seed"])
+    known = {"features": train.features, "classes": train.classes, "mean": parts.mean.tolist(), "std": parts.std.tolist()}
+    config = {**config, **known}
     if not resume:
-        known = {"features": train.features, "classes": train.classes, "mean": parts.mean.tolist(), "std": parts.std.tolist()}
-        write_json(folder / "config.json", {"nets run": FORMAT, **config, **known, "versions": versions()})
-    say(
-        f"{len(train)} examples to learn from, {len(parts.held_out)} held out, {len(parts.test)} to test on; seed {config['seed']}\n{model}"
-    )
+        write_json(folder / "config.json", {"nets run": FORMAT, **config, "versions": versions()})
+    say(f"{len(train)} examples to learn from, {len(parts.held_out)} held out, {len(parts.test)} to test on; seed {config['seed']}")
+    say(repr(model))
     watch = Watch(model, parts.held_out.take(slice(WATCHED)))
     if resume and (folder / WATCH).exists():
         watch.load(ad.load(folder / WATCH), len(read_checkpoint(folder / "checkpoint.npz")["history"]))

@@ -48,6 +48,10 @@ class Diverged(ArithmeticError):
     """The loss is no finite number any more."""
 
 
+class OtherSettings(ValueError):
+    """A checkpoint was to be resumed with other data, another model or other options than it was made with."""
+
+
 class Epoch(NamedTuple):
     """How one pass over the examples went; None where it was not measured."""
 
@@ -97,13 +101,13 @@ class _Run:
 
 def fit(
     model: Model,
-    data: Dataset,
+    data: Any,
     *,
     epochs: int = 20,
     batch: int = 32,
     optimizer: Optimizer | None = None,
     loss: Loss = losses.cross_entropy,
-    held_out: Dataset | None = None,
+    held_out: Any = None,
     metric: Metric | None = None,
     seed: int = 0,
     patience: int | None = None,
@@ -115,6 +119,7 @@ def fit(
 ) -> History:
     """Train a model in place on batches drawn by `seed`, up to `epochs` in all, and tell how each epoch went.
 
+    `data` and `held_out` are Datasets, or pairs (x, t) with a row of x for each example.
     `optimizer` is Adam with its defaults if left out.  `metric(outputs, t)` says which examples are right; left out, it follows from
     the loss (see `metric_of`).  After `patience` epochs without a smaller loss on `held_out` (on `data`, if there is none)
     training ends.  `keep_best`, the default with `held_out`, puts the parameters of the best epoch back at the end.
@@ -125,7 +130,7 @@ def fit(
 
     Raises Diverged, before the step, when the loss is not finite, and says at which node that began;
     FileExistsError if the checkpoint is there and `resume` is not; ad.BadFile for a checkpoint that is not whole;
-    ValueError for one made with other settings; ModuleNotFoundError without tqdm, unless `quiet`.
+    OtherSettings for one made with others; ModuleNotFoundError without tqdm, unless `quiet`.
 
     >>> from nets import data, layers
     >>> model = layers.mlp(2, 8, 2, activation="tanh", seed=0)
@@ -136,7 +141,11 @@ def fit(
     for what, number, least in (("epochs", epochs, 1), ("batch", batch, 1), ("patience", patience or 1, 1), ("seed", seed, 0)):
         if not isinstance(number, int | np.integer) or number < least:
             raise ValueError(f"{what} is a whole number, {least} or more, not {number!r}")
+    data, held_out = _dataset(data), None if held_out is None else _dataset(held_out)
+    if held_out is not None and held_out.x.shape[1] != data.x.shape[1]:
+        raise ad.ShapeMismatch(f"the held-out examples have {held_out.x.shape[1]} numbers each, those to learn from {data.x.shape[1]}")
     optimizer = Adam(model) if optimizer is None else optimizer
+    _check_fit(model, loss, optimizer)
     metric = metric_of(loss) if metric is None else metric
     keep_best = held_out is not None if keep_best is None else keep_best
     rng = np.random.default_rng(seed)
@@ -160,7 +169,7 @@ def fit(
                     break
             if run.done == steps:
                 _finish_epoch(run, model, len(data), optimizer, loss, metric, held_out)
-                bar.set_postfix(**_shown(run.history[-1]), refresh=False)
+                bar.set_postfix(_shown(run.history), refresh=False)
                 if each_epoch is not None:
                     each_epoch(len(run.history) - 1)
             if run.done == 0 or pressed:
@@ -173,6 +182,31 @@ def fit(
     return run.history
 
 
+def _check_fit(model: Any, loss: Any, optimizer: Any) -> None:
+    if not callable(getattr(model, "parameters", None)) or not isinstance(model.parameters(), dict):
+        raise TypeError(
+            f"fit trains a model whose parameters() are a dict of Tensors by name, such as a layers.Module, not {type(model).__name__}"
+        )
+    if not callable(loss):
+        raise TypeError(f"loss is a function of outputs and targets, such as losses.mse, not {loss!r}")
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer is made for the model, such as optim.SGD(model, lr=0.1), not {optimizer!r}")
+    own = {id(p) for p in model.parameters().values()}
+    strange = [name for name, p in optimizer.parameters.items() if id(p) not in own]
+    if strange:
+        raise ValueError(
+            f"the optimiser moves {', '.join(strange)} of another model, and so would not train this one; make it with this model"
+        )
+
+
+def _dataset(data: Any) -> Dataset:
+    if isinstance(data, Dataset):
+        return data
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise TypeError(f"data is a Dataset, or a pair (x, t), not {type(data).__name__}")
+    return Dataset(*data)
+
+
 def _rest(run: _Run, count: int, batch: int) -> Iterator[Any]:
     """The batches of this epoch that are still to do."""
     run.rng.bit_generator.state = run.before
@@ -182,7 +216,13 @@ def _rest(run: _Run, count: int, batch: int) -> Iterator[Any]:
 def _step(run: _Run, model: Model, x: Any, t: Any, optimizer: Optimizer, loss: Loss, metric: Metric | None) -> None:
     outputs = model(x)
     E = loss(outputs, t)
-    value = float(E.item())
+    if not isinstance(E, ad.Tensor | ad.Value) or not E.active:
+        raise ad.NotConnected(
+            f"the loss is a plain {type(E).__name__} that depends on no parameter: was it, or were the outputs, taken from .data?"
+        )
+    if E.shape not in ((), (1,)):
+        raise ad.NotScalar(f"the loss of a batch is one number, not shape {E.shape}; write ad.mean(...)")
+    value = E.item()
     if not math.isfinite(value):
         raise Diverged(
             f"the loss became {value} in epoch {len(run.history) + 1}: "
@@ -197,7 +237,7 @@ def _step(run: _Run, model: Model, x: Any, t: Any, optimizer: Optimizer, loss: L
     E.backward()
     optimizer.step()
     run.total += value * len(x)
-    run.right += 0 if metric is None else int(np.sum(metric(outputs.data, t)))
+    run.right += 0 if metric is None else int(np.sum(metric(_plain(outputs), t)))
     run.done += 1
 
 
@@ -239,7 +279,7 @@ def born(E: Any) -> str:
         entry = f" at entry {index} of" if index else ","
         what = f"The first number that is not finite is {np.asarray(node.data)[index]}{entry} {_called(node)}"
         if node.op is None:
-            return f"{what}, which was {'moved there by a step' if node.active else 'given so'}."
+            return f"{what}, which was {'set so by a step, or from the start' if node.active else 'given so'}."
         made = f", made by {node.op.name}" if node.name else ""
         scope = f" in {'/'.join(node.scope)}" if node.scope else ""
         there = node.op.kind == "elementwise" and index
@@ -269,28 +309,32 @@ class Result(NamedTuple):
     accuracy: float | None
 
 
-def evaluate(model: Model, data: Dataset, *, loss: Loss = losses.cross_entropy, metric: Metric | None = None) -> Result:
+def evaluate(model: Model, data: Any, *, loss: Loss = losses.cross_entropy, metric: Metric | None = None) -> Result:
     """Mean loss and accuracy on examples, without learning from them."""
-    metric = metric_of(loss) if metric is None else metric
+    data, metric = _dataset(data), metric_of(loss) if metric is None else metric
     total, right = 0.0, 0
     with ad.no_record(), np.errstate(all="ignore"):
         for start in range(0, len(data), AT_ONCE):
             part = data.take(slice(start, start + AT_ONCE))
             outputs = model(part.x)
             total += float(loss(outputs, part.t).item()) * len(part)
-            right += 0 if metric is None else int(np.sum(metric(outputs.data, part.t)))
+            right += 0 if metric is None else int(np.sum(metric(_plain(outputs), part.t)))
     return Result(total / len(data), None if metric is None else right / len(data))
+
+
+def _plain(outputs: Any) -> Any:
+    return outputs.data if isinstance(outputs, ad.Tensor) else np.asarray(outputs)
 
 
 def predict(model: Model, x: Any) -> Any:
     """The model's outputs for rows of examples as a plain array, without recording."""
     x = np.asarray(x)
     with ad.no_record():
-        parts = [np.array(model(x[start : start + AT_ONCE]).data) for start in range(0, max(len(x), 1), AT_ONCE)]
+        parts = [np.array(_plain(model(x[start : start + AT_ONCE]))) for start in range(0, max(len(x), 1), AT_ONCE)]
     return np.concatenate(parts)
 
 
-def confusion(model: Model, data: Dataset) -> Any:
+def confusion(model: Model, data: Any) -> Any:
     """How often each class (row) was taken for each class (column): integers of shape (classes, classes).
 
     >>> from nets import data, layers
@@ -300,6 +344,7 @@ def confusion(model: Model, data: Dataset) -> Any:
     array([[2, 2],
            [2, 2]])
     """
+    data = _dataset(data)
     scores = predict(model, data.x)
     if scores.ndim != 2 or scores.shape[1] < 2:
         raise ad.ShapeMismatch(f"a confusion matrix needs a column of scores for each class, but the outputs have shape {scores.shape}")
@@ -392,7 +437,7 @@ def _load(path: Path, run: _Run, model: Model, optimizer: Optimizer, settings: d
     for what in {**found["settings"], **settings}:
         was, is_ = found["settings"].get(what), settings.get(what)
         if was != is_:
-            raise ValueError(f"{path} cannot be resumed: it was made with {what} = {was}, and now {what} = {is_}")
+            raise OtherSettings(f"{path} cannot be resumed: it was made with {what} = {was}, and now {what} = {is_}")
     assign(model.parameters(), found["parameters"])
     optimizer.load(found["optimizer"])
     for what, value in found["epoch"].items():
@@ -426,7 +471,7 @@ def _ctrl_c() -> Iterator[list[int]]:
 
 class _NoBar:
     def update(self) -> None: ...
-    def set_postfix(self, **shown: Any) -> None: ...
+    def set_postfix(self, shown: Any, refresh: bool) -> None: ...
 
 
 def _bar(total: int, done: int, quiet: bool) -> Any:
@@ -435,8 +480,9 @@ def _bar(total: int, done: int, quiet: bool) -> Any:
     return need("tqdm").tqdm(total=total, initial=done, disable=None, unit="step", desc="training")
 
 
-def _shown(epoch: Epoch) -> dict[str, str]:
+def _shown(history: History) -> dict[str, Any]:
+    epoch = history[-1]
     accuracy = epoch.accuracy if epoch.val_accuracy is None else epoch.val_accuracy
-    shown = {"loss": f"{epoch.loss:.4f}"}
+    shown = {"epoch": len(history), "loss": f"{epoch.loss:.4f}"}
     shown |= {} if epoch.val_loss is None else {"held_out": f"{epoch.val_loss:.4f}"}
     return shown | ({} if accuracy is None else {"accuracy": f"{accuracy:.1%}"})

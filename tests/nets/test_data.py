@@ -76,7 +76,8 @@ def test_batches_go_through_every_example_once(size):
         (lambda: data.xor(4).split(1.0), ValueError, "between 0 and 1, not 1.0"),
         (lambda: data.xor(2, noise=0).split(0.2), ValueError, "2 examples are too few"),
         (lambda: batches(3, 0, np.random.default_rng(0)), ValueError, "1 or more examples, not 0"),
-        (lambda: data.moons(0), ValueError, "no examples"),
+        (lambda: data.moons(0), ValueError, "1 or more examples and classes, not 0 and 2"),
+        (lambda: data.spirals(10, classes=0), ValueError, "not 10 and 0"),
     ],
 )
 def test_bad_data_gets_a_sentence(make, error, says):

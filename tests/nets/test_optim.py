@@ -122,6 +122,8 @@ def test_schedules_are_followed_step_by_step():
         (lambda: Adam([np.ones(2)]), TypeError, "not a parameter"),
         (lambda: Adam(3), TypeError, "takes a model, or its parameters"),
         (lambda: SGD([ad.Tensor(1.0)], lr=lambda k: -1.0).step(), ValueError, "0 or more, also at step 0"),
+        (lambda: cosine(0.1, 0), ValueError, "steps is a number 1 or more, not 0"),
+        (lambda: stairs(0.1, 0), ValueError, "every is a number 1 or more, not 0"),
         (lambda: SGD([ad.Tensor(1.0)], 0.1).load(Adam([ad.Tensor(1.0)]).state()), ad.ShapeMismatch, "not a state of SGD"),
     ],
 )

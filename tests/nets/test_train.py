@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from nets import Linear, Sequential, Softmax, TwoLayer, data, losses, mlp, optim, train
+from nets import Linear, Sequential, Softmax, TwoLayer, data, losses, mlp, optim, scalar, train
 from nets.data import Dataset
-from nets.train import Diverged, born, confusion, evaluate, fit, predict
+from nets.train import Diverged, OtherSettings, born, confusion, evaluate, fit, predict
 from nets.two_layer import ByRows
 
 POINTS = data.spirals(90, noise=0.02)
@@ -228,17 +228,17 @@ def test_other_settings_are_refused(tmp_path, change, says):
     path, model = made(tmp_path), net(seed=5)
     given, before = settings(model, path), bits(model)
     change(model, given)
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(OtherSettings, match=says):
         quiet(model, TRAIN, epochs=2, resume=True, **given)
     assert bits(model) == before
 
 
 def test_another_model_and_other_data_are_refused(tmp_path):
     path, other = made(tmp_path), mlp(2, 9, 3)
-    with pytest.raises(ValueError, match=r"parameters = W1 \(8, 2\).*and now parameters = W1 \(9, 2\)"):
+    with pytest.raises(OtherSettings, match=r"parameters = W1 \(8, 2\).*and now parameters = W1 \(9, 2\)"):
         quiet(other, TRAIN, epochs=2, resume=True, **settings(other, path))
     model = net()
-    with pytest.raises(ValueError, match="it was made with data = "):
+    with pytest.raises(OtherSettings, match="it was made with data = "):
         quiet(model, HELD_OUT, epochs=2, resume=True, **settings(model, path))
 
 
@@ -285,7 +285,7 @@ def test_steps_too_long_are_told_with_the_node():
 
 def test_a_parameter_that_became_infinite_is_named():
     model = Linear(2, 3, seed=0)
-    with pytest.raises(Diverged, match=r"is -?inf at entry \(\d, \d\) of W, which was moved there by a step"):
+    with pytest.raises(Diverged, match=r"is -?inf at entry \(\d, \d\) of W, which was set so by a step"):
         quiet(model, TRAIN.scaled(0, 1e-3), epochs=9, optimizer=optim.SGD(model, 1e308), batch=8)
 
 
@@ -322,6 +322,40 @@ def test_shapes_and_labels_that_do_not_fit_are_told():
         quiet(mlp(2, 2), TRAIN)
     with pytest.raises(ad.ShapeMismatch, match="confusion matrix needs a column of scores for each class"):
         confusion(mlp(2, 1), TRAIN)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda: quiet(net(), TRAIN.x), TypeError, r"a Dataset, or a pair \(x, t\), not ndarray"),
+        (lambda: quiet(net(), (TRAIN.x, TRAIN.t[:, None])), ad.ShapeMismatch, r"not \(32, 1\); write t\[:, 0\]"),
+        (lambda: quiet(net(), TRAIN, held_out=(np.ones((1, 5)), [0])), ad.ShapeMismatch, "held-out examples have 5 numbers each"),
+        (lambda: quiet(net(), TRAIN, optimizer=optim.SGD(net(), 0.1)), ValueError, "moves W1, b1, W2, b2 of another model"),
+        (lambda: quiet(net(), TRAIN, optimizer=optim.SGD), TypeError, r"such as optim.SGD\(model, lr=0.1\)"),
+        (lambda: quiet(net(), TRAIN, loss="mse"), TypeError, "such as losses.mse, not 'mse'"),
+        (lambda: quiet(net(), TRAIN, loss=lambda y, t: y), ad.NotScalar, r"not shape \(32, 3\); write ad.mean"),
+        (lambda: quiet(net(), TRAIN, loss=lambda y, t: 1.0), ad.NotConnected, "plain float that depends on no parameter"),
+        (lambda: quiet(net(), TRAIN, loss=lambda y, t: losses.cross_entropy(y.data, t)), ad.NotConnected, "depends on no parameter"),
+        (lambda: quiet(scalar.MLP(2, [3]), TRAIN), TypeError, "a dict of Tensors by name"),
+        (lambda: evaluate(net(), (TRAIN.x, TRAIN.t + 1)), ValueError, "one is 3"),
+    ],
+)
+def test_what_fit_cannot_use_is_told(make, error, says):
+    with pytest.raises(error, match=says):
+        make()
+
+
+def test_pairs_and_plain_functions_will_do():
+    pair = (TRAIN.x.tolist(), TRAIN.t.tolist())
+    assert quiet(net(), pair, epochs=2).epochs == quiet(net(), TRAIN, epochs=2).epochs
+    assert evaluate(lambda x: np.eye(3)[np.zeros(len(x), int)], pair).accuracy == pytest.approx(1 / 3, abs=0.01)
+
+
+def test_a_frozen_layer_stays():
+    model = net()
+    first = bits(model)
+    quiet(model, TRAIN, epochs=1, optimizer=optim.SGD({n: p for n, p in model.parameters().items() if n[1] == "2"}, 0.1))
+    assert [n for n, b in bits(model).items() if b != first[n]] == ["W2", "b2"]
 
 
 def test_without_tqdm_it_says_so(monkeypatch):
