@@ -149,7 +149,7 @@ class Formula:
         return edits(self, shapes or {})
 
     def readings(self) -> list[Formula]:
-        """What else the same text may mean: a dot product for an entrywise one, 1-D arrays as columns, bold components, examples as rows."""
+        """What else the same text may mean: a dot product for an entrywise one, 1-D arrays as columns, components, examples as rows."""
         found = [
             self.map(lambda f: replace(f, op="dot") if f.op == "cdot" else f),
             self.map(lambda f: replace(f, op="juxt") if f.op in ("cdot", "star") else f),
