@@ -61,6 +61,11 @@ ONE_FORMULA = {  # every spelling of each value
             r"(y_{2,u} - t_u) y_{1,v}",
             r"(y_u^{(2)} - t_u) y_v^{(1)}",
             "(y₂ - t) y₁ᵀ",
+            "(y⁽²⁾ − t) y⁽¹⁾ᵀ",
+            r"\left[ \mathbf{y}_2 - \mathbf{t} \right] y^{(1)T}",
+            "[y2 - t] y1^T",
+            "np.dot(np.subtract(y2, t), y1.T)  # the outer product",
+            r"$$(y_2 - t)\, y_1^{T}$$",
         ],
     ),
     "z1's gradient": (
@@ -134,6 +139,7 @@ ONE_FORMULA = {  # every spelling of each value
             "E = -t · log(y2)",
             r"-\mathbf{t}^\top \log \mathbf{y}_2",
             "-log(y2)' t",
+            r"-\left\langle t, \log y_2 \right\rangle",
         ],
     ),
     "sum of all but one": (y2.sum() - y2, [r"\sum_{k \neq i} y_{2,k} + 0 y_{2,i}", "sum(y2) - y2"]),
@@ -151,11 +157,20 @@ ONE_FORMULA = {  # every spelling of each value
     "written together": (W2 @ y1, ["W2y1", "W2 y1", "W2*y1", r"W_2y_1"]),
     "relu's mask": (
         delta1 * (z1 > 0.5),
-        ["delta1 * (z1 > 0.5)", r"\delta_1 \odot \mathbb{1}[z_1 > 0.5]", "np.where(z1 > 0.5, delta1, 0)", "dz1 * (z1 >= 0.5)"],
+        [
+            "delta1 * (z1 > 0.5)",
+            r"\delta_1 \odot \mathbb{1}[z_1 > 0.5]",
+            "np.where(z1 > 0.5, delta1, 0)",
+            "dz1 * (z1 >= 0.5)",
+            "dz1 * 1[z1 > 0.5]",
+            r"\mathbb{1}_{\{z_1 > 0.5\}} \odot \delta_1",
+        ],
     ),
     "entries of a product": (W2 @ y1, [r"(W_2 y_1)_i", r"\sum_j w_{ij}^{(2)} y_j^{(1)}"]),
     "diagonal": (np.diag(A), ["A_ii", "diag(A)", r"\mathrm{diag}(A)"]),
     "trace": (np.trace(A @ B), ["tr(A B)", "np.trace(A @ B)", r"\sum_{i,j} A_{ij} B_{ji}"]),
+    "the larger": (np.maximum(z1, 0.5), ["max(z1, 0.5)", "np.maximum(0.5, z1)", r"\max(0.5, z_1)"]),
+    "the largest": (Y.max(0), ["np.max(Y, 0)", "Y.max(axis=0)"]),
     "absolute": (abs(y2 - t), ["|y2 - t|", "np.abs(y2 - t)", r"\left| y_2 - t \right|"]),
 }
 SPELLINGS = [(name, text) for name, (_, texts) in ONE_FORMULA.items() for text in texts]
@@ -184,6 +199,8 @@ def test_readings_of_an_ambiguous_product() -> None:
     np.testing.assert_allclose([f.evaluate(ENV) for f in formula.readings() if "dot" in {g.op for g in f.walk()}], np.sum(t * log(y2)))
     rows = [f.evaluate(ENV) for f in read("softmax(Y)", NAMES).formula.readings()]
     assert any(np.allclose(r.sum(1), 1) for r in rows)
+    bold = read(r"\mathbf{y}^{(2)}_i - \mathbf{t}_i", NAMES).formula
+    assert any(f.evaluate(ENV).shape == (3, 1) for f in bold.readings())
     vectors = read("v @ w.T", NAMES).formula
     assert any(np.array_equal(f.evaluate(ENV), np.outer(v, w)) for f in vectors.readings())
     assert read("y2 - t", NAMES).formula not in read("y2 - t", NAMES).formula.readings()
@@ -252,6 +269,9 @@ def test_targets_alone() -> None:
 
 
 def test_names_of_formulas_and_spellings() -> None:
+    assert read(r"\hat{\mathbf{y}} - \bar y", ["y_hat", "ybar", "y"]).formula.names == {"y_hat", "ybar"}
+    assert read("(Y - T)^T X", ["Y", "T", "X"]).formula.names == {"Y", "T", "X"}
+    assert read("dE/dz2 - dz2", ["z2", "dz2"]).formula.names == {"dE/dz2", "dz2"}
     formula = read("dE/dz2 @ W2 + dy2/dz2 @ delta1 - y_0", {**dict.fromkeys(NAMES), "y0": "x"}).formula
     assert formula.names == {"dE/dz2", "W2", "dy2/dz2", "dE/dz1", "x"}
     assert read("E1 - E", ["E1", "E"]).formula.names == {"E1", "E"}
@@ -283,6 +303,17 @@ REFUSED = [  # the text, where the caret stands (from 0), and some of the senten
     (r"\sum_{k=2}^{4} y_{2,k}", 8, "part of an axis"),
     (r"\begin{cases} 1 & t = 1", 23, "the cases do not end"),
     ("y2^", 3, "an exponent is missing"),
+    ("y2.sum", 6, "is a method"),
+    ("log", 3, "log of what?"),
+    ("|y2", 0, "is not closed"),
+    ("y2[]", 2, "the brackets are empty"),
+    ("y2[t]", 3, "brackets hold whole numbers"),
+    ("np.sum(y2, axis=0, axis=1)", 3, "takes no axis twice"),
+    ("softmax'(z2)", 0, "no entrywise function's derivative"),
+    (r"\sum_{k,k} A_{kk}", 0, "summed over twice"),
+    (r"\begin{cases} 1 \end{cases}", 27, "cases without a condition"),
+    ("y2 otherwise", 12, "otherwise than what?"),
+    ("a" * 80, 0, "a name of 80 letters"),
     ("T y2", 0, "T stands alone"),
     ("dE/dz2 = y2\n  + * t", 4, "line 2, column 5"),
 ]
@@ -329,6 +360,11 @@ MISFITS = [
     ("delta_ij", "how far the indices i and j count is not known"),
     ("inv(W2)", "square matrix"),
     ("m_i", "is a single number"),
+    ("dz2/dW2", "is no matrix; write it in components"),
+    ("Y[5, 0]", "picks entries that Y of shape (3, 6) has not"),
+    (r"\mathbf{m}_j", "is an example's vector"),
+    ("I", "the size of the unit matrix"),
+    ("softmax(y2_i)", "softmax takes whole vectors"),
 ]
 
 
@@ -338,6 +374,25 @@ def test_misfits_name_the_factors(text: str, said: str) -> None:
     with pytest.raises(ad.ShapeMismatch) as caught:
         formula.evaluate(ENV)
     assert said in str(caught.value)
+
+
+def test_results_are_bounded() -> None:
+    wide = {"a": np.broadcast_to(1.0, (1000,))}
+    with pytest.raises(ad.ShapeMismatch, match="would have 1,000,000,000 entries"):
+        read("a_i a_j a_k", wide).formula.evaluate(wide)
+
+
+def test_batches_in_components() -> None:
+    np.testing.assert_allclose(value(r"\frac{1}{6} \sum_j X_{ij}"), X.mean(1))
+    np.testing.assert_allclose(value("E = sum_j -t_k log(Y_kj)".replace("sum_j", "sum_{j,k}")), -np.sum(t * log(Y)))
+    np.testing.assert_allclose(value(r"\frac{1}{m} \sum_j \mathbf{Y}_j \mathbf{X}_j^\top"), Y @ X.T / m)  # a sum over examples
+    np.testing.assert_allclose(value("mean(Y_k)"), Y.mean(1))
+
+
+def test_a_transposed_left_side() -> None:
+    line = read(r"\left(\frac{\partial E}{\partial \mathbf{z}_2}\right)^\top = (y_2 - t)^\top", NAMES)
+    assert str(line.target) == "dE/dz2"
+    np.testing.assert_array_equal(line.formula.evaluate(ENV), y2 - t)
 
 
 def test_cases_that_say_nothing_are_nan() -> None:
@@ -375,6 +430,7 @@ def test_formulas_run_on_symbols() -> None:
 
     assert poly("(W2 W1) x") == poly(r"W_2 (W_1 x)")
     assert poly("y1 - y1*y1") == poly(r"y_{1,i} - y_{1,i}^2") == poly("-(y1^2 - y1)")
+    assert poly("y2 if t == 1 else 0") == poly("(t == 1) * y2") != poly("y2")
     assert poly("(y2 t')'") == poly("t_i y2_j") != poly("y2 t'")
 
 
@@ -423,6 +479,9 @@ EDITS = [  # a wrong formula, the right one, and the sentence
     ("log(y2)", "y2", "leave out the log of y2"),
     ("dE/dz1 = (W2.T @ delta2) * sigmoid(z1)", "(W2.T @ delta2) * sigmoid'(z1)", "write sigmoid' instead of sigmoid in sigmoid(z1)"),
     (r"\sum_k y_{2,k} t_k", r"y_{2,k} t_k", None),
+    ("0 if t == 1 else y2", "y2 if t == 1 else 0", None),
+    ("1 - y2", "y2", "write y2 instead of 1 - y2"),
+    ("σ'(z1)", "σ(z1)", "write sigmoid instead of sigmoid'"),
 ]
 
 

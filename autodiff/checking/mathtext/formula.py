@@ -38,7 +38,7 @@ class Formula:
     name                            (the key in the environment, are 1-D arrays columns?)
     jacobian                        (of, by): the environment's "dof/dby"
     index       x                   (letters, does a single letter count the last axis of a matrix?)
-    example     x                   the letter that counts a matrix's columns, each a vector
+    example     x                   (letter,): it counts a matrix's columns, each a vector
     entry       jacobian            (letters of what is derived, letters of what it is derived by)
     entries     x, indexed names    the letters of the left side, in order
     add, mul, juxt, star, cdot, dot, matmul     any number; of star, "plain" if it may be NumPy's
@@ -149,12 +149,13 @@ class Formula:
         return edits(self, shapes or {})
 
     def readings(self) -> list[Formula]:
-        """What else the same text may mean: a dot product for an entrywise one, 1-D arrays as columns, examples as rows."""
+        """What else the same text may mean: a dot product for an entrywise one, 1-D arrays as columns, components, examples as rows."""
         found = [
             self.map(lambda f: replace(f, op="dot") if f.op == "cdot" else f),
             self.map(lambda f: replace(f, op="juxt") if f.op in ("cdot", "star") else f),
             self.map(lambda f: replace(f, op="mul") if f.op in ("cdot", "star", "dot") else f),
             self.map(_of_columns),
+            self.map(lambda f: replace(f, op="index", value=(f.value, False)) if f.op == "example" else f),
             self.map(_of_rows),
         ]
         return [f for f in dict.fromkeys(found) if f != self]
@@ -267,7 +268,7 @@ class _Evaluation:
         if len(x.rest) != 2:
             raise ShapeMismatch(f"{f.text} is an example's vector, but {f.args[0].text} has shape {x.rest} and no column for each")
         value = ops.transpose(x.value)
-        return Labelled(ops.reshape(value, shape=(*shape_of(value), 1)), (f.value,))
+        return Labelled(ops.reshape(value, shape=(*shape_of(value), 1)), f.value)
 
     def _entry(self, f: Formula) -> Labelled:
         value, of, by = self._full_jacobian(f.args[0])

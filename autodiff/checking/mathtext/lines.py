@@ -19,17 +19,21 @@ JACOBIAN, DIAGONAL, OFF_DIAGONAL = "jacobian", "jacobian_diagonal", "jacobian_of
 
 @dataclass(frozen=True)
 class Target:
-    """What a line is about: a gradient dE/dW2, a value y1, or a Jacobian dy1/dz1, all of it or its (off-)diagonal."""
+    """What a line is about: a gradient dE/dW2, a value y1, or a Jacobian dy1/dz1, all of it or its (off-)diagonal.
+
+    The indices are those that the left side was written with, behind `of` and behind `wrt`.
+    """
 
     kind: str
     of: str
     wrt: str | None = None
-    indices: tuple[str, ...] = ()
+    of_indices: tuple[str, ...] = ()
+    wrt_indices: tuple[str, ...] = ()
 
     @property
     def component(self) -> bool:
         """Was it written in components?"""
-        return bool(self.indices)
+        return bool(self.of_indices or self.wrt_indices)
 
     def __str__(self) -> str:
         return self.of if self.wrt is None else f"d{self.of}/d{self.wrt}"
@@ -61,31 +65,20 @@ def read(text: str, names: Iterable[str] | Mapping[str, Any], root: str = "E", a
     ('(6)', 'dE/dW2', '(y2 - t) y1^T')
     """
     label, body = _labelled(text)
-    table = Names(names, root)
-    parser = Parser(body, table)
-    parts: list[Formula | None] = []
-    while parser.sees("\\\\", "="):
-        if parser.take().text == "=" and not parts:
-            parts.append(None)
-    parts.append(_part(parser))
+    parser = Parser(body, Names(names, root))
+    parts: list[Formula | None] = []  # None for a left side that stands in an earlier line
+    condition: Formula | None = None
+    while parser.skip("\\\\"):
+        continue
+    if parser.skip("="):
+        parts.append(None)
+    parts.append(parser.part())
     while parser.now.kind != "end":
-        if parser.skip("\\\\", ".", ";"):
-            continue
-        if parser.sees(",", "(") or parser.now.kind in ("words", "name"):
-            found = _closing(parser)
-            if found is None:
-                continue
-            if isinstance(found, str):
-                label = label or found
-                continue
-            parts.append(found)
-            continue
-        if not parser.skip("="):
-            raise parser.error(f"{parser.shown()} has no meaning here")
-        if parser.sees("=") or parser.now.kind == "end":
-            raise parser.error("a formula is missing behind =")
-        parts.append(_part(parser))
-    return _line(text, label, parts, parser, after)
+        if parser.skip("="):
+            parts.append(parser.part())
+        elif not parser.skip("\\\\", ".", ";", ","):
+            condition = parser.closing()
+    return Line(text, label, *_sides(parts, condition, parser, after))
 
 
 def read_target(text: str, names: Iterable[str] | Mapping[str, Any], root: str = "E", bare: str = GRADIENT) -> Target:
@@ -94,22 +87,12 @@ def read_target(text: str, names: Iterable[str] | Mapping[str, Any], root: str =
     >>> read_target("W2", ["W2"]).kind, read_target("y1 =", ["y1"]).kind
     ('gradient', 'value')
     """
-    table = Names(names, root)
-    parser = Parser(text, table)
-    if table.find(text.strip()) is None and table.loss(text.strip()):
-        return Target(VALUE, root)
-    leaf = parser.formula()
-    equal = parser.skip("=")
-    target = _target(leaf, table)
-    if parser.now.kind in ("words", "name", "sign") and target is not None:
-        parser.skip("(", ",")
-        condition = parser.condition()
-        parser.skip(")")
-        target = _narrowed(target, condition) or target
-    if parser.now.kind != "end" or target is None:
-        raise problem(text, parser.now.start, "this names no gradient, value or Jacobian; write W2, dE/dW2, y1 = or dy1/dz1")
-    if target.kind == VALUE and not equal and bare == GRADIENT and target.of != root:
-        return Target(GRADIENT, root, target.of, target.indices)
+    left = text.rstrip().removesuffix("=")
+    target = read(f"{left} = 0", names, root).target
+    if target is None:
+        raise problem(text, 0, "this names no gradient, value or Jacobian; write W2, dE/dW2, y1 = or dy1/dz1")
+    if target.kind == VALUE and left == text.rstrip() and bare == GRADIENT and target.of != root:
+        return Target(GRADIENT, root, target.of, (), target.of_indices)
     return target
 
 
@@ -137,104 +120,48 @@ def _labelled(text: str) -> tuple[str, str]:
     return "", text
 
 
-def _part(parser: Parser) -> Formula:
-    parser.skip("\\\\")
-    value = parser.formula()
-    return parser.comparison(value) if parser.sees("≠", "<", ">", "≤", "≥") else value
-
-
-def _closing(parser: Parser) -> Formula | str | None:
-    """What may follow a formula: a condition, in words or parentheses."""
-    parser.skip(",")
-    opened = parser.skip("(")
-    if parser.now.kind == "end":
-        return None
-    condition = parser.condition()
-    if opened:
-        parser.expect(")", "the condition does not end")
-    if condition is None:
-        raise parser.error("otherwise than what?")
-    return Formula("cases", (), condition)  # a mark; _line joins it to the formula before it
-
-
-def _line(text: str, label: str, parts: list[Formula | None], parser: Parser, after: Target | None) -> Line:
-    target = after
-    condition: Formula | None = None
-    formulas: list[Formula] = []
-    turned = False
-    for k, part in enumerate(parts):
-        if part is None:
-            continue
-        if part.op == "cases" and not part.args:
-            condition = part.value
-        elif k == 0 and len([p for p in parts if p is None or p.args or p.op != "cases"]) > 1:
-            leaf = part.args[0] if part.op == "T" else part
-            target = _target(leaf, parser.names)
-            turned = part.op == "T" and target is not None
-            if target is None:
-                formulas.append(part)
-        else:
-            formulas.append(Formula("T", (part,)) if turned else part)
-    if target is not None and condition is not None and (narrow := _narrowed(target, condition)):
-        target, condition = narrow, None
-    if condition is not None:
+def _sides(
+    parts: list[Formula | None], condition: Formula | None, parser: Parser, after: Target | None
+) -> tuple[Target | None, tuple[Formula, ...]]:
+    """What a chain of equalities is about, and its formulas."""
+    first, *rights = parts
+    formulas = [f for f in rights if f is not None]
+    turned = first is not None and first.op == "T"
+    target = after if first is None else _target(first.args[0] if turned else first, parser.names) if formulas else None
+    if first is not None and target is None:
+        formulas.insert(0, first)
+        target = after
+    elif turned:
+        formulas = [Formula("T", (f,)) for f in formulas]
+    if target is not None and target.kind == JACOBIAN and condition is not None and condition.op == "same":
+        target = replace(target, kind=DIAGONAL if condition.value[2] else OFF_DIAGONAL)
+    elif condition is not None:
         formulas = [Formula("cases", (f, condition)) for f in formulas]
-    own = _leaf(target, parser.names) if target is not None else None
-    if len(formulas) > 1:
-        formulas = [f for f in formulas if f != own] or formulas[-1:]
+    formulas = [f for f in formulas if f != first] or formulas[-1:]
     done = [parser.settled(_over(f, target)) for f in formulas]
     if target is not None and target.kind == VALUE and target.of == parser.names.root:
         done = [f.map(lambda g: replace(g, op="dot") if g.op == "cdot" else g) for f in done]
-    return Line(text, label, target, tuple(done))
+    return target, tuple(done)
 
 
 def _target(leaf: Formula, names: Names) -> Target | None:
     """What a left side is about; None if it is no name and no derivative."""
     letters: tuple[str, ...] = ()
     if leaf.op in ("index", "example") and leaf.args[0].op == "name":
-        letters = leaf.value[0] if leaf.op == "index" else (leaf.value,)
-        leaf = leaf.args[0]
+        letters, leaf = tuple(leaf.value[0]), leaf.args[0]
     if leaf.op == "name":
         of, stroke, by = leaf.value[0].partition("/d")
-        if stroke:
-            return Target(GRADIENT, names.root, by, letters)
-        return Target(VALUE, of, None, letters)
+        return Target(GRADIENT, names.root, by, (), letters) if stroke else Target(VALUE, of, None, letters)
     if leaf.op == "entry":
-        of, by = leaf.args[0].value
-        left, right = leaf.value
-        if left and left == right:
-            return Target(DIAGONAL, of, by, left)
-        return Target(JACOBIAN, of, by, left + right)
+        (of, by), (left, right) = leaf.args[0].value, leaf.value
+        return Target(DIAGONAL if left == right else JACOBIAN, of, by, left, right)
     return Target(JACOBIAN, *leaf.value) if leaf.op == "jacobian" else None
-
-
-def _narrowed(target: Target, condition: Formula | None) -> Target | None:
-    """The part of a Jacobian that `i = j` or `i ≠ j` restricts a line to."""
-    if condition is None or condition.op != "same" or target.kind != JACOBIAN:
-        return None
-    return replace(target, kind=DIAGONAL if condition.value[2] else OFF_DIAGONAL)
-
-
-def _leaf(target: Target, names: Names) -> Formula | None:
-    if target.kind in (GRADIENT, VALUE):
-        leaf = Formula("name", (), (str(target), False))
-        return Formula("index", (leaf,), (target.indices, False)) if target.indices else leaf
-    return None
 
 
 def _over(f: Formula, target: Target | None) -> Formula:
     """A component formula, over the indices of the left side, which tell how far each counts."""
-    if target is None or not target.indices:
+    if target is None or not target.component:
         return f
-    letters = tuple(dict.fromkeys(target.indices))
-    if target.wrt is None or target.kind == GRADIENT:
-        sources = [Formula("index", (Formula("name", (), (target.wrt or target.of, False)),), (target.indices, False))]
-    else:
-        sources = []
-        rest = target.indices
-        for name in (target.of, target.wrt):
-            mine = rest[:1] if target.kind != DIAGONAL else target.indices
-            rest = rest[1:]
-            if mine:
-                sources.append(Formula("index", (Formula("name", (), (name, False)),), (mine, False)))
-    return Formula("entries", (f, *sources), letters)
+    sides = [(target.of, target.of_indices), (target.wrt, target.wrt_indices)]
+    named = [Formula("index", (Formula("name", (), (name, False)),), (letters, False)) for name, letters in sides if letters]
+    return Formula("entries", (f, *named), tuple(dict.fromkeys(target.of_indices + target.wrt_indices)))

@@ -35,10 +35,13 @@ FUNCTIONS = {name: name for name in _CALLED.split()} | {
     "logsoftmax": "log_softmax",
     "ReLU": "relu",
     "multiply": "mul",
+    "power": "pow",
+    "divide": "div",
+    "add": "add",
+    "subtract": "sub",
 }
-_CONSTANTS = {"pi": math.pi, "π": math.pi}
+_LETTERS = {*GREEK.values(), "varepsilon", "varphi", "ell"}
 _OPTIONS = ("axis", "keepdims")
-_LAYER = re.compile(r"\d+")
 
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -215,14 +218,13 @@ class Parser:
 
     def postfix(self, value: Formula) -> Formula:
         while True:
-            if self.skip("'", "⊤"):
+            if self.skip("'"):
                 self.math = True
                 value = Formula("T", (value,))
-            elif self.sees("**"):
-                self.take()
+            elif self.skip("**"):
                 value = Formula("pow", (value, self.signed()))
-            elif self.sees("^"):
-                value = self.superscript(value)
+            elif self.sees("^") or self.now.kind == "layer":
+                value = Formula("pow", (value, self.exponent()), "math")
             elif self.sees("_"):
                 value = self.indexed(value)
             elif self.sees(".") and self.ahead(1).kind == "name":
@@ -232,43 +234,21 @@ class Parser:
             else:
                 return value
 
-    def superscript(self, value: Formula) -> Formula:
-        sign = self.take()
+    def exponent(self) -> Formula:
         self.math = True
-        if self.skip("⊤", "'") or self._is_T():
-            return Formula("T", (value,))
-        if not self.sees("{", "("):
-            self.skip("⊙")
-            exponent = self.single("an exponent")
-        elif self.sees("{"):
-            self.take()
-            if (self.skip("⊤", "'") or self._is_T()) and self.skip("}"):
-                return Formula("T", (value,))
-            if self.sees("-") and (self.ahead(1).text in ("⊤", "T")) and self.ahead(2).text == "}":
-                self.at += 3
-                inverse = Formula("pow", (value, Formula("neg", (Formula("number", value=1),))), "math")
-                return Formula("T", (inverse,))
-            self.skip("⊙")
-            exponent = self.formula()
+        if self.take().kind == "layer":  # what looks like one, behind something without layers
+            return Formula("number", value=_number(self.tokens[self.at - 1].text))
+        if self.skip("{"):
+            self.skip("⊙")  # \circ 2, an entrywise power
+            value = self.formula()
             self.expect("}", "the exponent does not end")
-        else:
-            exponent = self.power()
-        if value.op == "index" and exponent.op == "T":
-            raise self.error("a transpose of a single component", sign)
-        return Formula("pow", (value, exponent), "math")
-
-    def _is_T(self) -> bool:
-        """A capital T that means the transpose, unless the user has a T that can be an exponent."""
-        if self.now.kind == "name" and self.now.text == "T":
-            self.take()
-            return True
-        return False
+            return value
+        return self.single("an exponent")
 
     @_nested
     def single(self, what: str) -> Formula:
         """One token as LaTeX's superscripts take it; in plain text also a signed number or name."""
-        if self.sees("-"):
-            self.take()
+        if self.skip("-"):
             return Formula("neg", (self.single(what),))
         if self.now.kind in ("number", "name", "command") or self.sees("("):
             return self.atom()
@@ -342,6 +322,8 @@ class Parser:
 
     def atom(self) -> Formula:
         t = self.now
+        if t.text == "1" and self.ahead(1).text == "[":  # of a condition
+            return self.ones()
         if t.kind == "number":
             self.take()
             return Formula("number", value=_number(t.text))
@@ -349,16 +331,17 @@ class Parser:
             return self.named()
         if t.kind == "command":
             return self.command()
-        if self.sees("(", "{"):
+        if self.sees("(", "{", "["):
             return self.group()
-        if self.sees("∂", "∇"):
-            return self.derivative()
+        if self.sees("∂") and (derived := self.derivative()):
+            return derived
+        if self.sees("∇"):
+            return self.nabla()
         if self.sees("∑"):
             return self.total()
         if self.sees("‖", "|"):
             return self.between_bars()
-        if self.sees("⟨"):
-            self.take()
+        if self.skip("⟨"):
             a = self.formula()
             self.expect(",", "an inner product has two parts")
             b = self.formula()
@@ -373,10 +356,10 @@ class Parser:
     def group(self) -> Formula:
         opening = self.take()
         bars, self.bars = self.bars, 0
-        value = self.formula()
+        value = self._indices_compared() or self.formula()
         if self.sees(*_COMPARISONS):
             value = self.comparison(value)
-        closing = {"(": ")", "{": "}"}[opening.text]
+        closing = {"(": ")", "{": "}", "[": "]"}[opening.text]
         if not self.skip(closing):
             raise self.error(f"{opening.text!r} is not closed: {closing!r} is missing before {self.shown()}")
         self.bars = bars
@@ -389,12 +372,9 @@ class Parser:
         if not self.skip(sign.text):
             raise self.error(f"{sign.text!r} is not closed", sign)
         self.bars -= 1
-        if sign.text == "‖":
-            if self.sees("_"):  # Frobenius, or 2: the same norm
-                self.take()
-                self.script()
-            return Formula("call", (value,), ("norm", ()))
-        return Formula("call", (value,), ("abs", ()))
+        if sign.text == "‖" and self.skip("_"):  # Frobenius, or 2: the same norm
+            self.script()
+        return Formula("call", (value,), ("norm" if sign.text == "‖" else "abs", ()))
 
     def command(self) -> Formula:
         t = self.take()
@@ -407,14 +387,14 @@ class Parser:
             return self.cases()
         if name in FUNCTIONS or name == "varsigma":
             return self.function(Token("name", "sigma" if name == "varsigma" else name, t.start))
-        if name in GREEK.values() or name in ("varepsilon", "varphi", "ell"):
+        if name in _LETTERS:
             self.at -= 1
             self.tokens[self.at] = Token("name", name, t.start)
             return self.named()
         raise self.error(f"\\{name} is not known here", t)
 
     def fraction(self) -> Formula:
-        if derived := self._derivative_fraction():
+        if self.sees("{") and (derived := self.derivative()):
             return derived
         if self.now.kind == "number" and len(self.now.text) > 1:  # \frac12
             t = self.now
@@ -442,14 +422,14 @@ class Parser:
         return Formula("cases", tuple(parts))
 
     def condition(self) -> Formula | None:
-        """A condition with or without words around it; None for "otherwise"."""
+        """A condition with or without words before it; None for "otherwise"."""
         while self.word("when", "if", "for", "where", "and", "all", "with"):
             self.take()
         if self.word("otherwise", "else", "elsewhere"):
             self.take()
             return None
-        same = self._indices_compared()
-        return same if same is not None else self.comparison(self.formula())
+        value = self._indices_compared() or self.formula()
+        return value if value.op in ("compare", "same") else self.comparison(value)
 
     def _indices_compared(self) -> Formula | None:
         a, sign, b = self.now.text, self.ahead(1).text, self.ahead(2).text
@@ -484,131 +464,82 @@ class Parser:
         return Formula("total", (body,), (tuple(letters), tuple(unlike)))
 
     def _sum_letters(self, letters: list[str], unlike: list[tuple[str, str]]) -> None:
-        if not self.skip("{"):
+        braces = self.skip("{")
+        while not (braces and self.skip("}")):
             token = self.take()
-            if not _is_letter(token):
-                raise self.error("a sum needs an index letter", token)
-            letters.append(token.text)
-            return
-        while not self.skip("}"):
-            token = self.take()
-            if token.kind == "name" and re.fullmatch("[a-z]{1,4}", token.text):
-                new = list(token.text)
-            elif token.text == ",":
+            if token.text == "," and braces:
                 continue
-            else:
+            if token.kind != "name" or not re.fullmatch("[a-z]{1,4}", token.text):
                 raise self.error("a sum needs index letters", token)
-            letters += new
-            if self.skip("="):
-                self._first(token)
-            elif self.skip("≠"):
+            letters += token.text
+            if not braces:
+                return
+            start = self.now
+            if self.skip("=") and self.take().text not in ("0", "1"):
+                raise self.error("a sum over a part of an axis is not read; it begins at 1", self.tokens[self.at - 1])
+            if self.skip("≠"):
                 other = self.take()
                 if not _is_letter(other):
-                    raise self.error("an index letter is missing", other)
+                    raise self.error("an index letter is missing", start)
                 unlike.append((letters[-1], other.text))
-
-    def _first(self, token: Token) -> None:
-        start = self.take()
-        if start.text not in ("0", "1"):
-            raise self.error("a sum over a part of an axis is not read; it begins at 1", start)
 
     def _bound(self) -> None:
         """Where a sum ends: at the end of the axis, whatever its length is called."""
-        if self.skip("{"):
-            while not self.skip("}"):
-                if self.take().kind == "end":
-                    raise self.error("the sum's bound does not end")
-        else:
-            self.take()
+        braces = self.skip("{")
+        while self.take().kind != "end" and braces and not self.skip("}"):
+            continue
 
     # ------------------------------------------------------------ names, functions, derivatives
 
     def named(self) -> Formula:
         t = self.now
         if t.text in ("np", "numpy") and self.ahead(1).text == ".":
-            self.at += 2
-            self.numpy = True
-            if self.now.text == "linalg":
-                self.at += 2
-            t = self.now
-            if t.text in ("pi", "e"):
-                self.take()
-                return Formula("number", value=getattr(math, t.text))
-            if t.text not in FUNCTIONS and t.text != "transpose":
-                raise self.error(f"np.{t.text} is not known here{self.names.nearest(t.text, FUNCTIONS)}", t)
-            self.take()
-            return self.function(t)
+            return self.of_numpy()
         if t.text in ("𝟏", "𝟙"):
             return self.ones()
-        if t.text in ("T",) and self.names.find("T") is None:
-            raise self.error("T stands alone; for the transpose write .T or ^T behind the matrix", t)
-        if (sum_ := re.fullmatch("sum_([a-z]{1,3})", t.text)) and self.names.find(t.text) is None:
-            return self._split_token(["∑", "_", sum_[1]])
         if self.names.find(t.text) is None:
-            if derived := self._plain_derivative():
+            if t.text[0] == "d" and self.ahead(1).text == "/" and (derived := self.derivative()):
                 return derived
-            if t.text in FUNCTIONS and (self.ahead(1).text == "(" or not self._is_variable()):
+            if t.text in FUNCTIONS and (self.ahead(1).text == "(" or self.names.resolve(t.text, []) is None):
                 self.take()
                 return self.function(t)
-        return self.variable()
+            if t.text == "T":
+                raise self.error("T stands alone; for the transpose write .T or ^T behind the matrix", t)
+        return self.reference()
 
-    def _is_variable(self) -> bool:
-        start = self.at
-        try:
-            self.reference()
-        except BadFormula:
-            return False
-        finally:
-            self.at = start
-        return True
-
-    def _split_token(self, parts: list[str]) -> Formula:
-        t = self.now
-        kinds = ["name" if p.isalpha() and p != "∑" else "sign" for p in parts]
-        new = [Token(k, p, t.start) for k, p in zip(kinds, parts, strict=True)]
-        self.tokens[self.at : self.at + 1] = new
-        return self.atom()
+    def of_numpy(self) -> Formula:
+        self.at += 4 if self.ahead(2).text == "linalg" else 2
+        self.numpy = True
+        t = self.take()
+        if t.text in ("pi", "e"):
+            return Formula("number", value=getattr(math, t.text))
+        if t.text not in FUNCTIONS and t.text != "transpose":
+            raise self.error(f"np.{t.text} is not known here{self.names.nearest(t.text, FUNCTIONS)}", t)
+        return self.function(t)
 
     def ones(self) -> Formula:
-        t = self.take()
-        self.math = True
-        if self.skip("["):
-            condition = self._indices_compared() or self.comparison(self.formula())
-            self.expect("]", "the condition does not end")
-            return Formula("cases", (Formula("number", value=1), condition, Formula("number", value=0)))
-        if t.text == "𝟙" and self.skip("_"):
-            letters = self.script() if not self.sees("{") else self._condition_script()
-            if len(letters) != 2:
-                raise self.error("an indicator needs two indices or a condition", t)
-            return Formula("delta", (), (letters[0], letters[1]))
-        return Formula("ones")
-
-    def _condition_script(self) -> str:
+        """A vector of ones, or the indicator of a condition in brackets or below."""
         self.take()
-        letters = ""
-        while not self.skip("}"):
-            token = self.take()
-            if token.kind == "name":
-                letters += token.text
-            elif token.text not in ("=", ",", "(", ")"):
-                raise self.error("an indicator needs two indices or a condition", token)
-        return letters
+        self.math = True
+        braces = self.sees("_") and self.ahead(1).text == "{"
+        if not braces and not self.sees("["):
+            return Formula("ones")
+        self.at += 1 + braces
+        condition = self.condition()
+        if condition is None:
+            raise self.error("otherwise than what?")
+        self.expect("}" if braces else "]", "the condition does not end")
+        return Formula("cases", (Formula("number", value=1), condition, Formula("number", value=0)))
 
     def function(self, t: Token) -> Formula:
         """A function applied to what stands in parentheses, or to the next factor."""
         name = t.text
-        if name in ("sum", "Σ") and self.sees("_"):
-            self.at -= 1
-            self.tokens[self.at] = Token("sign", "∑", t.start)
-            return self.total()
-        if self.sees("'"):
-            self.take()
+        if self.skip("'"):
             op = FUNCTIONS[name]
             if op not in TABLE or TABLE[op].kind != "elementwise" or TABLE[op].arity != 1:
                 raise self.error(f"{name}' is no entrywise function's derivative", t)
             return Formula("prime", (self.argument(name),), op)
-        exponent = self.take() if self.sees("^") else None
-        power = self.single("an exponent") if exponent else None
+        power = self.exponent() if self.sees("^") else None
         if self.sees("("):
             args, options = self.arguments()
             value = self.called(t, args, options)
@@ -660,9 +591,14 @@ class Parser:
         if t.text == "transpose":
             return Formula("T", (self._only(t, args),))
         name = FUNCTIONS[t.text]
+        if name in ("max", "min") and len(args) == 2 and self.text[t.start - 1 : t.start] != ".":  # not NumPy's, whose second is an axis
+            name += "imum"
         if name == "matmul" or (name == "dot" and self.numpy):
             return _joined("matmul", *self._two(t, args))
-        if name in ("mul", "dot"):
+        if name == "sub":
+            a, b = self._two(t, args)
+            return Formula("add", (a, Formula("neg", (b,))))
+        if name in ("add", "mul", "div", "pow", "dot"):
             return Formula(name, tuple(self._two(t, args)))
         op = TABLE[name]
         if "axis" in op.statics and len(args) == 2 and args[1].op in ("number", "neg"):
@@ -688,33 +624,32 @@ class Parser:
             raise self.error(f"{t.text} takes two operands, not {len(args)}", t)
         return args
 
-    def variable(self) -> Formula:
-        """A name of the user's, with its indices; or an earlier gradient; or Kronecker's delta."""
-        t = self.now
-        pieces = self.names.pieces(t.text) if self.names.resolve(t.text, []) is None else []
-        if pieces and not self._is_variable():
-            self.tokens[self.at : self.at + 1] = [Token("name", p, t.start, t.bold) for p in pieces]
-        return self.reference()
-
     def reference(self) -> Formula:
-        t = self.take()
-        start = self.at
+        """A name of the user's, with its indices; or an earlier gradient; or Kronecker's delta; or names without a space."""
+        start, t = self.at, self.take()
         if t.text == "e" and self.sees("^", "**") and self.names.find("e") is None:
-            return self._exponential()
-        subs, layer, turned = self._scripts(t)
-        found = self.names.resolve(t.text, subs, layer)
-        if found is None and layer and self.names.derivative(t.text, subs, layer) is None:  # y^(2) may be a power after all
-            self.at, layer, turned = start, "", False
-            subs, _, _ = self._scripts(t, layers=False)
-            found = self.names.resolve(t.text, subs)
-        value = self._special(t, subs, layer) if found is None else self._leaf(found[0], found[1], t)
-        return Formula("T", (value,)) if turned else value
-
-    def _exponential(self) -> Formula:
-        self.take()
-        self.math = True
-        exponent = self.group() if self.sees("{") else self.single("an exponent")
-        return Formula("call", (exponent,), ("exp", ()))
+            if self.sees("**"):
+                self.take()
+                return Formula("call", (self.signed(),), ("exp", ()))
+            return Formula("call", (self.exponent(),), ("exp", ()))
+        subs, layer = self._scripts()
+        if found := self.names.resolve(t.text, subs, layer):
+            return self._leaf(*found, t)
+        if special := self._special(t, subs, layer):
+            return special
+        if layer:  # y^(2) may be a power after all
+            self.at = start + 1
+            subs, _ = self._scripts(layers=False)
+            if found := self.names.resolve(t.text, subs):
+                return self._leaf(*found, t)
+        if pieces := self.names.pieces(t.text):
+            self.tokens[start : start + 1] = [Token("name", p, t.start, t.bold) for p in pieces]
+            self.at = start
+            return self.reference()
+        written = t.text + "".join("_" + s for s in subs) + (f"^({layer})" if layer else "")
+        called = self.sees("(") and not (subs or layer) and len(t.text) > 1
+        hint = self.names.nearest(t.text + "".join(subs) + layer, FUNCTIONS if called else ())
+        raise self.error(f"the {'function' if called else 'name'} {written} is not known{hint}", t)
 
     def _leaf(self, key: str, letters: tuple[str, ...], t: Token) -> Formula:
         leaf = Formula("name", (), (key, False))
@@ -722,98 +657,90 @@ class Parser:
             return leaf
         self.math = True
         if t.bold and len(letters) == 1:
-            return Formula("example", (leaf,), letters[0])
+            return Formula("example", (leaf,), letters)
         return Formula("index", (leaf,), (letters, False))
 
-    def _special(self, t: Token, subs: list[str], layer: str) -> Formula:
+    def _special(self, t: Token, subs: list[str], layer: str) -> Formula | None:
         """Names with a meaning of their own where the user has none of that name."""
         base, *more = t.text.split("_")
         letters = "".join([*more, *subs]).replace(",", "")
         if base in ("δ", "delta") and re.fullmatch("[a-z]{2}", letters) and not layer:
             self.math = True
             return Formula("delta", (), (letters[0], letters[1]))
-        derived = self.names.derivative(t.text, subs, layer)
-        if derived is not None:
+        if derived := self.names.derivative(t.text, subs, layer):
             return self._derived(derived[0], (), derived[1], derived[2])
-        if t.text in _CONSTANTS and not letters and not layer:
-            return Formula("number", value=_CONSTANTS[t.text])
-        if t.text in ("I", "Id") and not letters and not layer:
-            return Formula("eye")
-        if t.text in ("one", "ones") and not letters:
-            return Formula("ones")
-        written = t.text + "".join("_" + s for s in subs) + (f"^({layer})" if layer else "")
-        called = self.sees("(") and not (subs or layer) and len(t.text) > 1
-        hint = self.names.nearest(t.text + "".join(subs) + layer, FUNCTIONS if called else ())
-        raise self.error(f"the {'function' if called else 'name'} {written} is not known{hint}", t)
+        if letters or layer:
+            return None
+        return Formula("number", value=math.pi) if base in ("pi", "π") else Formula("eye") if base == "I" else None
 
-    def _scripts(self, t: Token, layers: bool = True) -> tuple[list[str], str, bool]:
-        """The subscripts and the layer behind a name, and whether a transpose shares the layer's braces."""
+    def _scripts(self, layers: bool = True) -> tuple[list[str], str]:
+        """The subscripts and the layer behind a name."""
         subs: list[str] = []
         layer = ""
         while True:
-            if self.sees("_"):
-                self.take()
+            if self.skip("_"):
                 subs.append(self.script())
-            elif layers and not layer and self.sees("^") and (found := self._layer()):
+            elif layers and not layer and self.now.kind == "layer":
                 self.math = True
-                layer, length, turned = found
-                self.at += length
-                if turned:
-                    return subs, layer, True
+                layer = self.take().text
             else:
-                return subs, layer, False
-
-    def _layer(self) -> tuple[str, int, bool] | None:
-        """`^{(2)}`, `^{[2]}`, `^(2)`, `^{(2)\\top}`: the layer, how many tokens it takes, and the transpose."""
-        texts = [self.ahead(k).text for k in range(1, 7)]
-        braced = texts[0] == "{"
-        inner = texts[1:] if braced else texts
-        if (inner[0], inner[2]) not in (("(", ")"), ("[", "]")) or not _LAYER.fullmatch(inner[1]):
-            return None
-        after = inner[3]
-        if not braced:
-            return inner[1], 4, False
-        if after == "}":
-            return inner[1], 6, False
-        if after in ("⊤", "T", "'") and inner[4] == "}":
-            return inner[1], 7, True
-        return None
+                return subs, layer
 
     # ------------------------------------------------------------ derivatives
 
-    def derivative(self) -> Formula:
-        r"""`∂E/∂W2`, or `\nabla_{W_2} E`."""
-        sign = self.take()
-        self.math = True
-        if sign.text == "∇":
-            return self._nabla(sign)
-        of = self._derived_name(sign)
-        if not self.skip("/"):
-            raise self.error("a derivative is written ∂E/∂W2", sign)
-        if not self.skip("∂"):
-            raise self.error("∂ is missing behind /")
-        return self._derived(*of, *self._derived_name(sign))
+    def derivative(self) -> Formula | None:
+        r"""`∂E/∂W2`, `dE/dW2`, or what stands behind the \frac of one; None for a d that belongs to a name."""
+        start, kept = self.at, list(self.tokens)
+        fraction = self.skip("{")
+        sign = self.now
+        try:
+            of = self._derived_name()
+            if fraction:
+                self.expect("}", "the fraction's top does not end")
+            self.expect("{" if fraction else "/", "a derivative is written ∂E/∂W2")
+            by = self._derived_name()
+            if fraction:
+                self.expect("}", "the fraction's bottom does not end")
+        except BadFormula:
+            if sign.text == "∂":
+                raise
+            self.at, self.tokens = start, kept
+            return None
+        self.math = self.math or sign.text == "∂"
+        return self._derived(*of, *by)
 
-    def _nabla(self, sign: Token) -> Formula:
+    def nabla(self) -> Formula:
+        r"""`\nabla_{W_2} E`."""
+        sign = self.take()
         if not self.skip("_"):
             raise self.error(r"write by what: \nabla_{W_2} E", sign)
-        braces = self.skip("{")
-        by = self._derived_name(sign)
-        if braces:
-            self.expect("}", "the subscript does not end")
+        self.math = True
+        by = self._name_below()
         if self.now.kind == "name" and self.names.loss(self.now.text):
             self.take()
         return self._derived(self.names.root, (), *by)
 
+    def _derived_name(self) -> tuple[str, tuple[str, ...]]:
+        """A d or ∂ and the name behind it, which may be written together."""
+        t = self.now
+        if not self.skip("∂"):
+            if t.kind != "name" or t.text[0] != "d":
+                raise self.error("∂ is missing")
+            if t.text == "d":
+                self.take()
+            else:
+                self.tokens[self.at] = Token("name", t.text[1:], t.start + 1, t.bold)
+        return self._name_below()
+
     @_nested
-    def _derived_name(self, sign: Token) -> tuple[str, tuple[str, ...]]:
-        """What stands behind a ∂."""
+    def _name_below(self) -> tuple[str, tuple[str, ...]]:
+        """The name that is derived, or derived by, and its indices."""
         if self.skip("{"):
-            found = self._derived_name(sign)
+            found = self._name_below()
             self.expect("}", "the braces do not end")
             return found
         t = self.now
-        if t.kind == "command" and (t.text[1:] in GREEK.values() or t.text == r"\ell"):
+        if t.kind == "command" and t.text[1:] in _LETTERS:
             t = self.tokens[self.at] = Token("name", t.text[1:], t.start)
         if t.kind != "name":
             raise self.error("a name is missing behind ∂")
@@ -821,66 +748,11 @@ class Parser:
             self.take()
             return self.names.root, ()
         leaf = self.reference()
-        if leaf.op == "T":
-            raise self.error("the derivative by a transpose is not read; transpose the derivative", t)
         if leaf.op == "name":
             return leaf.value[0], ()
         if leaf.op in ("index", "example") and leaf.args[0].op == "name":
-            letters = leaf.value[0] if leaf.op == "index" else (leaf.value,)
-            return leaf.args[0].value[0], letters
+            return leaf.args[0].value[0], tuple(leaf.value[0])
         raise self.error(f"{t.text} is no variable that can be derived by", t)
-
-    def _derivative_fraction(self) -> Formula | None:
-        r"""`{\partial E}{\partial W}` behind a \frac; the d may be upright."""
-        if not self.sees("{"):
-            return None
-        start, kept = self.at, list(self.tokens)
-        self.take()
-        sign = self.now
-        if not self._d():
-            self.at, self.tokens = start, kept
-            return None
-        upright = sign.kind == "name"
-        try:
-            of = self._derived_name(sign)
-            self.expect("}", "the fraction's top does not end")
-            self.expect("{", "the fraction lacks its bottom")
-            if not self._d():
-                raise self.error("∂ is missing below")
-            by = self._derived_name(sign)
-            self.expect("}", "the fraction's bottom does not end")
-        except BadFormula:
-            if not upright:
-                raise
-            self.at, self.tokens = start, kept
-            return None
-        return self._derived(*of, *by)
-
-    def _d(self) -> bool:
-        """Step over a d or ∂; one that is written together with its name leaves the name."""
-        if self.skip("∂"):
-            return True
-        t = self.now
-        if t.kind != "name" or t.text[0] != "d" or self.names.find(t.text):
-            return False
-        if t.text == "d":
-            self.take()
-        else:
-            self.tokens[self.at] = Token("name", t.text[1:], t.start + 1, t.bold)
-        return True
-
-    def _plain_derivative(self) -> Formula | None:
-        """`dE/dW2`: two names with a d in front, and a stroke."""
-        t, stroke, below = self.now, self.ahead(1), self.ahead(2)
-        if stroke.text != "/" or below.kind != "name" or t.text[0] != "d" or below.text[0] != "d" or len(below.text) < 2:
-            return None
-        if self.names.variable(t.text[1:]) is None or self.names.find(below.text):
-            return None
-        self.tokens[self.at] = Token("name", t.text[1:], t.start + 1)
-        of = self._derived_name(t)
-        self.take()
-        self.tokens[self.at] = Token("name", below.text[1:], below.start + 1)
-        return self._derived(*of, *self._derived_name(below))
 
     def _derived(self, of: str, of_letters: tuple[str, ...], by: str, by_letters: tuple[str, ...]) -> Formula:
         if of == self.names.root:
@@ -891,6 +763,26 @@ class Parser:
         return Formula("entry", (leaf,), (of_letters, by_letters)) if of_letters or by_letters else leaf
 
     # ------------------------------------------------------------ the whole
+
+    def part(self) -> Formula:
+        """One side of an equation."""
+        if self.now.kind == "end" or self.sees("="):
+            raise self.error("a formula is missing behind =" if self.at else "the formula ends too early")
+        value = self.formula()
+        return self.comparison(value) if self.sees(*_COMPARISONS) and not self.sees("=") else value
+
+    def closing(self) -> Formula:
+        """A condition behind a whole line, in words or parentheses."""
+        opened = self.sees("(")
+        if not opened and self.now.kind not in ("words", "name"):
+            raise self.error(f"{self.shown()} has no meaning here")
+        self.skip("(")
+        condition = self.condition()
+        if condition is None:
+            raise self.error("otherwise than what?")
+        if opened:
+            self.expect(")", "the condition does not end")
+        return condition
 
     def settled(self, f: Formula) -> Formula:
         """A formula with what the whole text decided: is `*` NumPy's, and are 1-D arrays columns?"""

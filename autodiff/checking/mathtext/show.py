@@ -90,7 +90,7 @@ class _Plain:
         return f"{self.write(x, ATOM)}_{letters}"
 
     def _example(self, f: Formula) -> str:
-        return f"{self.write(f.args[0], ATOM)}_{f.value}"
+        return f"{self.write(f.args[0], ATOM)}_{f.value[0]}"
 
     def _entry(self, f: Formula) -> str:
         (of, by), (first, second) = f.args[0].value, f.value

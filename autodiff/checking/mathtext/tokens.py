@@ -12,10 +12,14 @@ from typing import NamedTuple
 from ...errors import BadFormula
 
 LONGEST = 4_000  # characters; a page of LaTeX has about 3,000
+LONGEST_NAME = 60
 
 
 class Token(NamedTuple):
-    """One word or sign.  `kind` is number, name, command, words, sign or end; `start` is its place in the text."""
+    """One word or sign.  `kind` is number, name, layer, command, words, sign or end; `start` is its place in the text.
+
+    A transpose is the sign ', however it is written; a layer is the 2 of `W^{(2)}`.
+    """
 
     kind: str
     text: str
@@ -41,8 +45,7 @@ _SAME = {  # what stands for a sign or a command that has one spelling below
     **dict.fromkeys(["∂", r"\partial"], "∂"),
     **dict.fromkeys(["∑", "Σ", r"\sum"], "∑"),
     **dict.fromkeys(["∇", r"\nabla"], "∇"),
-    **dict.fromkeys(["⊤", "ᵀ", r"\top", r"\intercal"], "⊤"),
-    **dict.fromkeys(["′", r"\prime"], "'"),
+    **dict.fromkeys(["′", r"\prime", "⊤", "ᵀ", r"\top", r"\intercal"], "'"),
     **dict.fromkeys([r"\{"], "("),
     **dict.fromkeys([r"\}"], ")"),
     **dict.fromkeys([r"\lbrack"], "["),
@@ -56,10 +59,19 @@ _SAME = {  # what stands for a sign or a command that has one spelling below
 _SUPER = {"²": "2", "³": "3", "¹": "1", "⁻": "-"}
 _LETTER = r"[^\W\d_²³¹⁻ᵀΣ½]"
 _NAME = rf"{_LETTER}(?:[^\W²³¹⁻ᵀ½]*[^\W_²³¹⁻ᵀ½])?"
-_STYLE = r"mathbf|boldsymbol|bm|vec|pmb|mathrm|mathit|mathsf|mathcal|operatorname\*?|text|textbf|textrm|mbox|mathbb|hat|bar|tilde"
+_STYLE = r"mathbf|boldsymbol|bm|vec|pmb|mathrm|mathit|mathsf|mathcal|operatorname\*?|text|textbf|textrm|mbox|mathbb"
+_ACCENT = r"hat|bar|tilde|widehat|overline"
 _BOLD = {"mathbf", "boldsymbol", "bm", "vec", "pmb", "textbf"}
+_T = r"(?:T|⊤|'|\\top|\\intercal)"
 _TOKEN = re.compile(
-    rf"""(?P<space>\s+|~|&|\$+|%.*|\\\s)
+    rf"""(?P<turned>\^\s*(?:{_T}|\{{\s*{_T}\s*\}}))
+    | (?P<inverse>\^\s*\{{\s*-\s*{_T}\s*\}})
+    | (?P<layer>\^\s*(?:\{{\s*(?:\((?P<l1>\d+)\)|\[(?P<l2>\d+)\])\s*(?P<too>{_T}\s*)?\}}|[(](?P<l3>\d+)[)]))
+    | (?P<raised>⁽[⁰¹²³⁴-⁹]+⁾)
+    | (?P<total>sum(?=_(?:[a-z]{{1,3}}\b|\{{)))
+    | (?P<bracket>\\(?:left|right|[bB]igg?[lr]?)\s*[\[\]])
+    | (?P<space>\s+|~|&|\$+|[%\#].*|\\\s)
+    | (?P<accented>\\(?P<accent>{_ACCENT})\s*(?:\{{\s*(?:\\(?:{_STYLE})\s*\{{?)?\s*(?P<under>[A-Za-z]\w*)[\s}}]*\}}|(?P<letter>[A-Za-z])))
     | (?P<styled>\\(?P<style>{_STYLE})\s*(?:\{{\s*(?P<content>\\?\w+|[\w\s,.]*)\s*\}}|(?P<one>\\[A-Za-z]+|\w)))
     | (?P<stack>\\(?:stackrel|overset)\s*\{{[^{{}}]*\}}\s*\{{\s*=\s*\}})
     | (?P<tag>\\(?:tag|label|phantom|vspace|hspace)\*?\s*\{{[^{{}}]*\}})
@@ -109,6 +121,22 @@ def tokens(text: str) -> list[Token]:
         if m["space"]:
             if m["space"] == "&" and inside:
                 found.append(Token("sign", "&", start))
+        elif m["turned"]:
+            found.append(Token("sign", "'", start))
+        elif m["inverse"]:
+            found += [*_power("-1", start), Token("sign", "'", start)]
+        elif m["layer"]:
+            found.append(Token("layer", m["l1"] or m["l2"] or m["l3"], start))
+            found += [Token("sign", "'", start)] if m["too"] else []
+        elif m["bracket"]:  # sized, so a parenthesis and not NumPy's
+            found.append(Token("sign", "(" if m["bracket"][-1] == "[" else ")", start))
+        elif m["raised"]:
+            found.append(Token("layer", unicodedata.normalize("NFKC", m["raised"])[1:-1], start))
+        elif m["total"]:
+            found.append(Token("sign", "∑", start))
+        elif m["accented"]:  # \hat{y} is called y_hat
+            accent = m["accent"].replace("wide", "").replace("overline", "bar")
+            found.append(Token("name", (m["under"] or m["letter"]) + "_" + accent, start))
         elif m["styled"]:
             found += _styled(m)
         elif m["stack"]:
@@ -121,18 +149,24 @@ def tokens(text: str) -> list[Token]:
         elif m["command"]:
             found += _command(m["command"], start)
         elif m["name"]:
+            if len(m["name"]) > LONGEST_NAME:
+                raise problem(text, start, f"a name of {len(m['name'])} letters")
             found.append(Token("name", unicodedata.normalize("NFKC", m["name"]), start))
         elif m["number"]:
             found.append(Token("number", unicodedata.normalize("NFKC", m["number"]), start))
         elif m["super"]:
-            digits = "".join(_SUPER[c] for c in m["super"])
-            found += [Token("sign", "^", start), Token("sign", "{", start)]
-            found += [Token("sign", "-", start)] if "-" in digits else []
-            found += [Token("number", digits.replace("-", "") or "1", start), Token("sign", "}", start)]
+            found += _power("".join(_SUPER[c] for c in m["super"]), start)
         elif kind == "sign":
             sign = m["sign"]
             found.append(Token("number", "0.5", start) if sign == "½" else Token("sign", _SAME.get(sign, sign), start))
     return [*_joined(found), Token("end", "the end", len(text.rstrip()))]
+
+
+def _power(digits: str, start: int) -> list[Token]:
+    """An exponent as it would stand in braces."""
+    minus = [Token("sign", "-", start)] if "-" in digits else []
+    exponent = Token("number", digits.replace("-", "") or "1", start)
+    return [Token("sign", "^", start), Token("sign", "{", start), *minus, exponent, Token("sign", "}", start)]
 
 
 def _styled(m: re.Match[str]) -> list[Token]:
