@@ -92,6 +92,7 @@ def check_connected(roots: list[Any], nodes: list[Any], targets: list[Any], allo
         if not t.active:
             raise NotConnected(f"{label(t)} is a constant, so nothing has a derivative with respect to it")
         if t.id not in reached and not allow_unused:
+            check_fresh(nodes)  # a stale graph that was copied has a leaf to itself; that it is stale says more
             raise NotConnected(
                 f"{label(t)} does not reach {' or '.join(map(label, roots)) or 'the output'}: the output was computed without it. "
                 "Was the variable bound to a new node after the computation, or left out of it?"
