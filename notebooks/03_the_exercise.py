@@ -384,8 +384,7 @@ proven("W1: form.", formula_dW1, -true_dW1.data)
 # ## The graph
 #
 # `E.backward()` did what we did, for every node at once, and left each derivative in the node's `.grad`. Here is all of it in one
-# picture, from the leaves to $E$: each box shows a node's value, the derivative you have just worked out, and its formula. The lines
-# carry the rule of each step.
+# picture, from the leaves at the top to $E$: each box shows a node's value, the derivative you have just worked out, and its formula.
 
 # %%
 assert W1.grad.shape == W1.shape and np.array_equal(z2.grad, ad.gradient(E, z2))
