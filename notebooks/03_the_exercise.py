@@ -397,8 +397,8 @@ ad.draw(E, formulas=True, rankdir="TB")
 
 # %%
 in_rows = ad.derive(E, wrt=[z2, y1, z1, W2, W1], layout="mixed")
-print(in_rows.text.replace("    using sum(t) == 1", ""))
-assert "dE/dz1 = (y2 - t).T @ W2 @ diag(y1 * (1 - y1))" in in_rows.text
+assert "dE/dz1 = (y2 - t).T @ W2 @ diag(" in in_rows.text
+Math(in_rows.latex)
 
 # %% [markdown]
 # ## The whole answer, judged
