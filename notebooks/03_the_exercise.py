@@ -312,6 +312,13 @@ proven("dy1[1]/dz1", ad.gradient(y1[1], z1, record=True), [[0], [3 / 16]])
 proven("formula", y1 * (1 - y1), [[1 / 4], [3 / 16]])
 
 # %% [markdown]
+# To ask the engine for the diagonal as a formula, add up the entries: since each depends on its own score only, nothing is mixed.
+
+# %%
+s = np.sum(y1).named("s")
+Math(formula(ad.derive(s, wrt=z1), "ds/dz1 = y1 * (1 - y1)").latex)
+
+# %% [markdown]
 # ### A wrong line: (9)
 #
 # The handed-in answer writes $\sigma(z) = 1/(1 + e^{z})$ in (9): the minus is lost. That is the sigmoid in a mirror, $\sigma(-z)$,
