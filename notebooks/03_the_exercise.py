@@ -312,11 +312,12 @@ proven("dy1[1]/dz1", ad.gradient(y1[1], z1, record=True), [[0], [3 / 16]])
 proven("formula", y1 * (1 - y1), [[1 / 4], [3 / 16]])
 
 # %% [markdown]
-# To ask the engine for the diagonal as a formula, add up the entries: since each depends on its own score only, nothing is mixed.
+# To ask the engine for the diagonal as a formula, add up the entries: since each depends on its own score only, nothing is mixed. It
+# stops at the form before the last of (10).
 
 # %%
 s = np.sum(y1).named("s")
-Math(formula(ad.derive(s, wrt=z1), "ds/dz1 = y1 * (1 - y1)").latex)
+Math(formula(ad.derive(s, wrt=z1), "ds/dz1 = y1 - y1**2").latex)
 
 # %% [markdown]
 # ### A wrong line: (9)
