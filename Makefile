@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test slow lint format ops notebooks check-notebooks bench clean
+.PHONY: demo test slow trust lint format ops notebooks check-notebooks bench clean
 
 # One stamp a set of extras, renewed when pyproject.toml changes.
 .venv/%.stamp: pyproject.toml
@@ -18,6 +18,10 @@ test: .venv/test.stamp
 
 slow: .venv/dev.stamp
 	$(BIN)/python -m pytest --quiet -m slow
+
+# PyTorch and JAX are asked where they are installed; `.venv/bin/pip install torch jax` adds them.
+trust: .venv/test.stamp
+	$(BIN)/python -m tests.trust
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .

@@ -92,19 +92,24 @@ def unchanged(nodes: list[Any]) -> None:
                 )
 
 
-def watched(contribute: Callable[..., None]) -> Callable[..., None]:
-    """A step of the reverse sweep after which the derivatives it reached must be finite, unless its own was not."""
+def watched(contributions: Callable[..., list[tuple[Any, Any]]]) -> Callable[..., list[tuple[Any, Any]]]:
+    """A step of the reverse sweep that must give its operands derivatives that are finite."""
 
-    def step(n: Any, g: Any, path: Collection[int] | None, waiting: dict[int, Any]) -> None:
-        before = {a.id: waiting.get(a.id) for a in n.args if isinstance(a, Node)}
+    def step(n: Any, g: Any, path: Collection[int] | None) -> list[tuple[Any, Any]]:
+        if g is not None and not _finite(_plain(g)):
+            name = _called(n, variables(user_frame()))
+            raise NonFinite(
+                f"backward: the derivative with respect to {name}{_at(n)}{_entry(_first_bad(_plain(g)))} is "
+                f"{_plain(g)[_first_bad(_plain(g))]:g} because its finite parts add up to that, or because it was given as the seed"
+            )
         try:
-            contribute(n, g, path, waiting)
+            found = contributions(n, g, path)
         except NonFinite as error:
             raise NonFinite(f"in the derivative rule of {_call(n, variables(user_frame()))}{_at(n)}: {error}") from None
-        if _finite(_plain(g)):
-            for a in n.args:
-                if isinstance(a, Node) and waiting.get(a.id) is not before[a.id] and not _finite(_plain(waiting[a.id])):
-                    raise NonFinite(_rule_cause(n, a, _plain(g), _plain(waiting[a.id]), "backward"))
+        for a, d in found:
+            if d is not None and not _finite(_plain(d)):
+                raise NonFinite(_rule_cause(n, a, _plain(g), _plain(d), "backward"))
+        return found
 
     return step
 

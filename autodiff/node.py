@@ -163,6 +163,14 @@ def order(*roots: Node) -> list[Node]:
     return [seen[i] for i in sorted(seen)]
 
 
+def restamp(leaf: Any, stamp: int | None = None) -> None:
+    """Note that the data of a leaf was assigned, now or when `stamp` says."""
+    global assigned
+    with lock:
+        leaf.stamp = tick() if stamp is None else stamp
+        assigned = max(assigned, leaf.stamp)
+
+
 def stale(nodes: list[Node]) -> tuple[Node, Node] | None:
     """A leaf assigned after one of `nodes` (in order) used it, with that node; None if all values hold."""
     newest = oldest = 0
@@ -204,6 +212,7 @@ def check_fresh(nodes: list[Node]) -> None:
 
 special = 0
 watch: Any = None  # the module debugging while `ad.debug` is open
+assigned = 0  # the latest stamp given by an assignment: a graph whose results are all younger is not stale
 lock = threading.Lock()
 recording: ContextVar[bool] = ContextVar("recording", default=True)
 _scope: ContextVar[tuple[str, ...]] = ContextVar("scope", default=())

@@ -89,7 +89,8 @@ def nodes_of(rows: list[Row], ready: dict[int, Any]) -> list[Any]:
             return nodes[place]
         if place not in outdated:
             outdated[place] = copy_node(ready[place])
-            outdated[place].id, outdated[place].stamp = times[rows[place].time], times[stamp]
+            outdated[place].id = times[rows[place].time]
+            switches.restamp(outdated[place], times[stamp])
         return outdated[place]
 
     with switches.Block(switches.recording, True):
@@ -101,7 +102,7 @@ def nodes_of(rows: list[Row], ready: dict[int, Any]) -> list[Any]:
             n = _node(row, tuple(operand(a, row) if a >= 0 else next(rest) for a in row.args))
             n.id, n.grad, n.name, n.scope = times[row.time], row.grad, row.name, tuple(row.scope)
             if row.stamp is not None:
-                n.stamp = times[row.stamp]
+                switches.restamp(n, times[row.stamp])
             nodes.append(n)
     return nodes
 

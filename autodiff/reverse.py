@@ -8,7 +8,8 @@ Griewank and Walther, Evaluating Derivatives, 2nd ed. (SIAM 2008), section 3.2.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
+from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
@@ -27,18 +28,23 @@ ndarray = np.ndarray
 
 def backward(root: Tensor, seed: Any) -> None:
     """What Tensor.backward does."""
-    for n, g in sweep({root.id: _seed(root, seed, record=False)}, order(root), None, record=False):
+    for n, g in sweep([(root, _seed(root, seed, record=False))], None, record=False):
         if g is None:
             g = zero_like(n)
-        if n.op is not None:
-            n.grad = g
-        elif n.grad is not None:
-            if np.shape(n.grad) not in ((), n.shape):
-                raise ShapeMismatch(f"{label(n)} has shape {n.shape}, but its .grad was set to something of shape {np.shape(n.grad)}")
-            n.grad = np.asarray(n.grad + g)  # the sum of two 0-d arrays is no array
+        if n.op is None:
+            _give_leaf(n, g)
         else:
-            # A leaf's gradient is an array of its own: people scale and clip it in place.
-            n.grad = g if g.base is None and g.flags.writeable else g.copy()
+            n.grad = g
+
+
+def _give_leaf(leaf: Any, g: Any) -> None:
+    if leaf.grad is None:
+        # A leaf's gradient is an array of its own: people scale and clip it in place.
+        leaf.grad = g if g.base is None and g.flags.writeable else g.copy()
+    elif np.shape(leaf.grad) in ((), leaf.shape):
+        leaf.grad = np.asarray(leaf.grad + g)  # the sum of two 0-d arrays is no array
+    else:
+        raise ShapeMismatch(f"{label(leaf)} has shape {leaf.shape}, but its .grad was set to something of shape {np.shape(leaf.grad)}")
 
 
 def gradient(E: Any, wrt: Any, record: bool = False) -> Any:
@@ -67,12 +73,11 @@ def pull(roots: list[Any], seeds: list[Any], targets: list[Any], record: bool, a
         return [zero_like(t) for t in targets]
     nodes = order(*roots)
     check_connected(roots, nodes, targets, allow_unused)
-    seeded: dict[int, Any] = {}
-    for root, seed in zip(roots, seeds, strict=True):
-        seed = _seed(root, seed, record)
-        seeded[root.id] = seeded[root.id] + seed if root.id in seeded else seed
+    check_fresh(nodes)
     wanted: dict[int, Any] = {t.id: None for t in targets}
-    for n, g in sweep(seeded, nodes, _path(nodes, wanted), record):
+    path = _path(nodes, wanted)
+    seeded = [(root, _seed(root, seed, record)) for root, seed in zip(roots, seeds, strict=True)]
+    for n, g in sweep([(root, seed) for root, seed in seeded if root.id in path], path, record):
         if n.id in wanted:
             wanted[n.id] = g
     found = [zero_like(t) if wanted[t.id] is None else wanted[t.id] for t in targets]
@@ -126,65 +131,105 @@ def anchored(g: Any, roots: list[Any], nodes: list[Any], targets: list[Any]) -> 
     return g
 
 
-def sweep(seeds: dict[int, Any], nodes: list[Any], path: Collection[int] | None, record: bool) -> Iterator[tuple[Any, Any]]:
-    """Each node on the path with its finished derivative (None: zero), results before operands.
+def sweep(seeds: list[tuple[Any, Any]], path: Collection[int] | None, record: bool) -> list[tuple[Any, Any]]:
+    """Every node with its finished derivative (None: zero), results before operands.
 
-    `seeds` are the derivatives of the roots by id; `path` the ids to go through, None for all active nodes.
+    `seeds` are the roots with their derivatives; `path` the ids to go through in a graph that is known to
+    be fresh, None for all that is active; then StaleGraph is raised.
+
+    A result is younger than its operands, so of the nodes that wait the youngest has all it will get.
     """
-    check_fresh(nodes)
-    waiting = dict(seeds)
-    contribute = _recorded if record else _of_values if isinstance(nodes[-1], ValueBase) else _of_arrays
+    values = bool(seeds) and isinstance(seeds[0][0], ValueBase)
+    contributions = _recorded if record else _of_values if values else _of_arrays
+    nodes: dict[int, Any] = {}
+    derivatives: dict[int, Any] = {}
+    waiting: list[int] = []
+    found: list[tuple[Any, Any]] = []
+    doubtful = False
     if switches.watch is not None:
-        contribute = switches.watch.watched(contribute)
-    for n in reversed(nodes):
-        if n.active if path is None else n.id in path:
-            g = waiting.pop(n.id, None)
-            yield n, g
-            if g is not None and n.op is not None:
-                contribute(n, g, path, waiting)
+        contributions, doubtful = switches.watch.watched(contributions), True
+    new = seeds
+    while True:
+        for n, g in new:
+            k = n.id
+            if k not in nodes:
+                nodes[k], derivatives[k] = n, g
+                heappush(waiting, -k)
+            elif g is not None:
+                before = derivatives[k]
+                derivatives[k] = g if before is None else before + g if record or values else np.asarray(before + g)
+        if not waiting:
+            break
+        k = -heappop(waiting)
+        n, g = nodes[k], derivatives.pop(k)
+        if n.active:
+            found.append((n, g))
+        if n.op is None:
+            new = []
+        else:
+            doubtful = doubtful or k < switches.assigned
+            new = contributions(n, g, path)
+    if doubtful and path is None:
+        check_fresh(order(*(root for root, _ in seeds)))
+    return found
 
 
-def _of_arrays(n: Any, g: Any, path: Collection[int] | None, waiting: dict[int, Any]) -> None:
-    """Add what a result's derivative contributes to its operands'; this runs most often of all."""
+def _of_arrays(n: Any, g: Any, path: Collection[int] | None) -> list[tuple[Any, Any]]:
+    """What a result's derivative contributes to its operands; this runs most often of all."""
+    if g is None:
+        return _none(n, path)
     op, args, z, kw = n.op, n.args, n._data, n.kw
-    g.setflags(write=False)  # operands may come to share it, and a rule that wrote into it would do so silently
-    xs = [a._data if a.__class__ is Tensor else _plain(a) for a in args]
-    carry = op.carry
+    g.setflags(False)  # operands may come to share it, and a rule that wrote into it would do so silently
+    xs = []
+    for a in args:
+        xs.append(a._data if a.__class__ is Tensor else _plain(a))  # a comprehension would be one more call
+    vjp, carry = op.vjp, op.carry
+    found: list[tuple[Any, Any]] = []
     for i, a in enumerate(args):
         if a.__class__ is not Tensor and not isinstance(a, Node):
             continue
-        k = a.id
-        if not (a.active if path is None else k in path):
-            continue
-        # An elementwise op's vjp is its carry, summed back where broadcasting grew the operand.
-        d = carry[i](g, z, xs) if carry else op.vjp(i, g, z, *xs, **kw)
-        if d is None:
-            continue
-        if d.__class__ is not ndarray:
-            d = np.asarray(d)
-        x = xs[i]
-        if d.shape != x.shape and carry:
-            d = sum_to(d, x.shape)
-        if d.dtype is not x.dtype or d.shape != x.shape:
-            d = fit(d, a, op)
-        waiting[k] = np.asarray(waiting[k] + d) if k in waiting else d
-
-
-def _of_values(n: Any, g: Any, path: Collection[int] | None, waiting: dict[int, Any]) -> None:
-    """The same for a Value, whose local derivatives were stored when it was recorded."""
-    for a, partial in zip(n.args, n.partials, strict=True):
-        if partial is not None and (path is None or a.id in path):
-            waiting[a.id] = waiting[a.id] + g * partial if a.id in waiting else g * partial
-
-
-def _recorded(n: Any, g: Any, path: Collection[int] | None, waiting: dict[int, Any]) -> None:
-    """The same with the rules run on nodes, so that the contributions are recorded."""
-    for i, a in enumerate(n.args):
-        if isinstance(a, Node) and (a.active if path is None else a.id in path):
-            d = n.op.vjp(i, g, n, *n.args, **n.kw)
+        if a.active if path is None else a.id in path:
+            x = xs[i]
+            # An elementwise op's vjp is its carry, summed back where broadcasting grew the operand.
+            d = carry[i](g, z, xs) if carry else vjp(i, g, z, *xs, **kw) if kw else vjp(i, g, z, *xs)
             if d is not None:
-                d = d if isinstance(a, ValueBase) else fit(d, a, n.op)
-                waiting[a.id] = waiting[a.id] + d if a.id in waiting else d
+                if d.__class__ is not ndarray:
+                    d = np.asarray(d)
+                if d.shape != x.shape:
+                    d = sum_to(d, x.shape) if carry else fit(d, a, op)
+                if d.dtype is not x.dtype:
+                    d = fit(d, a, op)
+            found.append((a, d))
+        elif a.op is not None:
+            found.append((a, None))  # a constant that was computed comes along for its age to be seen
+    return found
+
+
+def _of_values(n: Any, g: Any, path: Collection[int] | None) -> list[tuple[Any, Any]]:
+    """The same for a Value, whose local derivatives were stored when it was recorded."""
+    if g is None:
+        return _none(n, path)
+    return [
+        (a, None if partial is None else g * partial)
+        for a, partial in zip(n.args, n.partials, strict=True)
+        if isinstance(a, Node) and (path is None or a.id in path)
+    ]
+
+
+def _recorded(n: Any, g: Any, path: Collection[int] | None) -> list[tuple[Any, Any]]:
+    """The same with the rules run on nodes, so that the contributions are recorded."""
+    if g is None:
+        return _none(n, path)
+    found = []
+    for i, a in enumerate(n.args):
+        if isinstance(a, Node) and (path is None or a.id in path):
+            d = n.op.vjp(i, g, n, *n.args, **n.kw)
+            found.append((a, d if d is None or isinstance(a, ValueBase) else fit(d, a, n.op)))
+    return found
+
+
+def _none(n: Any, path: Collection[int] | None) -> list[tuple[Any, Any]]:
+    return [(a, None) for a in n.args if isinstance(a, Node) and (path is None or a.id in path)]
 
 
 def _plain(a: Any) -> Any:
@@ -222,8 +267,7 @@ def _seed(root: Any, seed: Any, record: bool) -> Any:
     if seed is None:
         if root.size != 1:
             raise not_scalar(root)
-        ones = np.empty(root.shape, root.dtype)  # np.ones takes four times as long
-        ones.fill(1.0)
+        ones = np.array(1.0, root._data.dtype).reshape(root._data.shape)  # np.ones takes four times as long
         return constant_tensor(ones, None) if record else ones
     if isinstance(seed, Node):
         if seed.shape != root.shape:

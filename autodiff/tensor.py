@@ -120,7 +120,7 @@ class Tensor(Operand, Node):
         if new.shape != self._data.shape:
             raise ShapeMismatch(f"{self.name or 'the leaf'} has shape {self.shape}, so data of shape {new.shape} cannot be assigned to it")
         self._data = new
-        self.stamp = tick()
+        switches.restamp(self)
 
     shape = property(lambda self: self._data.shape)
     ndim = property(lambda self: self._data.ndim)
@@ -319,12 +319,10 @@ def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
         elif kind is float or kind is int or (kind is ndarray and a.dtype.char in "df" and a.ndim):
             xs.append(a)
         else:
-            args = tuple(_lift(op, a) for a in args)
-            xs = [_numbers(a) for a in args]
-            active = any(isinstance(a, Tensor) and a.active for a in args)
+            args, xs, active = _lifted(op, args)
             break
     try:
-        z = op.forward(*xs, **kw)
+        z = op.forward(*xs, **kw) if kw else op.forward(*xs)
     except ShapeMismatch:
         raise
     except ValueError as error:
@@ -333,7 +331,7 @@ def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
         z = np.asarray(z)
     if z is xs[0] and not isinstance(args[0], Tensor):
         z = z.view()  # a plain operand that comes out as it went in stays the caller's to write
-    z.setflags(write=False)
+    z.setflags(False)
     out = _new(Tensor)
     out._data, out.op, out.args, out.kw, out.active, out.grad = z, op, args, kw, active, None
     out.id = tick()
@@ -341,6 +339,12 @@ def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
 
 
 Tensor.__apply__ = staticmethod(record)
+
+
+def _lifted(op: Op, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], list[Any], bool]:
+    """The same for operands of other kinds: what is kept, what is computed with, and whether any is active."""
+    args = tuple(_lift(op, a) for a in args)
+    return args, [_numbers(a) for a in args], any(isinstance(a, Tensor) and a.active for a in args)
 
 
 def _numbers(a: Any) -> Any:

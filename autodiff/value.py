@@ -70,7 +70,7 @@ class ValueBase(NumpyProtocols, Node):
         if self.op is not None:
             raise assigned_result(self)
         self._data = _number(data)
-        self.stamp = tick()
+        switches.restamp(self)
 
     @property
     def args(self) -> tuple[Any, ...]:

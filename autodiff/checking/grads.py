@@ -225,7 +225,7 @@ def examine(f: Function, xs: tuple[Any, ...], order: int = 2, modes: Sequence[st
     report = Report(order, modes, seed)
     inputs = _names(f, xs)
     xs = map_leaves(lambda x: np.array(x._data) if isinstance(x, Node) else x, xs)
-    name = getattr(f, "__name__", "f")
+    name = str(getattr(f, "__name__", None) or getattr(f, "name", "f"))
     case = Case(f, xs, inputs, lambda entry: ("f" if name == "<lambda>" else name) + entry)
     _descend(case, "", order, modes, report, np.random.default_rng(seed))
     return report

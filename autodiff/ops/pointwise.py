@@ -140,9 +140,9 @@ def _sigmoid(x: Any) -> Any:
     if not (isinstance(x, np.ndarray) and x.ndim):
         return 1 / (1 + np.exp(-x))
     z = np.negative(x)  # one buffer for all four steps: at the size of a layer, memory is what takes the time
-    np.exp(z, out=z)
-    z += 1
-    return np.divide(1, z, out=z)
+    np.exp(z, z)
+    np.add(z, 1, z)
+    return np.reciprocal(z, z)
 
 
 exp: Op = elementwise(

@@ -58,10 +58,10 @@ def _broadcast_form(x: Any, shape: Shape) -> tuple[str, Any]:
 
 
 def _broadcast_to(x: Any, shape: Shape) -> Any:
-    wanted = (shape,) if isinstance(shape, int) else tuple(shape)
-    if len(shape_of(x)) > len(wanted):  # the assignment below would drop leading axes of length 1
-        raise ValueError(f"shape {shape_of(x)} has more axes than {wanted}")
-    out = np.empty(wanted, x.dtype if isinstance(x, np.ndarray) else np.asarray(x).dtype)
+    x = np.asarray(x)
+    out = np.empty(shape, x.dtype)
+    if x.ndim > out.ndim:  # the assignment below would drop leading axes of length 1
+        raise ValueError(f"shape {x.shape} has more axes than {out.shape}")
     out[...] = x  # a third of the time of np.broadcast_to, and every later step runs on contiguous memory
     return out
 

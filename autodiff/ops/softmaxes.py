@@ -33,16 +33,19 @@ def _axis(name: str, x: Any, axis: int | None) -> int:
     return axis
 
 
+_top: Any = np.maximum.reduce  # (x, axis, dtype, out, keepdims)
+
+
 def _softmax(x: Any, axis: int | None = None) -> Any:
     axis = _axis("softmax", x, axis)
-    e = np.exp(x - np.maximum.reduce(x, axis=axis, keepdims=True))
-    return e / sum_(e, axis=axis, keepdims=True)
+    e = np.exp(x - _top(x, axis, None, None, True))
+    return e / sum_.forward(e, axis, True)
 
 
 def _log_softmax(x: Any, axis: int | None = None) -> Any:
     axis = _axis("log_softmax", x, axis)
-    shifted = x - np.maximum.reduce(x, axis=axis, keepdims=True)
-    return shifted - np.log(sum_(np.exp(shifted), axis=axis, keepdims=True))
+    shifted = x - _top(x, axis, None, None, True)
+    return shifted - np.log(sum_.forward(np.exp(shifted), axis, True))
 
 
 @np.errstate(divide="ignore")  # the logarithm of 0, where every entry is -inf, is the right -inf
@@ -63,7 +66,7 @@ def _softmax_derivative(t: Any, z: Any, axis: int | None) -> Any:
 
 
 def _log_softmax_vjp(i: int, g: Any, z: Any, x: Any, axis: int | None = None) -> Any:
-    return g - exp(z) * sum_(g, axis=_along(axis), keepdims=True)
+    return g - np.exp(z) * sum_(g, axis=_along(axis), keepdims=True)
 
 
 def _log_softmax_jvp(ts: Sequence[Any], z: Any, x: Any, axis: int | None = None) -> Any:

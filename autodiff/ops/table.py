@@ -37,7 +37,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -61,6 +61,7 @@ class WrongRule(NamedTuple):
     operand: int = 0
 
 
+ndarray = np.ndarray
 TABLE: dict[str, Op] = {}
 RESERVED: set[str] = set()  # the built-in names, once all are declared; an op of the user may be declared anew
 BY_NUMPY: dict[Any, Op] = {}  # NumPy's functions, and the op that stands for each
@@ -120,18 +121,18 @@ class Op:
         BY_NUMPY.update(dict.fromkeys(numpy, self))
 
     def __call__(self, *args: Any, **kw: Any) -> Any:
-        if len(args) != self.arity or not self.known.issuperset(kw):
+        if len(args) != self.arity or (kw and not self.known.issuperset(kw)):
             args, kw = self.bind(args, kw)
         for x in args:
-            if x.__class__ is not np.ndarray:
+            if x.__class__ is not ndarray:
                 if hasattr(x, "__apply__"):
                     return x.__apply__(self, args, kw)
-                if isinstance(x, list | tuple) and any(hasattr(item, "__apply__") for item in x):
+                if isinstance(x, (list, tuple)) and any(hasattr(item, "__apply__") for item in x):
                     raise BadOperand(
                         f"{self.name} got a list of nodes. Of Tensors make one with ad.stack or ad.concatenate; lists of Values go "
                         "into ad.sum and ad.dot only"
                     )
-        return self.forward(*args, **kw)
+        return self.forward(*args, **kw) if kw else self.forward(*args)  # an empty **kw costs more than the test
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
@@ -266,7 +267,7 @@ def elementwise(
     if callable(forward) and _statics(forward, arity):
         extra = ", ".join(_statics(forward, arity))
         raise TypeError(f"{name}: an elementwise op has one partial for each operand and no options, but {extra} has none; see ad.general")
-    carry = tuple(map(_carrier, partials))
+    carry = tuple(_carrier(partial, arity) for partial in partials)
 
     def vjp(i: int, g: Any, z: Any, *xs: Any) -> Any:
         d = carry[i](g, z, xs)
@@ -404,16 +405,26 @@ def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
     have = shape_of(g)
     if have == shape:
         return g
-    extra = len(have) - len(shape)
-    axes = tuple(range(extra)) + tuple(i for i, n in enumerate(have) if i >= extra and shape[i - extra] == 1 and n != 1)
-    if axes:
-        g = TABLE["sum"](g, axis=axes[0] if len(axes) == 1 else axes, keepdims=True)
+    axes = _grown_axes(have, shape)
+    if axes != ():
+        g = TABLE["sum"](g, axis=axes, keepdims=True)
     return TABLE["reshape"](g, shape=shape) if shape_of(g) != shape else g
 
 
-def _carrier(partial: Any) -> Callable[[Any, Any, tuple[Any, ...]], Any]:
+@lru_cache(4096)
+def _grown_axes(have: tuple[int, ...], shape: tuple[int, ...]) -> int | tuple[int, ...]:
+    extra = len(have) - len(shape)
+    axes = tuple(range(extra)) + tuple(i for i, n in enumerate(have) if i >= extra and shape[i - extra] == 1 and n != 1)
+    return axes[0] if len(axes) == 1 else axes
+
+
+def _carrier(partial: Any, arity: int) -> Callable[[Any, Any, tuple[Any, ...]], Any]:
     """How a cotangent or tangent passes a partial derivative: times it, but nothing is done for 1, -1 and 0."""
     if callable(partial):
+        if arity == 1:
+            return lambda g, z, xs: g * partial(z, xs[0])
+        if arity == 2:  # a call with a star takes twice as long
+            return lambda g, z, xs: g * partial(z, xs[0], xs[1])
         return lambda g, z, xs: g * partial(z, *xs)
     if partial is None:
         return lambda g, z, xs: None
