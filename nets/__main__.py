@@ -24,12 +24,12 @@ import autodiff as ad
 
 from . import data
 from .data import Examples, digits
+from .extras import need
 from .losses import cross_entropy
 from .optim import SGD
 from .prove import Row, prove, prove_model, table
 from .run import (
     DEFAULTS,
-    WATCH,
     Refused,
     Trained,
     hardest,
@@ -182,6 +182,8 @@ def train(options: argparse.Namespace) -> int:
     given = vars(options)
     quiet, resume, out = given.pop("quiet", False), given.pop("resume", None), given.pop("out", None)
     say: Callable[[str], None] = (lambda text: None) if quiet else print
+    for module in ("matplotlib",) if quiet else ("matplotlib", "tqdm"):
+        need(module)  # now, not after an hour of training
     if resume is not None:
         if out is not None or set(given) - {"epochs", "patience"}:
             raise Refused("--resume goes on with the settings of its folder; only --epochs, --patience and --quiet may be given beside it")
@@ -195,8 +197,7 @@ def train(options: argparse.Namespace) -> int:
         found = train_run(config, folder, resume=resume is not None, quiet=quiet, say=say)
     finally:
         if not (folder / "checkpoint.npz").exists():  # a run that learnt nothing leaves nothing
-            for name in ("config.json", WATCH):
-                (folder / name).unlink(missing_ok=True)
+            (folder / "config.json").unlink(missing_ok=True)
             with suppress(OSError):
                 folder.rmdir()
     if found is None:
@@ -223,7 +224,7 @@ def write_run(run: Trained, say: Callable[[str], None]) -> int:
         (f"of {len(run.history)} epochs is the best", str(numbers["best_epoch"])),
         ("parameters", f"{sum(p.size for p in run.model.parameters().values()):,}"),
     ]
-    config = {k: v for k, v in run.config.items() if k not in ("nets run", "mean", "std", "versions")} | numbers["versions"]
+    config = {k: v for k, v in run.config.items() if k not in ("nets run", "mean", "std", "low", "high", "versions")} | numbers["versions"]
     title = f"{run.config['model']} on {run.config['data']}"
     try:
         derivation: Any = ad.derive(recorded(run.model, *hardest(run.model, run.parts.held_out)))
@@ -241,14 +242,14 @@ def write_run(run: Trained, say: Callable[[str], None]) -> int:
 
 
 def subject(options: argparse.Namespace, count: int) -> tuple[Any, Any, Any]:
-    """The network that is meant and examples for it: a run's with its hardest ones, or an untrained one with the first."""
+    """The network that is meant, a run's or an untrained one, and the held-out examples that are hardest for it."""
     given = vars(options)
-    if "run" in given and {"data", "model"} & set(given):
-        raise Refused("--run has its own data and model; leave out --data and --model, or --run")
+    if "run" in given and {"data", "model", "seed"} & set(given):
+        raise Refused("--run has its own data, model and seed; leave out --data, --model and --seed, or --run")
     if "run" in given:
         run = load_run(given["run"])
         parts, model = parts_of(run.config["data"], run.config["seed"]), run.model
-        if parts.train.x.shape[1] != len(run.config["mean"]):
+        if parts.train.x.shape[1] != len(run.config["mean"]) or list(parts.train.classes) != run.config["classes"]:
             raise Refused(f"{run.config['data']} has changed since {run.folder} was trained on it")
     else:
         config = {**DEFAULTS, **given}
@@ -306,14 +307,21 @@ def derive_command(options: argparse.Namespace) -> int:
 def predict_command(options: argparse.Namespace) -> int:
     """Write class and probabilities for each row of a CSV file, as CSV."""
     run = load_run(vars(options).get("run") or newest_run())
-    features, classes, mean = run.config["features"], run.config["classes"], np.array(run.config["mean"])
+    classes, (mean, std, low, high) = run.config["classes"], (np.array(run.config[k]) for k in ("mean", "std", "low", "high"))
     try:
         content = data.read_csv(options.file)
-        columns = matched(options.file, content, features, len(mean))
+        columns = matched(options.file, content, run.config["features"], len(mean))
         x = data.numbers_of(options.file, content, columns)
     except ValueError as error:
         raise Refused(str(error)) from None
-    p = ad.softmax(predict(run.model, (x - mean) / np.array(run.config["std"])), axis=1)
+    strange = np.argwhere((x < low - (high - low)) | (x > high + (high - low)))
+    if len(strange):
+        i, j = strange[0]
+        _sorry(
+            f"beware: {options.file}, line {content.lines[i]} has {x[i, j]:g} in column {columns[j] + 1}, far from what the network "
+            f"learnt from, {low[j]:g} to {high[j]:g}{f'; so have {len(strange) - 1} more cells' if len(strange) > 1 else ''}"
+        )
+    p = ad.softmax(predict(run.model, (x - mean) / std), axis=1)
     file = sys.stdout if options.output is None else open(options.output, "x", newline="", encoding="utf-8")  # noqa: SIM115
     try:
         writer = csv.writer(file, lineterminator="\n")
@@ -349,6 +357,9 @@ class _Parser(argparse.ArgumentParser):
         self.exit(_sorry(f"{message} (--help tells what there is)"))
 
 
+ABOUT = """Without a command: train the exercise's two-layer network on 1,797 real digits, prove
+each of its gradients (graph = formula by hand = formula derived from the graph =
+differences), and write the graph, the training curve and a report."""
 DOES = {
     "train": "train a network of your choice on data of your choice",
     "prove": "show that graph = formula = differences",
@@ -361,11 +372,10 @@ DOES = {
 def _demonstration_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m nets",
-        description="Train the exercise's two-layer network on 1,797 real digits, prove each of its gradients "
-        "(graph = formula by hand = formula derived from the graph = differences), and write the graph, the training curve and a report.",
-        epilog="Commands: "
-        + "; ".join(f"{name}, {does}" for name, does in DOES.items())
-        + ". Each has its own --help: python -m nets train --help.",
+        usage="%(prog)s [command] [options]",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=ABOUT,
+        epilog="\n".join(["commands, each with its own --help:", *(f"  {name:<14} {does}" for name, does in DOES.items())]),
     )
     parser.add_argument(
         "--seed", type=_whole(0, 2**32 - 1), default=0, help="of the split, the first weights and the batches; default %(default)s"

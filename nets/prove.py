@@ -171,10 +171,10 @@ def two_layer_of(model: Any) -> TwoLayer | None:
     modules = getattr(model, "modules", ())
     if [type(m) for m in modules] != [Linear, Sigmoid, Linear]:
         return None
-    arrays = {name: np.array(p.data) for name, p in model.parameters().items()}
-    W1, W2, b1, b2 = (arrays.get(name) for name in ("W1", "W2", "b1", "b2"))
-    columns = [None if a is None else ad.Tensor(a if a.ndim == 2 else a[:, None]) for a in (W1, W2, b1, b2)]
-    return TwoLayer(*columns)
+    made = {}
+    for name, p in model.parameters().items():
+        made[name] = ad.Tensor(p.data if p.ndim == 2 else p.data[:, None], name=name)
+    return TwoLayer(made["W1"], made["W2"], made.get("b1"), made.get("b2"))
 
 
 def jacobians(y: Any, z: Any) -> Any:

@@ -1,6 +1,6 @@
 """Runs of the command line: what was asked, as a config; the data and the model it means; training into a folder; a folder read back.
 
-A run folder holds config.json, the checkpoint, what was seen while it learnt, pictures, and report.html, which shows everything.
+A run folder holds config.json, the checkpoint, pictures, and report.html, which shows everything.
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ DEFAULTS: dict[str, Any] = {
     "patience": None,
 }
 FORMAT = 1  # of config.json
-WATCH = "watch.npz"
 WATCHED = 200  # held-out examples on which layers are watched
 PROVEN_ON = 5  # held-out examples in the batch of the proof: the hardest ones, whose gradients are not tiny
 
@@ -58,8 +57,7 @@ class Parts:
     train: Dataset
     held_out: Dataset
     test: Dataset
-    mean: Any
-    std: Any
+    scale: dict[str, Any]  # mean and std of each column, and its smallest and largest value, before scaling
 
 
 def parts_of(name: str, seed: int) -> Parts:
@@ -80,7 +78,8 @@ def parts_of(name: str, seed: int) -> Parts:
         raise Refused(f"--data: {error}") from None
     width = train.x.shape[1]
     mean, std = (np.zeros(width), np.ones(width)) if train.image else data.scale_of(train)  # pixels lie between 0 and 1 as they are
-    return Parts(train.scaled(mean, std), held_out.scaled(mean, std), test.scaled(mean, std), mean, std)
+    scale = {"mean": mean, "std": std, "low": train.x.min(axis=0), "high": train.x.max(axis=0)}
+    return Parts(train.scaled(mean, std), held_out.scaled(mean, std), test.scaled(mean, std), {k: v.tolist() for k, v in scale.items()})
 
 
 def model_of(spec: str, inputs: int, classes: int, seed: int) -> Sequential:
@@ -110,6 +109,8 @@ def load_run(folder: str | Path) -> Run:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         if config["nets run"] > FORMAT:
             raise Refused(f"{folder} is a run of format {config['nets run']}; this program reads formats up to {FORMAT}")
+        for key in (*DEFAULTS, "features", "std", "low", "high"):
+            config[key]
         model = model_of(config["model"], len(config["mean"]), len(config["classes"]), config["seed"])
         found = read_checkpoint(folder / "checkpoint.npz")
         model.load(found["best"][1] or found["parameters"])
@@ -186,20 +187,16 @@ def train_run(config: dict[str, Any], folder: Path, *, resume: bool, quiet: bool
     parts = parts_of(config["data"], config["seed"])
     train = parts.train
     model = model_of(config["model"], train.x.shape[1], len(train.classes), config["seed"])
-    known = {"features": train.features, "classes": train.classes, "mean": parts.mean.tolist(), "std": parts.std.tolist()}
-    config = {**config, **known}
+    config = {**config, "features": train.features, "classes": train.classes, **parts.scale}
+
+    def echo() -> None:
+        write_json(folder / "config.json", {**config, "nets run": FORMAT, "versions": versions()})
+
     if not resume:
-        write_json(folder / "config.json", {"nets run": FORMAT, **config, "versions": versions()})
+        echo()
     say(f"{len(train)} examples to learn from, {len(parts.held_out)} held out, {len(parts.test)} to test on; seed {config['seed']}")
     say(repr(model))
     watch = Watch(model, parts.held_out.take(slice(WATCHED)))
-    if resume and (folder / WATCH).exists():
-        watch.load(ad.load(folder / WATCH), len(read_checkpoint(folder / "checkpoint.npz")["history"]))
-
-    def look(epoch: int) -> None:
-        watch(epoch)
-        ad.save(folder / WATCH, watch.state())
-
     history = fit(
         model,
         train,
@@ -211,9 +208,11 @@ def train_run(config: dict[str, Any], folder: Path, *, resume: bool, quiet: bool
         patience=config["patience"],
         checkpoint=folder / "checkpoint.npz",
         resume=resume,
-        each_epoch=look,
+        each_epoch=watch,
         quiet=quiet,
     )
+    if resume:  # not before fit has found the data and the settings to be those of the run
+        echo()
     if history.stopped == "interrupted":
         return None
     say(f"best epoch {history.best + 1} of {len(history)}: held-out loss {history[history.best].val_loss:.4f}")

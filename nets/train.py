@@ -11,6 +11,7 @@ import math
 import os
 import signal
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -62,7 +63,7 @@ class Epoch(NamedTuple):
     lr: float  # of the last step
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """The epochs so far; `best` is the number, from 0, of the one with the smallest loss (held-out, if there is one), -1 before any.
 
@@ -81,6 +82,10 @@ class History:
 
     def __iter__(self) -> Iterator[Epoch]:
         return iter(self.epochs)
+
+    def __repr__(self) -> str:
+        best = f", best {self.best + 1}: {self[self.best]}" if self.epochs else ""
+        return f"History({len(self)} epochs, {self.stopped or 'running'}{best})"
 
 
 @dataclass
@@ -123,10 +128,12 @@ def fit(
     `optimizer` is Adam with its defaults if left out.  `metric(outputs, t)` says which examples are right; left out, it follows from
     the loss (see `metric_of`).  After `patience` epochs without a smaller loss on `held_out` (on `data`, if there is none)
     training ends.  `keep_best`, the default with `held_out`, puts the parameters of the best epoch back at the end.
-    `each_epoch` is called with the number of each finished epoch, from 0.  In a terminal a bar shows loss and accuracy, unless `quiet`.
+    `each_epoch` is called with the number of each finished epoch, from 0; one with `state()` and `load(state)`, such as
+    `watch.Watch`, is saved and resumed with the rest.  In a terminal a bar shows loss and accuracy, unless `quiet`.
 
-    `checkpoint` is a file (.npz) written after every epoch, as a whole or not at all; with `resume` training goes on from
-    it, to the very bits of a run that never stopped.  Ctrl-C ends training after the step it is at, saves and returns; a second one raises.
+    `checkpoint` is a file (.npz) written after the first epoch, about every second, and at the end, as a whole or not at all;
+    with `resume` training goes on from it, to the very bits of a run that never stopped.  Ctrl-C ends training after the step
+    it is at, saves and returns; a second one raises.
 
     Raises Diverged, before the step, when the loss is not finite, and says at which node that began;
     FileExistsError if the checkpoint is there and `resume` is not; ad.BadFile for a checkpoint that is not whole;
@@ -150,14 +157,14 @@ def fit(
     keep_best = held_out is not None if keep_best is None else keep_best
     rng = np.random.default_rng(seed)
     run = _Run(rng, dict(rng.bit_generator.state))
-    settings = _settings(model, data, held_out, batch, seed, loss, optimizer)
+    settings = {} if checkpoint is None else _settings(model, data, held_out, batch, seed, loss, optimizer)
     if checkpoint is not None and not resume and Path(checkpoint).exists():
         raise FileExistsError(f"{checkpoint} exists: write resume=True to go on from it, or name another file")
     if resume:
         if checkpoint is None:
             raise ValueError("resume=True needs checkpoint=, the file to go on from")
-        _load(Path(checkpoint), run, model, optimizer, settings)
-    save = partial(_save, checkpoint, run, model, optimizer, settings)
+        _load(Path(checkpoint), run, model, optimizer, settings, each_epoch)
+    keeper = _Keeper(checkpoint, lambda: _state(run, model, optimizer, settings, each_epoch))
     steps = -(-len(data) // batch)
 
     with _bar(epochs * steps, len(run.history) * steps + run.done, quiet) as bar, _ctrl_c() as pressed, np.errstate(all="ignore"):
@@ -172,10 +179,10 @@ def fit(
                 bar.set_postfix(_shown(run.history), refresh=False)
                 if each_epoch is not None:
                     each_epoch(len(run.history) - 1)
-            if run.done == 0 or pressed:
-                save()
+                keeper.save_now_and_then()
             if pressed:
                 break
+        keeper.save()
     run.history.stopped = "interrupted" if pressed else "finished" if len(run.history) >= epochs else "patience"
     if keep_best and run.best:
         assign(model.parameters(), run.best)
@@ -313,7 +320,7 @@ def evaluate(model: Model, data: Any, *, loss: Loss = losses.cross_entropy, metr
     """Mean loss and accuracy on examples, without learning from them."""
     data, metric = _dataset(data), metric_of(loss) if metric is None else metric
     total, right = 0.0, 0
-    with ad.no_record(), np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):  # recording, so that the loss sees what made the outputs, and refuses a second softmax
         for start in range(0, len(data), AT_ONCE):
             part = data.take(slice(start, start + AT_ONCE))
             outputs = model(part.x)
@@ -405,21 +412,35 @@ def _name(f: Any) -> str:
     return getattr(f, "__qualname__", type(f).__qualname__)
 
 
-def _save(path: Any, run: _Run, model: Model, optimizer: Optimizer, settings: dict[str, Any]) -> None:
-    if path is None:
-        return
-    ad.save(
-        path,
-        {
-            "nets checkpoint": VERSION,
-            "settings": settings,
-            "parameters": _arrays(model),
-            "optimizer": optimizer.state(),
-            "epoch": {"before": run.before, "done": run.done, "total": run.total, "right": run.right},
-            "history": [tuple(epoch) for epoch in run.history],
-            "best": [run.history.best, run.best],
-        },
-    )
+class _Keeper:
+    """Writes checkpoints; of the calls "now and then" as many as take a tenth of the time at most, and no more than one a second."""
+
+    def __init__(self, path: Any, state: Callable[[], dict[str, Any]]) -> None:
+        self.path, self.state, self.next = path, state, 0.0
+
+    def save(self) -> None:
+        if self.path is not None:
+            began = time.perf_counter()
+            ad.save(self.path, self.state())
+            now = time.perf_counter()
+            self.next = now + max(1.0, 10 * (now - began))
+
+    def save_now_and_then(self) -> None:
+        if time.perf_counter() >= self.next:
+            self.save()
+
+
+def _state(run: _Run, model: Model, optimizer: Optimizer, settings: dict[str, Any], watch: Any) -> dict[str, Any]:
+    return {
+        "nets checkpoint": VERSION,
+        "settings": settings,
+        "parameters": _arrays(model),
+        "optimizer": optimizer.state(),
+        "epoch": {"before": run.before, "done": run.done, "total": run.total, "right": run.right},
+        "history": [tuple(epoch) for epoch in run.history],
+        "best": [run.history.best, run.best],
+        "watch": watch.state() if hasattr(watch, "state") else None,
+    }
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -432,7 +453,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
     return found
 
 
-def _load(path: Path, run: _Run, model: Model, optimizer: Optimizer, settings: dict[str, Any]) -> None:
+def _load(path: Path, run: _Run, model: Model, optimizer: Optimizer, settings: dict[str, Any], watch: Any) -> None:
     found = read_checkpoint(path)
     for what in {**found["settings"], **settings}:
         was, is_ = found["settings"].get(what), settings.get(what)
@@ -444,6 +465,8 @@ def _load(path: Path, run: _Run, model: Model, optimizer: Optimizer, settings: d
         setattr(run, what, value)
     run.history.epochs = [Epoch(*epoch) for epoch in found["history"]]
     run.history.best, run.best = found["best"]
+    if hasattr(watch, "load") and found["watch"] is not None:
+        watch.load(found["watch"])
 
 
 # ---------------------------------------------------------------- the terminal
@@ -453,10 +476,10 @@ def _load(path: Path, run: _Run, model: Model, optimizer: Optimizer, settings: d
 def _ctrl_c() -> Iterator[list[int]]:
     """A list that fills on the first Ctrl-C, which is then no exception; only in the main thread, where signals arrive."""
     pressed: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
+    previous = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or previous in (signal.SIG_IGN, None):
         yield pressed
         return
-    previous = signal.getsignal(signal.SIGINT)
 
     def note(number: int, frame: Any) -> None:
         pressed.append(number)

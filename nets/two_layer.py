@@ -68,9 +68,6 @@ class TwoLayer:
 
     def __init__(self, W1: Any, W2: Any, b1: Any = None, b2: Any = None, *, fused: bool = True) -> None:
         self.W1, self.W2, self.b1, self.b2, self.fused = W1, W2, b1, b2, fused
-        for name, p in self.parameters().items():
-            if isinstance(p, ad.Tensor):
-                p.name = name
 
     @classmethod
     def random(

@@ -54,10 +54,9 @@ class Watch:
         """Everything seen so far, for `ad.save`."""
         return {"looks": [tuple(look) for look in self.looks], "parameters": list(self.parameters.items())}
 
-    def load(self, state: dict[str, Any], epochs: int) -> None:
-        """Go on from a `state()`, forgetting what was seen after so many epochs."""
-        self.looks = [look for look in (Look(*row) for row in state["looks"]) if look.epoch <= epochs]
-        self.parameters = {epoch: parameters for epoch, parameters in state["parameters"] if epoch <= epochs}
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on from a `state()`."""
+        self.looks, self.parameters = [Look(*row) for row in state["looks"]], dict(state["parameters"])
 
     def _look(self, epoch: int) -> None:
         parameters = self.model.parameters()

@@ -24,9 +24,7 @@ from nets.train import predict
 pytestmark = pytest.mark.skipif(
     any(command.find_spec(module) is None for module in command.EXTRAS), reason="needs scikit-learn, tqdm and matplotlib"
 )
-FILES = (
-    "backprop.html checkpoint.npz config.json confusion.png graph.svg layers.png learning.png report.html report.json watch.npz weights.png"
-)
+FILES = "backprop.html checkpoint.npz config.json confusion.png graph.svg layers.png learning.png report.html report.json weights.png"
 SMALL = ["--data", "iris", "--model", "tanh:5", "--epochs", "3", "--quiet"]
 EVIL = "<script>alert('$x$')</script>"
 
@@ -249,6 +247,13 @@ def test_the_newest_run_is_meant(no_pictures, here, capsys):
     assert len(predicted([table("a.csv", [[1, 1]])], capsys)) == 2
 
 
+def test_numbers_far_from_the_data_are_told(iris, here, capsys):
+    assert command.main(["predict", table("a.csv", [[5, 3, 1, 0.2], [50, 3, 1, 0.2], [5, 3, 99, 0.2]]), "--run", str(iris)]) == 0
+    out, err = capsys.readouterr()
+    assert "beware: a.csv, line 2 has 50 in column 1, far from what the network learnt from, 4.4 to 7.7" in err and "1 more cell" in err
+    assert len(out.splitlines()) == 4
+
+
 # ---------------------------------------------------------------- what is refused
 
 HEADER = "sepal length (cm),sepal width (cm),petal length (cm),petal width (cm)\n"
@@ -314,7 +319,7 @@ def test_bad_training_files_get_a_sentence(content, says, here, capsys):
         (["train", "--resume", "x", "--lr", "1"], "--resume goes on with the settings of its folder"),
         (["train", "--out", "full", "--data", "xor"], "full is not empty"),
         (["prove", "--run", "nowhere"], "nowhere is no run folder"),
-        (["prove", "--run", "x", "--data", "xor"], "leave out --data and --model, or --run"),
+        (["prove", "--run", "x", "--data", "xor"], "leave out --data, --model and --seed, or --run"),
         (["draw", "--data", "xor", "-o", "a.png"], "there are .svg, .html, .dot, .txt and .json"),
         (["draw", "--data", "xor", "-o", "no/a.svg"], "No such file or directory: no/a.svg"),
         (["predict", "none.csv", "--run", "full"], "full is no run folder"),
@@ -363,6 +368,7 @@ def test_every_command_has_help(name, capsys):
     [
         ("config.json", lambda b: b[:50], "config.json is not what"),
         ("config.json", lambda b: b"[]", "config.json is not what"),
+        ("config.json", lambda b: b.replace(b'"low"', b'"lower"'), "config.json is not what"),
         ("config.json", lambda b: b.replace(b'"nets run": 1', b'"nets run": 2'), "format 2; this program reads formats up to 1"),
         ("config.json", lambda b: b.replace(b"tanh:5", b"tanh:6"), "the parameters are W1 (6, 4)"),
         ("checkpoint.npz", lambda b: b[: len(b) // 2], "checkpoint.npz is not a whole file"),
@@ -392,11 +398,32 @@ def test_data_that_changed_are_refused(no_pictures, here, capsys):
     table("a.csv", rows)
     assert command.main(["train", *SMALL, "--data", "a.csv", "--out", "o"]) == 0
     table("a.csv", rows[:-1])
+    before = Path("o/config.json").read_bytes()
     assert command.main(["train", "--resume", "o", "--epochs", "9", "--quiet"]) == 2
     assert "cannot be resumed: it was made with data = " in capsys.readouterr().err
-    table("a.csv", [[1, *row] for row in rows])
-    assert command.main(["prove", "--run", "o"]) == 2
-    assert "a.csv has changed since o was trained on it" in capsys.readouterr().err
+    assert Path("o/config.json").read_bytes() == before
+    table("a.csv", rows)
+    assert command.main(["train", "--resume", "o", "--epochs", "9", "--quiet"]) == 0
+    assert json.loads(Path("o/config.json").read_text())["epochs"] == 9
+    for other in ([[1, *row] for row in rows], [[a, b, k % 4] for k, (a, b, _) in enumerate(rows)]):
+        table("a.csv", other)
+        assert command.main(["prove", "--run", "o"]) == 2
+        assert "a.csv has changed since o was trained on it" in capsys.readouterr().err
+
+
+def test_the_extras_are_asked_for_before_training(here, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert command.main(["train", *SMALL]) == 2
+    assert capsys.readouterr().err == 'python -m nets: matplotlib must be installed for this: pip install "autodiff-graph[nets]"\n'
+    assert not list(here.iterdir())
+
+
+def test_nets_needs_no_extra_to_be_imported():
+    program = (
+        "import nets, nets.scalar, nets.plots, nets.__main__, sys; print({'sklearn', 'matplotlib', 'tqdm', 'torch'} & set(sys.modules))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(command.__file__).parent.parent)}
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment).stdout == "set()\n"
 
 
 @pytest.mark.slow

@@ -41,6 +41,7 @@ def test_training_learns_repeats_and_tells():
     assert runs[0] == runs[1] and len(history) == 80 and history.stopped == "finished"
     assert history[-1].loss < 0.3 * history[0].loss and history[-1].accuracy > 0.9 > history[0].accuracy
     assert (history[-1].val_loss, history[-1].val_accuracy) == evaluate(model, HELD_OUT)
+    assert repr(history).startswith(f"History(80 epochs, finished, best {history.best + 1}: Epoch(loss=")
     assert history.best == int(np.argmin([e.val_loss for e in history]))
     assert quiet(net(), TRAIN, epochs=1, seed=5)[0] != quiet(net(), TRAIN, epochs=1, seed=6)[0]
 
@@ -198,6 +199,15 @@ def test_an_earlier_checkpoint_is_not_overwritten(tmp_path):
     assert path.read_bytes() == before
 
 
+def test_checkpoints_take_little_of_the_time(tmp_path, monkeypatch):
+    saved, clock, right = [], iter(np.arange(0.0, 99.0, 0.3)), ad.save
+    monkeypatch.setattr(train.time, "perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr(ad, "save", lambda path, tree: saved.append(len(tree["history"])) or right(path, tree))
+    model = net()
+    quiet(model, TRAIN, epochs=14, **settings(model, tmp_path / "c.npz"))
+    assert saved == [1, 12, 14]  # a save takes 0.3 s by this clock, so the next is due after 3 s
+
+
 def test_a_failure_while_saving_leaves_the_last_whole_checkpoint(tmp_path, monkeypatch):
     path = made(tmp_path)
     before = path.read_bytes()
@@ -338,6 +348,7 @@ def test_shapes_and_labels_that_do_not_fit_are_told():
         (lambda: quiet(net(), TRAIN, loss=lambda y, t: losses.cross_entropy(y.data, t)), ad.NotConnected, "depends on no parameter"),
         (lambda: quiet(scalar.MLP(2, [3]), TRAIN), TypeError, "a dict of Tensors by name"),
         (lambda: evaluate(net(), (TRAIN.x, TRAIN.t + 1)), ValueError, "one is 3"),
+        (lambda: evaluate(Sequential(net(), Softmax()), TRAIN), ValueError, "apply softmax a second time"),
     ],
 )
 def test_what_fit_cannot_use_is_told(make, error, says):
