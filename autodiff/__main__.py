@@ -35,6 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (Stop, AutodiffError) as problem:
         print(f"python -m autodiff {given.command}: {problem}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # whoever read the output has gone, and wants no more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
@@ -106,8 +108,6 @@ def _draw(given: argparse.Namespace) -> None:
             print(drawing)
     except (ValueError, OSError) as error:
         raise Stop(str(error)) from None
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 # ---------------------------------------------------------------- grade

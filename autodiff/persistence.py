@@ -214,7 +214,7 @@ def save(path: str | os.PathLike[str], tree: Any) -> None:
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with open(temporary, "xb") as file:
-            np.savez(file, graph=text, **{f"array{i}": a for i, a in arrays.values()})  # type: ignore[arg-type]
+            np.savez(file, graph=text, **{f"array{i}": a for i, a in arrays.values()})
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)

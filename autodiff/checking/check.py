@@ -7,7 +7,8 @@ anywhere, at others.  This file judges and says what follows from what; why a cl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from ..errors import AutodiffError, BadOperand, ShapeMismatch
 from ..naming import user_frame, variables
 from ..node import Node
-from .claims import AS_WRITTEN, Claim, Goal, Reading, aligned, chain_order, claims_of, function_of_names, goal_of_label
+from .claims import AS_WRITTEN, Claim, Goal, Reading, aligned, chain_order, claims_of, decimals_of, function_of_names, goal_of_label
 from .counterexample import counterexample
 from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanations, narrowest, of_shape
 from .mistakes import Mistake
@@ -25,6 +26,7 @@ from .ulps import Comparison
 
 BETWEEN = 1e-3  # where rounding alone could change a number by more than this part of it, nothing is decided
 SHOWN = 3  # explanations told beside the first
+INDICES = set("eijkluv")  # which formulas mean something else by
 SURELY = 4  # ulps of the result alone, by which any two correct computations may differ
 TINY = 0.1  # weights smaller than this hide mistakes
 
@@ -58,7 +60,7 @@ def allowance(claim: Claim, point: Point, own: tuple[Array, int] | None = None) 
     bound = eps_of(claim, point) * (2 * ulps + 1) * magnitude
     if own is not None and np.broadcast_shapes(np.shape(own[0]), np.shape(magnitude)) == np.shape(magnitude):
         bound = bound + eps_of(claim, point) * own[1] * own[0]
-    d = claim.decimals()
+    d = claim.decimals
     return bound if d is None else bound + 0.5 * 10.0**-d * (1 + 1e-9)
 
 
@@ -88,10 +90,10 @@ def compared(claim: Claim, a: Array, truth: Array, point: Point, reading: Readin
         if np.all(gap <= allowed):
             worst = float(np.max(allowed, initial=0.0))
             known = own is not None and worst <= max(BETWEEN * size, 4 * eps * size)
-            if claim.decimals() is not None:
+            if claim.decimals is not None:
                 return RIGHT, Comparison("rounding only", away, bound)
             return (RIGHT if known else UNDECIDED), Comparison("rounding only", away, int(np.ceil(worst / (eps * max(size, 1e-300)))))
-    d = claim.decimals()
+    d = claim.decimals
     if d is not None and np.all(gap <= allowance(claim, point)):
         enough = size >= 5 * 10.0**-d
         return (RIGHT if enough else UNDECIDED), Comparison("rounding only", away, bound)
@@ -164,11 +166,15 @@ class Check:
 
     def __init__(self, graph: Recorded, claims: list[Claim], derivation: bool) -> None:
         self.graph, self.derivation = graph, derivation
+        rounded = decimals_of(claims)
+        claims = [replace(c, decimals=rounded) if c.numbers is not None else c for c in claims]
         recorded = graph.recorded()
         moves = any(c.moves for c in claims)
         self.points = [recorded, *(graph.drawn() if moves else [])]
         self.judged = [judge(c, self.points_of(c)) for c in claims]
         self._catalogue: Catalogue | None = None
+        self._cases: dict[int, Case] = {}
+        self._families: dict[tuple[int, int], list[Point]] = {}
         self.wrong: list[tuple[Judged, Verdict, list[Explanation]]] = []
         self.open: dict[tuple[str, int], str] = {}  # wrong steps that no right one has answered yet, by what they are about
 
@@ -200,7 +206,7 @@ class Check:
 
     def right(self, j: Judged) -> Verdict:
         notes = []
-        d = j.claim.decimals()
+        d = j.claim.decimals
         if d is not None and j.comparison is not None and j.comparison.verdict != "identical":
             notes.append(f"judged at the {d} decimals given")
         wrong = self.open.pop((j.goal.kind, j.goal.node), None)
@@ -229,8 +235,6 @@ class Check:
         return tuple(needed)
 
     def _family(self, key: int, k: int) -> list[Point]:
-        if not hasattr(self, "_families"):
-            self._families: dict[tuple[int, int], list[Point]] = {}
         if (key, k) not in self._families:
             self._families[key, k] = self.graph.drawn(1, seed=2 + k, looser={key: k})
         return self._families[key, k]
@@ -261,7 +265,7 @@ class Check:
     # ------------------------------------------------------------ others
 
     def undecided(self, j: Judged) -> Verdict:
-        d = j.claim.decimals()
+        d = j.claim.decimals
         if d is None:
             return self._made(j, UNDECIDED, sentence="rounding alone could make the difference, so these numbers decide nothing")
         size = float(np.max(np.abs(j.goal.truth(self.points[0]))))
@@ -272,7 +276,7 @@ class Check:
     def failed(self, j: Judged) -> Verdict:
         points = self.points_of(j.claim)
         if j.problem:
-            return self._wrong(j, [Explanation(Mistake.SHAPE if j.misfit else Mistake.UNREADABLE, j.problem, 0), *self.edited(j, points)])
+            return self._wrong(j, [Explanation(Mistake.SHAPE if j.misfit else Mistake.UNREADABLE, j.problem, 0), *self.edited(j)])
         bad = [a for a in j.raw if not np.all(np.isfinite(a))]
         if bad:
             where = [tuple(int(i) for i in k) for k in np.argwhere(~np.isfinite(bad[0]))]
@@ -283,15 +287,15 @@ class Check:
             v = self._made(j, CARRIED, sentence=carried, layout=j.layout)
             self.wrong.append((j, v, []))
             return v
-        found = self.explained(j, points) if j.arrays else [of_shape(j.claim, j.raw, points), *self.edited(j, points)]
+        found = self.explained(j) if j.arrays else [of_shape(j.claim, j.raw, points), *self.edited(j)]
         return self._wrong(j, found)
 
-    def edited(self, j: Judged, points: list[Point]) -> list[Explanation]:
+    def edited(self, j: Judged) -> list[Explanation]:
         """The one-edit fix of a formula whose numbers cannot be compared with the truth."""
-        return list(edits(self.case(j, points))) if j.claim.formula is not None else []
+        return list(edits(self.case(j))) if j.claim.formula is not None else []
 
-    def explained(self, j: Judged, points: list[Point]) -> list[Explanation]:
-        case = self.case(j, points)
+    def explained(self, j: Judged) -> list[Explanation]:
+        case = self.case(j)
         found = explanations(case, self.catalogue)
         if not found:
             right = [o.goal.node for o in self.judged if o.status == RIGHT and o.goal.kind == "gradient"]
@@ -300,30 +304,36 @@ class Check:
             return [Explanation(Mistake.UNKNOWN, f"no known mistake explains this{more}{': ' if said else ''}{said}", 99)]
         return self.ranked(j, found)
 
-    def case(self, j: Judged, points: list[Point]) -> Case:
-        return Case(j.claim, points, j.arrays, [j.goal.truth(p) for p in points], [allowance(j.claim, p) for p in points])
+    def case(self, j: Judged) -> Case:
+        """A claim with its truth and its allowance at every point where it can be evaluated."""
+        if id(j) not in self._cases:
+            points = self.points_of(j.claim)
+            truth, slack = [j.goal.truth(p) for p in points], [allowance(j.claim, p) for p in points]
+            self._cases[id(j)] = Case(j.claim, points, j.arrays, truth, slack)
+        return self._cases[id(j)]
 
     def ranked(self, j: Judged, found: list[Explanation]) -> list[Explanation]:
-        """First what explains the other claims too and is contradicted by none; the order of diagnosis decides between equals."""
-        others = [o for o in self.judged if o is not j and o.arrays and o.goal.kind == "gradient"]
-
-        def key(e: Explanation) -> tuple[int, int]:
-            explains = contradicted = 0
-            for o in others:
-                predicted = self.predicted(e, o)
-                if o.status == WRONG and predicted is not None and self.case(o, self.points_of(o.claim)).fits(predicted):
-                    explains += 1
-                if o.status == RIGHT and e.wrongs and not self.derivation and predicted is not None:
-                    truth = self.case(o, self.points_of(o.claim))
-                    contradicted += not truth.fits(predicted)
-            return contradicted, -explains
-
-        keys = [key(e) for e in found]
-        best = min(keys)
-        kept = [e for e, k in zip(found, keys, strict=True) if k == best or e.code is Mistake.EDIT]
-        if kept and all(e.code is Mistake.EDIT for e in kept) and len(kept) < len(found):
-            kept = [e for e, k in zip(found, keys, strict=True) if k == best] or kept
+        """What explains the most of the other claims, and contradicts the fewest right ones; one-edit fixes are kept beside it."""
+        known = {id(e): self._support(e, j) for e in found if e.code is not Mistake.EDIT}
+        best = min(((wrong, -len(so)) for wrong, so in known.values()), default=(0, 0))
+        kept = []
+        for e in found:
+            contradicted, so = known.get(id(e), (0, []))
+            if e.code is Mistake.EDIT or (contradicted, -len(so)) == best:
+                shared = f"; and so {'are' if len(so) > 1 else 'is'} {', '.join(so)}" if so and not e.wrongs else ""
+                kept.append(replace(e, text=e.text + shared))
         return kept
+
+    def _support(self, e: Explanation, j: Judged) -> tuple[int, list[str]]:
+        """How many right claims an explanation of one claim contradicts, and the labels of wrong ones that it explains as well."""
+        contradicted, explained = 0, []
+        for o in self.judged:
+            predicted = self.predicted(e, o) if o is not j and o.arrays and o.goal.kind == "gradient" else None
+            if predicted is not None and o.status == WRONG and self.case(o).fits(predicted):
+                explained.append(o.claim.label)
+            elif predicted is not None and o.status == RIGHT and e.wrongs and not self.derivation:
+                contradicted += not self.case(o).fits(predicted)
+        return contradicted, explained
 
     def predicted(self, e: Explanation, o: Judged) -> list[Array] | None:
         """What an explanation of one claim would make of another."""
@@ -343,6 +353,8 @@ class Check:
         told = distinct(found)
         first = told[0]
         fix = next((e.fix for e in told if e.code is Mistake.EDIT and e.fix), "") or first.fix
+        if not fix and j.goal.kind == "gradient" and (right := self.catalogue.right(j.goal.node)) is not None:
+            fix = f"{j.goal.text} = {right.text}"
         others = tuple(e.text for e in told[1:] if (e.stage, e.rank) == (first.stage, first.rank))
         v = self._made(
             j,
@@ -378,7 +390,7 @@ class Check:
         """Why a wrong claim is no new mistake: it follows correctly from an earlier one."""
         if not j.arrays or not self.wrong:
             return ""
-        case = self.case(j, points)
+        case = self.case(j)
         for w, v, found in reversed(self.wrong):
             said = f"follows correctly from the mistake in {v.label}"
             if w.goal == j.goal and w.arrays and len(w.arrays) >= len(points) and case.fits(w.arrays):
@@ -515,13 +527,17 @@ def check_code_of(graph: Recorded, fn: Callable[..., Any]) -> Report:
     except Exception as error:  # the user's own code failed: that is the verdict
         return Report((Verdict(name, graph.root_name, WRONG, mistake=Mistake.UNREADABLE, sentence=_failed(error)),))
     goals = {label: goal_of_label(graph, str(label), returned=True) for label in labels}
-    claims = [Claim(str(k), goal, function=lambda p, env, k=k: outputs(p, env)[k]) for k, goal in goals.items() if goal is not None]
+    claims = [Claim(str(k), goal, function=partial(_named, outputs, k)) for k, goal in goals.items() if goal is not None]
     claims.sort(key=lambda c: chain_order(graph, c.goal))
     report = Check(graph, claims, derivation=False).report()
     unknown = ", ".join(str(k) for k, goal in goals.items() if goal is None)
     return Report(
         report.verdicts, (*report.remarks, *([f"Not checked, for the graph has nothing of that name: {unknown}."] if unknown else []))
     )
+
+
+def _named(outputs: Callable[[Point, Env], Mapping[Any, Any]], name: Any, point: Point, env: Env) -> Any:
+    return outputs(point, env)[name]
 
 
 def recorded_of(E: Any, xs: Sequence[Any]) -> Recorded:
@@ -544,8 +560,5 @@ def numbers_in_frame(graph: Recorded) -> dict[str, float]:
     if frame is None:
         return {}
     scopes = frame.f_globals | frame.f_locals
-    return {
-        k: v
-        for k, v in scopes.items()
-        if isinstance(v, int | float | np.number) and not isinstance(v, bool) and k not in graph.by_name and not k.startswith("_")
-    }
+    numbers = {k: float(v) for k, v in scopes.items() if isinstance(v, int | float | np.number) and not isinstance(v, bool)}
+    return {k: v for k, v in numbers.items() if k not in graph.by_name and k not in INDICES and not k.startswith("_")}

@@ -94,6 +94,7 @@ class Claim:
     text: str = ""
     broken: str = ""
     numbers_known: Mapping[str, float] = field(default_factory=dict)
+    decimals: int | None = None  # how many decimals the numbers were rounded to; None if they were not
 
     @property
     def moves(self) -> bool:
@@ -128,11 +129,13 @@ class Claim:
             return None
         return rounding(node)[0] if isinstance(node, Node) else (np.abs(np.asarray(node, float)), 1)
 
-    def decimals(self) -> int | None:
-        """How many decimals the numbers were rounded to; None if they were not."""
-        if self.numbers is None or not np.all(np.isfinite(self.numbers)):
-            return None
-        return next((d for d in range(DECIMALS) if np.array_equal(np.round(self.numbers, d), self.numbers)), None)
+
+def decimals_of(claims: Iterable[Claim]) -> int | None:
+    """How many decimals the numbers of all claims were rounded to; None if they were not, or there is no telling."""
+    arrays = [c.numbers for c in claims if c.numbers is not None]
+    every = np.concatenate([np.ravel(a)[np.isfinite(np.ravel(a))] for a in arrays]) if arrays else np.zeros(0)
+    found = next((d for d in range(DECIMALS) if np.array_equal(np.round(every, d), every)), None)
+    return found if found or np.max(np.abs(every), initial=0.0) >= 5 else None  # a 0 or a 1 is no rounded number yet
 
 
 # ---------------------------------------------------------------- lining up
@@ -145,7 +148,7 @@ def aligned(a: Array, truth: Array, goal: Goal, of_text: bool) -> Iterator[tuple
     A transposed matrix is accepted of a formula only: numbers for a parameter are to be subtracted from it.
     """
     if goal.kind == "jacobian_off_diagonal":
-        full = np.broadcast_to(a, truth.shape) if a.size == 1 else a
+        full = np.broadcast_to(a.reshape(()), truth.shape) if a.size == 1 else a
         if full.shape == truth.shape:
             yield full - np.diag(np.diag(full)), ""
         return
@@ -157,7 +160,7 @@ def aligned(a: Array, truth: Array, goal: Goal, of_text: bool) -> Iterator[tuple
         column = a.ndim == 2 and a.shape[1] == 1
         yield a.reshape(truth.shape), ("numerator" if turned else "denominator" if column else "") if layout else ""
     elif of_text and a.size == 1:
-        yield np.broadcast_to(a, truth.shape), ""
+        yield np.broadcast_to(a.reshape(()), truth.shape), ""
     if a.ndim == 2 and a.T.shape == truth.shape and not is_vector(a.shape) and of_text and goal.kind in ("gradient", "jacobian"):
         yield a.T, "numerator" if goal.kind == "gradient" else "denominator"
 

@@ -55,8 +55,8 @@ def shrinks(graph: Recorded) -> bool:
 
 def goal_in(graph: Recorded, other: Recorded, goal: Goal) -> Goal:
     """The same goal in another graph of the same names."""
-    of, wrt = (other.by_name[graph.names[k]].id if k is not None else None for k in (goal.of, goal.wrt))
-    return replace(goal, of=of, wrt=wrt)
+    of = other.by_name[graph.names[goal.of]].id
+    return replace(goal, of=of, wrt=None if goal.wrt is None else other.by_name[graph.names[goal.wrt]].id)
 
 
 def counterexample(j: Judged, graph: Recorded) -> str:
@@ -138,6 +138,6 @@ def _worst(j: Judged, graph: Recorded) -> str:
 
 def printed(x: Array) -> str:
     """An array in few characters, without axes of length 1."""
-    x = np.squeeze(np.asarray(x, float))
-    text = np.array2string(np.round(x, 4) + 0.0, separator=", ", threshold=PRINTED, formatter={"float_kind": lambda v: f"{v:g}"})
+    shown = np.asarray(np.round(np.squeeze(np.asarray(x, float)), 4) + 0.0)
+    text = np.array2string(shown, separator=", ", threshold=PRINTED, formatter={"float_kind": lambda v: f"{v:g}"})
     return " ".join(text.split())

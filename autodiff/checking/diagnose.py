@@ -9,19 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
+from ..errors import AutodiffError
 from ..node import Node
 from ..ops.table import TABLE
 from .claims import Claim, Goal, Reading, aligned
+from .mathtext import Formula, read
 from .mistakes import FORMS, Mistake, applied, catalogue, constants
-from .points import Array, Point, Recorded, Sweep, Wrong, is_vector
+from .points import Array, Env, Point, Recorded, Sweep, Wrong, is_vector
 
 EFFORT = 60_000  # rules run on numbers, at most, for the catalogue of one graph; the rest of it is left out, and said to be
 PAIRS = 2_000  # pairs of mistakes that are tried
 MOST_EDITS = 600
+DERIVED = 200  # nodes of a graph whose gradients are written as formulas
 BITS = 40  # how much rounded numbers must say before pairs of mistakes may explain them
 SAME_TEXT = {Mistake.SIGN, Mistake.BATCH_FACTOR, Mistake.FACTOR}  # of these one explanation is enough
 
@@ -77,6 +81,7 @@ class Catalogue:
         self.entries: list[Wrong] = []
         self._sweeps: dict[tuple[int, int], Sweep] = {}
         self._above: dict[int, set[int]] = {}
+        self._right: dict[int, Formula | None] = {}
         effort = 0
         for w in catalogue(graph, first):
             effort += 1 + sum(1 for n in graph.nodes if n.id <= w.at)
@@ -84,6 +89,22 @@ class Catalogue:
                 self.complete = False
                 break
             self.entries.append(w)
+
+    def right(self, target: int) -> Formula | None:
+        """The closed form of the gradient of a node, as `ad.derive` writes it; None if it finds none."""
+        if target not in self._right:
+            self._right[target] = self._derived(target) if len(self.graph.nodes) <= DERIVED else None
+        return self._right[target]
+
+    def _derived(self, target: int) -> Formula | None:
+        from .. import derive
+
+        n = self.graph.by_id[target]
+        try:
+            found = derive(self.graph.root, wrt=n).formula(n)
+            return read(found.numpy, [*self.graph.by_name, *self.graph.sizes], self.graph.root_name).formula
+        except (AutodiffError, ValueError, TypeError, KeyError):  # not every gradient has a formula that can be written and read
+            return None
 
     def sweep(self, k: int, point: Point) -> Sweep:
         """The sweep of entry k at a point."""
@@ -116,6 +137,8 @@ def explanations(case: Case, catalogue: Catalogue) -> list[Explanation]:
     found = list(_of_array(case, catalogue))
     if case.claim.formula is not None:
         found += edits(case)
+    if not found and case.goal.kind == "gradient":
+        found += _from_right(case, catalogue)
     if not any(e.code is not Mistake.EDIT for e in found) and case.goal.kind == "gradient" and _bits(case) >= BITS:
         found += _pairs(case, catalogue)
     return sorted(found, key=lambda e: (e.stage, e.rank))
@@ -179,7 +202,7 @@ def _constant(case: Case, graph: Recorded) -> Iterator[Explanation]:
         yield Explanation(code, _factor_text(text, case.goal.text, graph), 3, rank=k, constant=v, fix=f"divide by {_grouped(text)}")
     if not fitting and case.fits(r * t for t in case.truth):
         yield Explanation(
-            Mistake.FACTOR, f"this is {r:.4g} times {case.goal.text}, in every entry", 3, rank=9, constant=r, fix=f"divide by {r:.4g}"
+            Mistake.FACTOR, f"this is {r:.4g} times {case.goal.text}, in every entry", 6, rank=9, constant=r, fix=f"divide by {r:.4g}"
         )
 
 
@@ -268,9 +291,7 @@ def edits(case: Case) -> Iterator[Explanation]:
     claim, other = case.claim, None
     assert claim.formula is not None
     rows = {r.rows for r in claim.readings()}
-    for k, (what, variant) in enumerate(claim.formula.edits(_shapes(case.points[0].graph))):
-        if k > MOST_EDITS:
-            break
+    for what, variant in _edited(claim.formula, case.points[0].graph):
         for reading in (Reading(variant, r) for r in sorted(rows)):
             shape = _right(case, reading)
             if shape == case.truth[0].shape:
@@ -282,10 +303,32 @@ def edits(case: Case) -> Iterator[Explanation]:
         yield other
 
 
-def _shapes(graph: Recorded) -> dict[str, tuple[int, ...]]:
-    """The names that may stand in for others in an edit, by shape; sizes are numbers."""
+def _from_right(case: Case, catalogue: Catalogue) -> Iterator[Explanation]:
+    """The slip of the pen that makes the claim out of the right formula, as `ad.derive` writes it."""
+    right = catalogue.right(case.goal.node)
+    if right is None:
+        return
+    for what, variant in _edited(right, catalogue.graph):
+        if case.fits(_of_formula(variant, p, t) for p, t in zip(case.points, case.truth, strict=True)):
+            yield Explanation(Mistake.EDIT, f"{what}, and the right formula {right.text} becomes this", 8, rank=1, fix=right.text)
+            return
+
+
+def _of_formula(f: Formula, p: Point, t: Array) -> Array | None:
+    """What a formula gives at a point, in the shape of the truth; None where it cannot."""
+    try:
+        with np.errstate(all="ignore"):
+            a = np.asarray(f.evaluate(Env(p, {})), float)
+    except (ValueError, KeyError, TypeError, ArithmeticError, np.linalg.LinAlgError):
+        return None
+    return a.reshape(t.shape) if a.size == t.size and is_vector(a.shape) and is_vector(t.shape) else a
+
+
+def _edited(f: Formula, graph: Recorded) -> Iterator[tuple[str, Formula]]:
+    """The formulas one edit away: names are exchanged for those of their shape first, and for any others last."""
     shapes = {name: np.shape(getattr(x, "data", x)) for name, x in graph.by_name.items() if x is not graph.root}
-    return {**shapes, **dict.fromkeys(graph.sizes, ())}
+    yield from islice(f.edits({**shapes, **dict.fromkeys(graph.sizes, ())}), MOST_EDITS)
+    yield from islice(f.edits(dict.fromkeys((*graph.by_name, *graph.sizes), (-1,))), MOST_EDITS)
 
 
 def _right(case: Case, reading: Reading) -> tuple[int, ...] | None:
@@ -445,11 +488,11 @@ def _jacobian_of(op: Any, rule: Any, kw: dict[str, Any], z: Array, x: Array) -> 
 # ---------------------------------------------------------------- shapes
 
 
-def alike(a: Array, b: Array, claim: Claim) -> bool:
-    """Are arrays that no rounding bound is known of the same, to half the digits of a float or the decimals given?"""
-    d = claim.decimals()
+def alike(a: Array, b: Array, claim: Claim, summed: int = 1) -> bool:
+    """Are arrays that no rounding bound is known of the same, to half the digits of a float or the decimals of the numbers summed?"""
+    d = claim.decimals
     half = 1e-8 * float(np.max(np.abs(b), initial=0.0))
-    return a.shape == b.shape and bool(np.all(np.abs(a - b) <= half + (0.0 if d is None else 0.5 * 10.0**-d)))
+    return a.shape == b.shape and bool(np.all(np.abs(a - b) <= half + (0.0 if d is None else 0.5 * summed * 10.0**-d)))
 
 
 def of_shape(claim: Claim, claimed: list[Array], points: list[Point]) -> Explanation:
@@ -458,13 +501,13 @@ def of_shape(claim: Claim, claimed: list[Array], points: list[Point]) -> Explana
     truth = [goal.truth(p) for p in points]
     a, t = claimed[0], truth[0]
 
-    def same(values: list[Array]) -> bool:
-        return all(alike(v, t, claim) for v, t in zip(values, truth, strict=True))
+    def same(values: list[Array], summed: int = 1) -> bool:
+        return all(alike(v, t, claim, summed) for v, t in zip(values, truth, strict=True))
 
     if goal.kind in ("gradient", "value"):
         for axis in range(a.ndim):
             sums = [c.sum(axis, keepdims=True) for c in claimed]
-            if same([s.reshape(t.shape) if s.size == t.size else s for s in sums]):
+            if same([s.reshape(t.shape) if s.size == t.size else s for s in sums], a.shape[axis]):
                 name = graph.lengths().get(a.shape[axis], "")
                 what = f"the m = {a.shape[axis]} examples" if name == "m" else f"axis {axis}, of length {a.shape[axis]}"
                 why = f"what broadcasting copies forward is summed backward; the claim has shape {a.shape}, {goal.text} {t.shape}"

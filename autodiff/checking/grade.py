@@ -105,7 +105,7 @@ def _run(answer: Path, saved: Path, folder: Path, seconds: float, memory: int) -
     out = scratch / "report.json"
     paths = os.pathsep.join(filter(None, (str(PACKAGE), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "autodiff.checking.answer", saved, answer.resolve(), out, str(seconds), str(memory)]
+    command = [sys.executable, "-m", "autodiff.checking.answer", *map(str, (saved, answer.resolve(), out, seconds, memory))]
     with open(scratch / "said", "wb") as said:
         child = subprocess.Popen(
             command, cwd=scratch, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=os.name == "posix"

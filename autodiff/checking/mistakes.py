@@ -28,7 +28,7 @@ class Mistake(StrEnum):
 
     meaning: str
 
-    def __new__(cls, code: str, meaning: str) -> Mistake:
+    def __new__(cls, code: str, meaning: str = "") -> Mistake:
         member = str.__new__(cls, code)
         member._value_ = code
         member.meaning = meaning
@@ -335,21 +335,39 @@ def _of_product(graph: Recorded, n: Any, i: int, a: Any, near: Any) -> Iterator[
             i,
             lambda g, z, xs: g,
         )
+    for word, f in FORMS[1:4]:
+        yield _edge(Mistake.OTHER_VALUE, f"{word.format(y)} was used where {y} belongs, going back from {z} to {x}", n, i, _other(n, i, f))
     for name, v in near.get(tuple(shape), []):
         if v is not other:
             text = f"{name} was used where {y} belongs, going back from {z} to {x}"
-            yield _swapped(Mistake.OTHER_VALUE, text, n, i, lambda p, v=v: p.value_of(v), rank=v is n)
+            yield _swapped(Mistake.OTHER_VALUE, text, n, i, _its_value(v), rank=v is n)
     if getattr(other, "id", None) in graph.by_id and other.active:
         text = f"the gradient of {y} was used where {y} itself belongs, going back from {z} to {x}"
         yield _swapped(Mistake.OTHER_VALUE, text, n, i, lambda p: p.gradient(other.id))
         text = f"{y} was updated before it was used to go back from {z} to {x}"
         for rate in (1.0, 0.5, 0.1, 0.01):
             said = f"{text} (with the learning rate {rate:g})"
-            yield _swapped(Mistake.OTHER_VALUE, said, n, i, lambda p, rate=rate: p.value_of(other) - rate * p.gradient(other.id), rank=1)
+            yield _swapped(Mistake.OTHER_VALUE, said, n, i, _updated(other, rate), rank=1)
     if len(n.shape) == len(shape) == 2 and len(a.shape) == 2 and not is_vector(n.shape):
         size = n.shape[1 if i == 0 else 0]
         if size > 1:
             yield _edge(Mistake.FIRST_EXAMPLE, f"only the first example was used in the derivative of {z} in {x}", n, i, _first(n, i))
+
+
+def _its_value(v: Any) -> Callable[[Point], Array]:
+    return lambda p: p.value_of(v)
+
+
+def _updated(v: Any, rate: float) -> Callable[[Point], Array]:
+    return lambda p: p.value_of(v) - rate * p.gradient(v.id)
+
+
+def _scaled(c: float) -> Callable[[Point, Array], Array]:
+    return lambda p, g: c * g
+
+
+def _times(v: Any, f: Callable[[Array], Array]) -> Callable[[Point, Array], Array]:
+    return lambda p, g: g * f(np.asarray(p.value_of(v), float))
 
 
 def _other(n: Any, i: int, f: Callable[[Array], Array]) -> Callable[..., Array]:
@@ -414,14 +432,16 @@ def _of_broadcasting(graph: Recorded, n: Any, i: int, a: Any) -> Iterator[Wrong]
         i,
         lambda g, z, xs: _right(n, i, g, z, xs) / count,
     )
-    if len(n.shape) == 2 and a.shape and max(a.shape) == a.shape[0] and len(a.shape) == 2:
-        yield _edge(
-            Mistake.FIRST_EXAMPLE,
-            f"only the first of the {name} examples was used in the gradient of {x}",
-            n,
-            i,
-            lambda g, z, xs: _right(n, i, np.concatenate([g[:, :1], 0 * g[:, 1:]], axis=1), z, xs),
-        )
+    copied = [k for k, length in enumerate(n.shape) if length > 1 and (k < len(n.shape) - len(a.shape) or a.shape[k - len(n.shape)] == 1)]
+    said = f"only the first of the {name} copies that broadcasting made was used in the gradient of {x}: the first example"
+
+    def first(g: Array, z: Array, xs: list[Array]) -> Array:
+        kept = np.zeros(g.shape)
+        where = tuple(slice(0, 1) if k in copied else slice(None) for k in range(g.ndim))
+        kept[where] = g[where]
+        return _right(n, i, kept, z, xs)
+
+    yield _edge(Mistake.FIRST_EXAMPLE, said, n, i, first)
 
 
 # ---------------------------------------------------------------- a derivative changed on its way
@@ -458,15 +478,14 @@ def _of_node(graph: Recorded, n: Any, near: dict[tuple[int, ...], list[tuple[str
     z, root = graph.label(n), graph.root_name
     for text, c in constants(graph)[:12]:
         code = Mistake.BATCH_FACTOR if text in ("m", "1/m") else Mistake.FACTOR
-        yield _node(
-            code, f"d{root}/d{z} has the factor {text} too much, and so has all that follows from it", n, lambda p, g, c=c: c * g, rank=1
-        )
+        said = f"d{root}/d{z} has the factor {text} too much, and so has all that follows from it"
+        yield _node(code, said, n, _scaled(c), rank=1)
     for name, v in near.get(tuple(n.shape), []):
         if not n.shape:
             continue
         for word, f in (*FORMS, *RECIPROCALS):
             said = f"d{root}/d{z} has the factor {word.format(name)} too much"
             extra = " (an extra derivative)" if word == "{0}(1 - {0})" else ""
-            yield _node(Mistake.ENTRYWISE_FACTOR, said + extra, n, lambda p, g, v=v, f=f: g * f(np.asarray(p.value_of(v), float)), rank=1)
+            yield _node(Mistake.ENTRYWISE_FACTOR, said + extra, n, _times(v, f), rank=1)
     if len(n.shape) == 2 and n.shape[0] == n.shape[1]:
         yield _node(Mistake.TRANSPOSED, f"d{root}/d{z} was transposed", n, lambda p, g: g.T, rank=1)

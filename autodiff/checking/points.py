@@ -121,7 +121,7 @@ class Source:
 
     @property
     def key(self) -> int:
-        return self.node.id if self.node is not None else id(self.data)  # type: ignore[no-any-return]
+        return self.node.id if self.node is not None else id(self.data)
 
 
 # ---------------------------------------------------------------- the graph
@@ -383,14 +383,11 @@ class Point:
                 self._scales[key] = rounding(node)[0]
             elif kind == "gradient":
                 self._scales.update(self._gradient_scales())
-            else:
-                rows = [pull([node], [s], [self.nodes[wrt]], record=True, allow_unused=True)[0] for s in _units(node)]
-                found = rounding(*rows)
-                shape = (*node.shape, *self.nodes[wrt].shape)
-                self._scales[key] = (
-                    np.array([np.broadcast_to(m, self.nodes[wrt].shape) for m, _ in found]).reshape(shape),
-                    max(k for _, k in found),
-                )
+            elif wrt is not None:
+                x = self.nodes[wrt]
+                found = rounding(*(pull([node], [s], [x], record=True, allow_unused=True)[0] for s in _units(node)))
+                magnitude = np.array([np.broadcast_to(m, x.shape) for m, _ in found]).reshape((*node.shape, *x.shape))
+                self._scales[key] = magnitude, max(k for _, k in found)
         return self._scales[key]
 
 

@@ -137,8 +137,8 @@ class Report:
             unknown = set(points) - {v.label for v in self.verdicts}
             if unknown:
                 raise KeyError(f"no claim is labelled {sorted(unknown)[0]!r}; there are {', '.join(v.label for v in self.verdicts)}")
-        worth = (lambda v: points.get(v.label, 0.0)) if isinstance(points, Mapping) else (lambda v: points)
-        return float(sum(worth(v) for v in self.verdicts if v.status in (RIGHT, CARRIED)))
+        earning = [v.label for v in self.verdicts if v.status in (RIGHT, CARRIED)]
+        return float(sum(points.get(label, 0.0) for label in earning) if isinstance(points, Mapping) else points * len(earning))
 
     def require(self) -> None:
         """Raise WrongClaim, with the text of the report, unless every claim is right.
