@@ -18,7 +18,7 @@ from ..naming import user_frame, variables
 from ..node import Node
 from .claims import AS_WRITTEN, Claim, Goal, Reading, aligned, chain_order, claims_of, decimals_of, function_of_names, goal_of_label
 from .counterexample import counterexample
-from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanations, narrowest, of_shape
+from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanations, few, narrowest, of_shape
 from .mistakes import Mistake
 from .points import Array, Env, Point, Recorded, Wrong, moving
 from .report import CARRIED, RIGHT, UNDECIDED, WRONG, Report, Verdict
@@ -55,13 +55,17 @@ class Judged:
 
 
 def allowance(claim: Claim, point: Point, own: tuple[Array, int] | None = None) -> Array:
-    """How far a right claim may be from the truth at a point: two correct computations' rounding, and that to decimals."""
+    """How far a right claim may be from the truth at a point by the rounding of two correct computations, without that to decimals."""
     magnitude, ulps = claim.goal.scale(point)
     bound = eps_of(claim, point) * (2 * ulps + 1) * magnitude
     if own is not None and np.broadcast_shapes(np.shape(own[0]), np.shape(magnitude)) == np.shape(magnitude):
         bound = bound + eps_of(claim, point) * own[1] * own[0]
-    d = claim.decimals
-    return bound if d is None else bound + 0.5 * 10.0**-d * (1 + 1e-9)
+    return np.asarray(bound)
+
+
+def half_a_unit(claim: Claim) -> float:
+    """What rounding to the decimals given can change."""
+    return 0.0 if claim.decimals is None else 0.5 * 10.0**-claim.decimals * (1 + 1e-9)
 
 
 def eps_of(claim: Claim, point: Point) -> float:
@@ -86,7 +90,7 @@ def compared(claim: Claim, a: Array, truth: Array, point: Point, reading: Readin
         return RIGHT, Comparison("rounding only", away, bound)
     if not np.max(gap) > BETWEEN * size:  # small enough to be the claim's own rounding: what is that?
         own = claim.rounding(point, reading)
-        allowed = allowance(claim, point, own)
+        allowed = allowance(claim, point, own) + half_a_unit(claim)
         if np.all(gap <= allowed):
             worst = float(np.max(allowed, initial=0.0))
             known = own is not None and worst <= max(BETWEEN * size, 4 * eps * size)
@@ -94,7 +98,7 @@ def compared(claim: Claim, a: Array, truth: Array, point: Point, reading: Readin
                 return RIGHT, Comparison("rounding only", away, bound)
             return (RIGHT if known else UNDECIDED), Comparison("rounding only", away, int(np.ceil(worst / (eps * max(size, 1e-300)))))
     d = claim.decimals
-    if d is not None and np.all(gap <= allowance(claim, point)):
+    if d is not None and np.all(gap <= allowance(claim, point) + half_a_unit(claim)):
         enough = size >= 5 * 10.0**-d
         return (RIGHT if enough else UNDECIDED), Comparison("rounding only", away, bound)
     return WRONG, Comparison("different", away, bound)
@@ -301,6 +305,8 @@ class Check:
             right = [o.goal.node for o in self.judged if o.status == RIGHT and o.goal.kind == "gradient"]
             said = narrowest(case, self.graph, right)
             more = "" if self.catalogue.complete else "; the graph is too big for the whole catalogue of mistakes"
+            if j.claim.decimals is not None and few(case):
+                more = f"; {j.claim.decimals} decimals of {case.truth[0].size} numbers say too little to tell mistakes apart"
             return [Explanation(Mistake.UNKNOWN, f"no known mistake explains this{more}{': ' if said else ''}{said}", 99)]
         return self.ranked(j, found)
 
@@ -308,8 +314,8 @@ class Check:
         """A claim with its truth and its allowance at every point where it can be evaluated."""
         if id(j) not in self._cases:
             points = self.points_of(j.claim)
-            truth, slack = [j.goal.truth(p) for p in points], [allowance(j.claim, p) for p in points]
-            self._cases[id(j)] = Case(j.claim, points, j.arrays, truth, slack)
+            truth, exact = [j.goal.truth(p) for p in points], [allowance(j.claim, p) for p in points]
+            self._cases[id(j)] = Case(j.claim, points, j.arrays, truth, [s + half_a_unit(j.claim) for s in exact], exact)
         return self._cases[id(j)]
 
     def ranked(self, j: Judged, found: list[Explanation]) -> list[Explanation]:
@@ -337,10 +343,12 @@ class Check:
 
     def predicted(self, e: Explanation, o: Judged) -> list[Array] | None:
         """What an explanation of one claim would make of another."""
-        points = self.points_of(o.claim)
+        return self._prediction(e, o.goal, self.points_of(o.claim))
+
+    def _prediction(self, e: Explanation, goal: Goal, points: list[Point]) -> list[Array] | None:
         if e.wrongs:
-            return [o.goal.truth(p, self._sweep(e.wrongs, p)) for p in points]
-        return [e.constant * o.goal.truth(p) for p in points] if e.constant != 1.0 else None
+            return [goal.truth(p, self._sweep(e.wrongs, p)) for p in points]
+        return [e.constant * goal.truth(p) for p in points] if e.constant != 1.0 else None
 
     def _sweep(self, wrongs: tuple[Wrong, ...], p: Point) -> Any:
         if len(wrongs) == 1 and self._catalogue is not None:
@@ -355,7 +363,7 @@ class Check:
         fix = next((e.fix for e in told if e.code is Mistake.EDIT and e.fix), "") or first.fix
         if not fix and j.goal.kind == "gradient" and (right := self.catalogue.right(j.goal.node)) is not None:
             fix = f"{j.goal.text} = {right.text}"
-        others = tuple(e.text for e in told[1:] if (e.stage, e.rank) == (first.stage, first.rank))
+        others = tuple(e.text for e in told[1:] if (e.stage, e.rank) == (first.stage, first.rank) or self._differs(e, first, j))
         v = self._made(
             j,
             WRONG,
@@ -369,6 +377,14 @@ class Check:
         )
         self.wrong.append((j, v, found))
         return v
+
+    def _differs(self, e: Explanation, first: Explanation, j: Judged) -> bool:
+        """Would two explanations of the same numbers give other numbers elsewhere?  Then they are two, and not one said twice."""
+        if j.claim.moves:  # compared elsewhere already
+            return False
+        elsewhere = self._family(0, 0)
+        a, b = (self._prediction(x, j.goal, elsewhere) for x in (e, first))
+        return a is not None and b is not None and not all(np.allclose(x, y, rtol=1e-6) for x, y in zip(a, b, strict=True))
 
     def _edge(self, goal: Goal, e: Explanation) -> tuple[Any, int] | None:
         """Where in the graph the mistake was made: at the rule that was wrong, or else in the last step to the target."""

@@ -68,7 +68,7 @@ def counterexample(j: Judged, graph: Recorded) -> str:
     for lengths_to in (*sizes, {}):
         for cut in _cuts(j, graph):
             for trial in range(TRIALS):
-                if found := _tried(j, graph, lengths_to, cut, np.random.default_rng(trial), zero=trial == 0):
+                if found := _tried(j, graph, lengths_to, cut, trial):
                     return found
     return ""
 
@@ -92,16 +92,17 @@ def _cuts(j: Judged, graph: Recorded) -> Iterator[list[Any]]:
     yield []
 
 
-def _tried(j: Judged, graph: Recorded, lengths: Mapping[int, int], cut: list[Any], rng: np.random.Generator, zero: bool) -> str:
-    """One attempt: small integers in the data, zeros or halves in the cut values; a sentence if the claim fails there."""
+def _tried(j: Judged, graph: Recorded, lengths: Mapping[int, int], cut: list[Any], trial: int) -> str:
+    """One attempt, a sentence if the claim fails there: small integers in the data; in the cut values zeros, then halves."""
+    rng = np.random.default_rng(trial)
 
     def fill(s: Source, shape: tuple[int, ...]) -> Array:
         return s.kinds[0].small(rng, shape)
 
     def given(n: Any) -> Array:
         shape = tuple(lengths.get(k, k) for k in n.shape)
-        positive = bool(np.all(np.asarray(n.data) > 0))
-        return np.full(shape, 0.5) if zero and positive else np.zeros(shape) if zero else rng.integers(1 if positive else -2, 4, shape) / 2
+        low = 1 if np.all(np.asarray(n.data) > 0) else -2
+        return np.full(shape, trial / 2) if trial < 2 else rng.integers(low, 4, shape) / 2
 
     try:
         with np.errstate(all="ignore"):
@@ -115,7 +116,7 @@ def _tried(j: Judged, graph: Recorded, lengths: Mapping[int, int], cut: list[Any
     options = [a for a, _ in aligned(claimed, truth, goal, j.claim.formula is not None)]
     if not options or not np.all(np.isfinite(truth)) or not np.all(np.isfinite(options[0])):
         return ""
-    if any(np.allclose(a, truth, rtol=1e-6, atol=1e-9) for a in options):
+    if any(np.allclose(a, truth, rtol=1e-6, atol=1e-9) or printed(a) == printed(truth) for a in options):
         return ""
     used = set(j.claim.formula.names) if j.claim.formula is not None else set()
     shown = [n for n in small.by_name if n in used or small.by_name[n] is small.by_id[goal.node]]

@@ -8,7 +8,7 @@ array, and it fits only if it equals the claim, up to rounding, at every point; 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -22,11 +22,12 @@ from .mathtext import Formula, read
 from .mistakes import FORMS, Mistake, applied, catalogue, constants
 from .points import Array, Env, Point, Recorded, Sweep, Wrong, is_vector
 
-EFFORT = 60_000  # rules run on numbers, at most, for the catalogue of one graph; the rest of it is left out, and said to be
+EFFORT = 300_000  # rules run on numbers, at most, for the catalogue of one graph; the rest of it is left out, and said to be
 PAIRS = 2_000  # pairs of mistakes that are tried
 MOST_EDITS = 600
 DERIVED = 200  # nodes of a graph whose gradients are written as formulas
 BITS = 40  # how much rounded numbers must say before pairs of mistakes may explain them
+FEW_BITS = 12  # of rounded numbers that say less than this, some entry of the catalogue fits by chance
 SAME_TEXT = {Mistake.SIGN, Mistake.BATCH_FACTOR, Mistake.FACTOR}  # of these one explanation is enough
 
 
@@ -52,6 +53,7 @@ class Case:
     claimed: list[Array]
     truth: list[Array]
     slack: list[Array]  # allowed differences, of entries of the size of the truth
+    exact: list[Array]  # those of numbers that were not rounded to decimals
 
     def fits(self, predicted: Iterable[Array | None]) -> bool:
         """Does a prediction give the claimed numbers at every point?"""
@@ -133,13 +135,17 @@ class Catalogue:
 
 
 def explanations(case: Case, catalogue: Catalogue) -> list[Explanation]:
-    """Every explanation that fits, in order of stage and commonness; empty if none does."""
+    """Every explanation that fits, in order of stage and commonness; empty if none does, or if the numbers say too little to tell."""
+    if case.claim.decimals is not None:  # what fits exactly wants no rounding to explain it
+        found = explanations(replace(case, claim=replace(case.claim, decimals=None), slack=case.exact), catalogue)
+        if found or few(case):
+            return found
     found = list(_of_array(case, catalogue))
     if case.claim.formula is not None:
         found += edits(case)
     if not found and case.goal.kind == "gradient":
         found += _from_right(case, catalogue)
-    if not any(e.code is not Mistake.EDIT for e in found) and case.goal.kind == "gradient" and _bits(case) >= BITS:
+    if not found and case.goal.kind == "gradient" and _bits(case) >= BITS:
         found += _pairs(case, catalogue)
     return sorted(found, key=lambda e: (e.stage, e.rank))
 
@@ -200,7 +206,7 @@ def _constant(case: Case, graph: Recorded) -> Iterator[Explanation]:
     for k, (text, v) in enumerate(fitting[:3]):
         code = Mistake.BATCH_FACTOR if text.lstrip("-") in ("m", "1/m", "m^2", "1/m^2") else Mistake.FACTOR
         yield Explanation(code, _factor_text(text, case.goal.text, graph), 3, rank=k, constant=v, fix=f"divide by {_grouped(text)}")
-    if not fitting and case.fits(r * t for t in case.truth):
+    if not fitting and case.truth[0].size > 1 and case.fits(r * t for t in case.truth):
         yield Explanation(
             Mistake.FACTOR, f"this is {r:.4g} times {case.goal.text}, in every entry", 6, rank=9, constant=r, fix=f"divide by {r:.4g}"
         )
@@ -309,9 +315,11 @@ def _from_right(case: Case, catalogue: Catalogue) -> Iterator[Explanation]:
     if right is None:
         return
     for what, variant in _edited(right, catalogue.graph):
-        if case.fits(_of_formula(variant, p, t) for p, t in zip(case.points, case.truth, strict=True)):
-            yield Explanation(Mistake.EDIT, f"{what}, and the right formula {right.text} becomes this", 8, rank=1, fix=right.text)
-            return
+        made = [_of_formula(variant, p, t) for p, t in zip(case.points, case.truth, strict=True)]
+        for sign, more in ((1, ""), (-1, " and change the sign")):
+            if case.fits(None if a is None else sign * a for a in made):
+                yield Explanation(Mistake.EDIT, f"{what}{more}, and the right formula {right.text} becomes this", 8, rank=1, fix=right.text)
+                return
 
 
 def _of_formula(f: Formula, p: Point, t: Array) -> Array | None:
@@ -353,6 +361,11 @@ def _bits(case: Case) -> float:
     with np.errstate(all="ignore"):
         bits = [np.log2(np.maximum(1.0, np.abs(c) / np.maximum(s, 1e-300))) for c, s in zip(case.claimed, case.slack, strict=True)]
     return float(sum(np.sum(b) for b in bits))
+
+
+def few(case: Case) -> bool:
+    """Do rounded numbers say so little that some mistake fits them by chance?"""
+    return _bits(case) < FEW_BITS
 
 
 def _pairs(case: Case, catalogue: Catalogue) -> Iterator[Explanation]:

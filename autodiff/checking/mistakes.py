@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from enum import StrEnum
+from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -263,6 +264,13 @@ def _of_partial(graph: Recorded, n: Any, i: int, a: Any, near: Any) -> Iterator[
     alone = n.op.arity == 1
     said = f"the derivative of {op} ({x} to {z})" if alone else f"the factor that multiplies {x} in {z}"
     code = Mistake.DERIVATIVE_MISSING if alone else Mistake.VALUE_MISSING
+    if (
+        n.op.arity == 2
+        and isinstance(n.args[1 - i], int | float)
+        and not isinstance(c := p(n.data, *map(_plain, n.args)), np.ndarray | Node)
+    ):
+        code = Mistake.BATCH_FACTOR if graph.sizes.get("m") in (c, 1 / c) else Mistake.FACTOR
+        said = f"the factor {Fraction(float(c)).limit_denominator(1000)} in {z}"
     yield _edge(code, f"{said} is missing", n, i, lambda g, z, xs: g)
     twice = Mistake.DERIVATIVE_TWICE
     yield _edge(twice, f"{said} was multiplied by twice", n, i, lambda g, z, xs: g * p(z, *xs) ** 2)
@@ -286,6 +294,10 @@ def _of_partial(graph: Recorded, n: Any, i: int, a: Any, near: Any) -> Iterator[
                 lambda g, z, x, v, f=f: g * f(v),
                 rank=1,
             )
+
+
+def _plain(a: Any) -> Any:
+    return a.data if isinstance(a, Node) else a
 
 
 def _at(code: Mistake, text: str, n: Any, i: int, v: Any, rule: Callable[..., Array], rank: int = 0) -> Wrong:

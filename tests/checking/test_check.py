@@ -1,0 +1,388 @@
+"""`ad.check` and `ad.check_code`: what they take, what they say, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autodiff as ad
+from autodiff.checking.diagnose import distinct
+from autodiff.checking.mistakes import Mistake, catalogue
+from autodiff.checking.points import Recorded, kinds_of
+from autodiff.checking.report import Report, Verdict
+from autodiff.ops import TABLE
+from tests.checking.graphs import GRAPHS, classification
+from tests.checking.nets import net, student
+
+
+@pytest.fixture(scope="module")
+def run() -> Any:
+    return net(5)
+
+
+# ---------------------------------------------------------------- forms of claims
+
+
+def test_numbers_functions_and_text_of_every_spelling_say_the_same(run: Any) -> None:
+    g = student(run)
+    claims = {
+        "W2": g["W2"],
+        "dE/dW1": lambda W2, y2, t, y1, x: ((W2.T @ (y2 - t)) * y1 * (1 - y1)) @ x.T / 5,
+        "db2": lambda v: np.sum(v.y2 - v.t, axis=1, keepdims=True) / v.m,
+        "delta2": "(y2 - t) / m",
+        "y1 =": "sigmoid(z1)",
+        "dE/dz1": r"(\mathbf{W}^{(2)\top} (\mathbf{y}^{(2)} - \mathbf{t})) \odot \mathbf{y}^{(1)} \odot (1 - \mathbf{y}^{(1)}) / m",
+        "E =": float(run.E.data),
+        "dy1": lambda W2, dE_dz2: W2.T @ dE_dz2,
+    }
+    report = ad.check(run.E, claims)
+    assert report.ok, str(report)
+    assert [v.target for v in report.verdicts] == ["y1", "E", "dE/dz2", "dE/dW2", "dE/db2", "dE/dy1", "dE/dz1", "dE/dW1"]
+
+
+def test_a_derivation_is_read_line_by_line(run: Any) -> None:
+    lines = """
+    dE/dz2 = y2 - t
+    dE/dW2 = dE/dz2 @ y1.T
+    dE/dy1 = W2.T @ (y2 - t)
+    = W2.T @ dE/dz2
+    """
+    report = ad.check(run.E, lines)
+    assert [v.status for v in report.verdicts] == ["wrong", "right", "carried forward", "right"]
+    assert report.first_wrong.mistake is Mistake.BATCH_FACTOR
+    assert report.verdicts[3].notes == ("right, but it does not follow from line 3",)
+
+
+def test_jacobians_whole_and_in_parts() -> None:
+    one = net(1)
+    y, J = one.y2.data[:, 0], None
+    J = np.diag(y) - np.outer(y, y)
+    report = ad.check(
+        one.E,
+        {
+            "dy2/dz2": J,
+            "dy1/dz1": "diag(y1 * (1 - y1))",
+            "a": r"\frac{\partial y^{(2)}_i}{\partial z^{(2)}_j} = -y^{(2)}_i y^{(2)}_j \text{ when } i \neq j",
+        },
+    )
+    assert report.ok, str(report)
+    wrong = ad.check(one.E, {"dy2/dz2": np.diag(np.diag(J))}).first_wrong
+    assert wrong.mistake is Mistake.DIAGONAL or wrong.mistake is Mistake.SOFTMAX_DIAGONAL
+
+
+def test_layouts_are_accepted_and_reported() -> None:
+    one = net(1, biases=False)
+    report = ad.check(one.E, {"z2": "(y2 - t).T", "W2": "(y2 - t) @ y1.T", "y1": "(y2 - t).T @ W2"})
+    assert report.ok
+    assert {v.target: v.layout for v in report.verdicts} == {"dE/dz2": "numerator", "dE/dW2": "denominator", "dE/dy1": "numerator"}
+    assert "mixed" in report.remarks[0]
+    numbers = ad.check(one.E, {"W2": ((one.y2.data - one.t.data) @ one.y1.data.T).T})
+    assert numbers.first_wrong.mistake is Mistake.TRANSPOSED  # numbers are to be subtracted from W2
+
+
+@pytest.mark.parametrize(
+    ("formula", "needs"),
+    [("(y2 - t) / m", ("sum(t, axis=0) = 1",)), ("(y2 * np.sum(t, axis=0) - t) / m", ()), ("(y2 - t * t) / m", ("one-hot t",))],
+)
+def test_the_assumption_that_a_line_needs_is_named(run: Any, formula: str, needs: tuple[str, ...]) -> None:
+    assert ad.check(run.E, {"z2": formula}).verdicts[0].assumptions == needs
+
+
+def test_symmetry_found_in_the_data_is_named_where_it_is_needed() -> None:
+    A, x = ad.Tensor([[2.0, 1.0], [1.0, 3.0]], name="A"), ad.Tensor([1.0, -1.0], name="x")
+    E = (x @ A @ x).named("E")
+    assert ad.check(E, {"x": "2 * A @ x"}).verdicts[0].assumptions == ("symmetric A",)
+    assert ad.check(E, {"x": "(A + A.T) @ x"}).verdicts[0].assumptions == ()
+
+
+def test_numbers_are_judged_at_their_decimals(run: Any) -> None:
+    g = student(run)
+    v = ad.check(run.E, {"W2": np.round(g["W2"], 4)}).verdicts[0]
+    assert (v.status, v.notes) == ("right", ("judged at the 4 decimals given",))
+    off = np.round(g["W2"], 4)
+    off[0, 0] += 1e-4
+    assert ad.check(run.E, {"W2": off}).verdicts[0].status == "wrong"
+    w = ad.Tensor([1e-3, 2e-3], name="w")
+    v = ad.check(ad.sum(w * w).named("E"), {"w": np.array([0.0, 0.0]) + np.round(2 * w.data, 2)}).verdicts[0]
+    assert v.status != "right"
+
+
+def test_too_few_decimals_decide_nothing() -> None:
+    w = ad.Tensor([0.02, 0.001, 3e-4], name="w")
+    v = ad.check(ad.sum(w * w).named("E"), {"w": np.round(2 * w.data, 2)}).verdicts[0]  # 0.04, 0, 0
+    assert v.status == "undecided"
+    assert v.sentence == "2 decimals are too few here: the largest entry is 0.04, so nearly any answer rounds to these; give 4"
+
+
+def test_rounding_is_told_from_mistakes_in_ulps(run: Any) -> None:
+    g = student(run)["W2"]
+    assert str(ad.check(run.E, {"W2": run.E and ad.gradient(run.E, run.W2)}).verdicts[0].comparison) == "identical"
+    nearly = g * (1 + 2e-16)
+    assert ad.check(run.E, {"W2": nearly}).verdicts[0].comparison.verdict in ("identical", "rounding only")
+    assert ad.check(run.E, {"W2": g * (1 + 1e-9)}).verdicts[0].comparison.verdict == "different"
+
+
+def test_a_formula_whose_own_rounding_drowns_it_decides_nothing() -> None:
+    x = ad.Tensor([1.0, 2.0], name="x")
+    v = ad.check(ad.sum(x * x).named("E"), {"x": "2 * x + 1e20 - 1e20"}).verdicts[0]
+    assert v.status in ("undecided", "wrong")
+
+
+def test_float32_graphs_are_judged_in_their_own_ulps() -> None:
+    x = ad.Tensor(np.array([1.1, 2.3, -0.7], np.float32), name="x")
+    E = ad.sum(ad.tanh(x) ** 2).named("E")
+    h = np.tanh(x.data)
+    assert ad.check(E, {"x": 2 * h * (1 - h**2)}).ok
+    assert ad.check(E, {"x": "2 * tanh(x) * (1 - tanh(x)**2)"}).ok
+    assert not ad.check(E, {"x": 2 * h * (1 - h)}).ok
+
+
+def test_values_one_number_at_a_time() -> None:
+    a, b = ad.Value(0.7, name="a"), ad.Value(-1.3, name="b")
+    L = ((a * b + a).tanh() * b).named("L")
+    assert ad.check(L, {"a": "b * (1 + b) * (1 - tanh(a * b + a)**2)", "dL/db": float(ad.gradient(L, b))}).ok
+    assert ad.check(L, {"a": "b * b * (1 - tanh(a * b + a)**2)"}).first_wrong.mistake is Mistake.FORGOTTEN_PATH
+
+
+def test_nothing_recorded_is_changed(run: Any) -> None:
+    before = [(n.grad, n.data.copy()) for n in (run.W1, run.W2, run.E)]
+    ad.check(run.E, {"W2": "(t - y2) @ y1.T", "W1": lambda x: x.fill(0.0) or x})
+    assert all(n.grad is g and np.array_equal(n.data, d) for n, (g, d) in zip((run.W1, run.W2, run.E), before, strict=True))
+
+
+def test_the_order_of_lines_decides_what_is_first_and_dicts_go_by_the_chain(run: Any) -> None:
+    g = student(run, d2=lambda v: v.y2 - v.t)
+    assert ad.check(run.E, {"W1": g["W1"], "W2": g["W2"]}).first_wrong.label == "W2"
+    assert ad.check(run.E, [("W1", g["W1"]), ("W2", g["W2"])]).first_wrong.label == "W1"
+
+
+def test_a_point_that_hides_mistakes_is_said_to_be_one() -> None:
+    one = net(1, shape=(3, 3, 3))
+    remark = ad.check(one.E, {"W2": student(one)["W2"]}).remarks[0]
+    assert "one example hides 1/m" in remark and "square" in remark and "Better: m >= 3" in remark
+    assert ad.check(one.E, {"W2": "(y2 - t) @ y1.T"}).remarks == ()  # formulas are compared elsewhere too
+
+
+def test_small_weights_hide_nothing_from_formulas() -> None:
+    w, x = ad.Tensor(np.full(3, 1e-9), name="w"), ad.constant(np.array([1.0, 2.0, 3.0]), name="x")
+    E = ad.sum(ad.tanh(w * x)).named("E")
+    assert np.allclose(ad.gradient(E, w), x.data, rtol=1e-15)
+    assert ad.check(E, {"w": "x"}).first_wrong.mistake is Mistake.DERIVATIVE_MISSING
+
+
+def test_conditions_keep_formulas_at_the_recorded_point() -> None:
+    z = ad.Tensor([1.0, -2.0, 3.0], name="z")
+    E = ad.sum(ad.where(z > 0, z * z, 0.0)).named("E")
+    report = ad.check(E, {"z": "2 * z * (z > 0)"})
+    assert report.ok
+    assert "conditions fixed" in report.remarks[0]
+
+
+# ---------------------------------------------------------------- functions that can be run again
+
+
+def test_a_function_is_recorded_on_its_arguments() -> None:
+    rng = np.random.default_rng(0)
+    X, w, y = rng.normal(size=(6, 3)), rng.normal(size=3), rng.normal(size=6)
+
+    def loss(X: Any, w: Any, y: Any) -> Any:
+        return np.mean((X @ w - y) ** 2)
+
+    assert ad.check(loss, {"w": "2 * X.T @ (X @ w - y) / m"}, X, w, y).ok
+    first = ad.check(loss, {"w": "2 * X.T @ (X @ w - y)"}, X, w, y).first_wrong
+    assert first.mistake is Mistake.BATCH_FACTOR
+    assert first.counterexample
+
+
+def test_code_is_checked_by_every_array_that_it_returns(run: Any) -> None:
+    def backward(x: Any, t: Any, W1: Any, W2: Any, b1: Any, b2: Any) -> dict[str, Any]:
+        y1 = 1 / (1 + np.exp(-(W1 @ x + b1)))
+        e = np.exp(W2 @ y1 + b2)
+        y2 = e / e.sum(0)
+        d2 = (y2 - t) / x.shape[1]
+        d1 = (W2.T @ d2) * y1
+        return {"y1": y1, "dW2": d2 @ y1.T, "dW1": d1 @ x.T, "b1": d1.sum(1, keepdims=True), "note": 3}
+
+    report = ad.check_code(run.E, backward)
+    assert [v.label for v in report.verdicts] == ["y1", "dW2", "dW1", "b1"]
+    assert [v.status for v in report.verdicts] == ["right", "right", "wrong", "carried forward"]
+    assert "(1 - y1) is missing" in report.first_wrong.sentence
+    assert "note" in report.remarks[-1]
+    failing = ad.check_code(run.E, lambda x: {"dW1": x @ x})
+    assert failing.first_wrong.mistake is Mistake.UNREADABLE
+
+
+# ---------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    ("claims", "error", "words"),
+    [
+        ({"W3": np.ones(3)}, ad.NotConnected, "no node of that name. Did you mean"),
+        ({"x": np.ones(3)}, ad.NotConnected, "recorded as a constant"),
+        (3, ad.BadOperand, "claims are a dict"),
+        ([3], ad.BadOperand, "line 1 of the derivation is 3"),
+        ({"W2": lambda nonsense, more: 0}, ad.NotConnected, "the parameter nonsense"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused_with_a_sentence(run: Any, claims: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words.replace("(", r"\(")):
+        ad.check(run.E, claims)
+
+
+def test_no_graph_no_check(run: Any) -> None:
+    with pytest.raises(ad.BadOperand, match="nothing was recorded"):
+        ad.check(3.0, {})
+    with pytest.raises(ad.BadOperand, match="only a function takes arguments"):
+        ad.check(run.E, {}, 3.0)
+    with pytest.raises(ad.BadOperand, match="function that returns a dict"):
+        ad.check_code(run.E, 3)
+    fresh = net(5)
+    fresh.W1.data = fresh.W1.data * 2
+    with pytest.raises(ad.StaleGraph):
+        ad.check(fresh.E, {"W2": "y2 - t"})
+
+
+@pytest.mark.parametrize(
+    ("claim", "mistake", "words"),
+    [
+        ("(y2 - t) @ q.T", Mistake.UNREADABLE, "q"),
+        ("(y2 - t) @@ y1.T", Mistake.UNREADABLE, "column"),
+        ("().__class__", Mistake.UNREADABLE, ""),
+        (lambda y2: 1 / 0, Mistake.UNREADABLE, "ZeroDivisionError"),
+        (np.full((3, 7), np.nan), Mistake.NOT_A_NUMBER, "21 of 21 entries are not finite"),
+        ("(y2 - t) @ y1", Mistake.SHAPE, "inner sizes"),
+        (np.ones((2, 2)), Mistake.SHAPE, "has shape (2, 2)"),
+        ("text", Mistake.UNREADABLE, "text"),
+        ({1: 2}, Mistake.UNREADABLE, "is no claim"),
+    ],
+)
+def test_a_claim_that_cannot_be_computed_is_wrong_and_says_why(run: Any, claim: Any, mistake: Mistake, words: str) -> None:
+    v = ad.check(run.E, {"W2": claim, "b2": student(run)["b2"]})["W2"]
+    assert (v.status, v.mistake) == ("wrong", mistake)
+    assert words in v.sentence
+
+
+# ---------------------------------------------------------------- the catalogue
+
+
+@pytest.mark.parametrize("op", [op for op in TABLE.values() if op.mistakes], ids=lambda op: op.name)
+def test_every_wrong_rule_of_the_table_is_wrong_and_has_a_known_code(op: Any) -> None:
+    for m in op.mistakes:
+        Mistake(m.code)
+        m.text.format(z="z", x="x")
+        differs = []
+        for args, kw in op.sample(np.random.default_rng(0)):
+            z = np.asarray(op.forward(*args, **kw))
+            g = np.random.default_rng(1).normal(size=z.shape)
+            right = op.vjp(m.operand, g, z, *args, **kw)
+            wrong = g * m.rule(z, *args) if op.kind == "elementwise" else m.rule(g, z, *args, **kw)
+            if op.kind != "elementwise":
+                assert np.shape(wrong) == np.shape(right), m.text
+            differs.append(np.shape(wrong) != np.shape(right) or not np.allclose(wrong, right))
+        assert any(differs), m.text
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_the_sweep_with_no_rule_replaced_is_the_engine_s(graph: Any) -> None:
+    d = graph(np.random.default_rng(0))
+    recorded = Recorded(d.E, {})
+    point = recorded.recorded()
+    for k in recorded.names:
+        if recorded.by_id[k].active and k != recorded.root_id:
+            assert np.array_equal(point.gradient(k), ad.gradient(d.E, recorded.by_id[k]))
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_a_sweep_that_reuses_the_right_one_is_the_whole_sweep(graph: Any) -> None:
+    recorded = Recorded(graph(np.random.default_rng(0)).E, {})
+    used, fresh = recorded.recorded(), recorded.recorded()
+    assert used.base.g
+    for w in list(catalogue(recorded, used))[::7]:
+        a, b = used.sweep([w]), fresh.sweep([w])
+        assert a.g.keys() == b.g.keys()
+        assert all(np.array_equal(a.g[k], b.g[k], equal_nan=True) for k in a.g)
+
+
+def test_every_code_has_a_meaning() -> None:
+    assert all(m.meaning and m.value == m.name.lower() for m in Mistake)
+
+
+@pytest.mark.parametrize(
+    ("x", "moves", "kinds"),
+    [
+        (np.eye(3)[:, [0, 1, 1]], False, ["one-hot {0}", "sum({0}, axis=0) = 1", ""]),
+        (np.array([0.2, 0.8]), True, ["sum({0}) = 1", ""]),
+        (np.array([[0.0, 1.0], [1.0, 1.0]]), False, ["{0} of zeros and ones", ""]),
+        (np.array([3.0, -1.0]), False, ["integer {0}", ""]),
+        (np.array([3.0, -1.0]), True, [""]),
+        (np.array([[2.0, 1.0], [1.0, 3.0]]), True, ["positive definite {0}", "symmetric {0}", ""]),
+        (np.array([[0.0, 1.5], [1.5, 0.0]]), True, ["symmetric {0}", ""]),
+        (np.array([0.5, 2.0]), True, ["{0} > 0", ""]),
+        (np.zeros((2, 3)), True, [""]),
+        (np.array([True, False]), False, ["{0} as recorded"]),
+    ],
+)
+def test_properties_are_found_in_data_and_kept_when_it_is_drawn_anew(x: Any, moves: bool, kinds: list[str]) -> None:
+    found = kinds_of(x, moves)
+    assert [k.says for k in found] == kinds
+    rng = np.random.default_rng(0)
+    again = found[0].draw(rng, x)
+    assert kinds_of(again, moves)[0].says == kinds[0]
+    assert again.shape == x.shape
+    small = found[0].small(rng, x.shape)
+    assert small.shape == x.shape
+    assert np.array_equal(np.round(2 * small), 2 * small) or "sum" in kinds[0]
+
+
+# ---------------------------------------------------------------- the report
+
+
+def test_the_report_scores_prints_and_travels(run: Any) -> None:
+    report = ad.check(run.E, student(run, slope=lambda v: v.y1))
+    assert (report.ok, report.first_wrong.label) == (False, "W1")
+    assert report.score() == 3  # b1 follows from the wrong W1
+    assert report.score({"W2": 2, "W1": 3, "b1": 0.5}) == 2.5
+    with pytest.raises(KeyError, match="no claim is labelled 'W3'"):
+        report.score({"W3": 1})
+    assert "carried forward" in str(report) and str(report) == repr(report)
+    data = json.loads(report.json)
+    assert data["first_wrong"] == "W1"
+    assert data["verdicts"][2]["mistake"] == "derivative_wrong"
+    assert report["W1"] is report.first_wrong
+    with pytest.raises(KeyError, match="W9"):
+        report["W9"]
+    with pytest.raises(ad.WrongClaim, match="the first wrong one is W1"):
+        report.require()
+    with pytest.raises(AssertionError):
+        report.require()
+    assert ad.check(run.E, student(run)).require() is None
+
+
+def test_the_html_escapes_what_people_wrote() -> None:
+    report = Report((Verdict("<b>", "dE/d<x>", "wrong", Mistake.SIGN, "a < b & c"),))
+    assert "<b>" not in report.html and "&lt;b&gt;" in report.html and "a &lt; b &amp; c" in report._repr_html_()
+
+
+def test_a_report_of_nothing_is_right() -> None:
+    d = classification(np.random.default_rng(0))
+    report = ad.check(d.E, {})
+    assert report.ok and report.first_wrong is None and report.score() == 0.0
+    assert distinct([]) == []
+
+
+# ---------------------------------------------------------------- in pictures
+
+
+def test_a_picture_shows_the_verdicts_not_by_colour_alone(run: Any) -> None:
+    report = ad.check(run.E, student(run, slope=lambda v: v.y1))
+    drawing = ad.draw(run.E, report=report)
+    svg, html = drawing.svg, drawing.html
+    for text in (svg, html):
+        assert "✓" in text and "✗" in text and "→" in text
+        assert "the first that is wrong" in text
+        assert "factor (1 - y1) is missing" in text
+    assert "✗" not in ad.draw(run.E, report=ad.check(run.E, student(run))).svg

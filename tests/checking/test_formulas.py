@@ -1,0 +1,135 @@
+"""Right formulas, however they are written, are never called wrong; wrong ones are caught and explained."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import autodiff as ad
+from autodiff.checking.mathtext import read
+from autodiff.checking.mistakes import Mistake
+from autodiff.checking.points import Recorded
+from tests.checking.graphs import GRAPHS, Derived
+from tests.checking.rewriting import mutants, rewritten, value
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_the_right_formulas_are_right(graph: Any) -> None:
+    d = graph(np.random.default_rng(0))
+    report = ad.check(d.E, d.formulas)
+    assert report.ok, str(report)
+    assert all(v.comparison.verdict in ("identical", "rounding only") for v in report.verdicts)
+
+
+def check_rewritings(seed: int, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    for k in range(count):
+        d = GRAPHS[k % len(GRAPHS)](np.random.default_rng([seed, k]))
+        name = list(d.formulas)[rng.integers(len(d.formulas))]
+        text = rewritten(d.formulas[name], rng, int(rng.integers(1, 7)))
+        graph = Recorded(d.E, {})
+        point = graph.recorded()
+        env = {**{n: np.asarray(point.value_of(x)) for n, x in graph.by_name.items()}, **graph.sizes}
+        numbers = value(text, env)
+        decimals = int(rng.integers(3, 8))
+        for claim in (text, lambda v, text=text: value(text, vars(v)), numbers, np.round(numbers, decimals)):
+            v = ad.check(d.E, {name: claim}).verdicts[0]
+            assert v.status == "right" or (claim is not text and v.status == "undecided"), (text, str(v))
+        assert ad.check(d.E, {name: text}).ok
+
+
+def test_a_hundred_rewritings_of_right_formulas_are_right() -> None:
+    check_rewritings(0, 100)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_a_thousand_rewritings_of_right_formulas_are_right(seed: int) -> None:
+    check_rewritings(seed, 250)
+
+
+# ---------------------------------------------------------------- mutants
+
+
+class Mutant(NamedTuple):
+    """A right formula with one edit: what it is for, the text, the kind of edit."""
+
+    d: Derived
+    name: str
+    text: str
+    kind: str
+
+    @property
+    def own(self) -> bool:
+        """Is the way back to the right formula one of the reader's own edits?  Of these the checker cannot but find the fix."""
+        graph = Recorded(self.d.E, {})
+        names = [*graph.by_name, *graph.sizes]
+        right = read(self.d.formulas[self.name], names).formula.numpy
+        shapes = {**{n: np.shape(getattr(x, "data", x)) for n, x in graph.by_name.items()}, **dict.fromkeys(graph.sizes, ())}
+        return right in {f.numpy for _, f in read(self.text, names).formula.edits(shapes)}
+
+
+def wrong_mutants(rng: np.random.Generator, each: int) -> list[Mutant]:
+    """At most `each` mutants of every formula that give other numbers, or none, at several points; transposes are another layout."""
+    found = []
+    for make in GRAPHS:
+        d = make(np.random.default_rng(0))
+        graph = Recorded(d.E, {})
+        points = [graph.recorded(), *graph.drawn(2, seed=9)]
+        envs = [
+            {**{n: np.asarray(p.value_of(x)) for n, x in graph.by_name.items()}, **{n: np.float64(k) for n, k in graph.sizes.items()}}
+            for p in points
+        ]
+        for name, formula in d.formulas.items():
+            node = graph.by_name[name]
+            right = [p.gradient(node.id) for p in points]
+            drawn = list(mutants(formula, envs[0]).items())
+            rng.shuffle(drawn)
+            found += [Mutant(d, name, text, kind) for text, kind in drawn[:each] if not gives(text, envs, right)]
+    return found
+
+
+def gives(text: str, envs: list[dict[str, Any]], right: list[Any]) -> bool:
+    try:
+        values = [value(text, env) for env in envs]
+    except Exception:
+        return False
+    same = all(
+        np.size(v) == np.size(r) and np.allclose(np.reshape(v, np.shape(r)), r, rtol=1e-9) for v, r in zip(values, right, strict=True)
+    )
+    return same or all(
+        np.shape(np.transpose(v)) == np.shape(r) and np.allclose(np.transpose(v), r, rtol=1e-9) for v, r in zip(values, right, strict=True)
+    )
+
+
+def check_mutants(seed: int, each: int) -> tuple[Counter[str], list[tuple[str, str, str]]]:
+    """How many mutants there were, and how many of them were explained, by whether the edit is of the reader's own kind."""
+    count: Counter[str] = Counter()
+    unexplained = []
+    for m in wrong_mutants(np.random.default_rng(seed), each):
+        v = ad.check(m.d.E, {m.name: m.text}).verdicts[0]
+        assert v.status == "wrong", (m.name, m.text, m.kind, str(v))
+        kind = "own" if m.own else "foreign"
+        count[kind] += 1
+        if v.mistake is Mistake.UNKNOWN:
+            unexplained.append((kind, m.kind, m.text))
+        else:
+            count[f"{kind} explained"] += 1
+    return count, unexplained
+
+
+def test_mutants_are_caught_and_most_are_explained() -> None:
+    count, unexplained = check_mutants(0, 1)
+    assert count["own explained"] + count["foreign explained"] >= 0.95 * (count["own"] + count["foreign"]), unexplained
+
+
+@pytest.mark.slow
+def test_many_mutants_are_caught_and_explained_whether_of_the_reader_s_own_kind_or_not() -> None:
+    count, unexplained = check_mutants(1, 14)
+    assert count["own"] > 200
+    assert count["foreign"] > 200
+    assert count["own explained"] + count["foreign explained"] >= 0.95 * (count["own"] + count["foreign"]), unexplained
+    assert count["foreign explained"] >= 0.9 * count["foreign"], unexplained

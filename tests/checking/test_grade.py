@@ -1,0 +1,156 @@
+"""`python -m autodiff grade`: answers of all kinds, each in a process of its own, and what is written of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from autodiff.__main__ import main
+
+EXERCISE = """
+import numpy as np, autodiff as ad
+rng = np.random.default_rng(0)
+x, t = rng.normal(size=(4, 7)), np.eye(3)[:, [0, 2, 1, 1, 0, 2, 2]]
+W1, W2 = ad.Tensor(rng.normal(size=(5, 4))), ad.Tensor(rng.normal(size=(3, 5)))
+z1 = W1 @ x
+y1 = ad.sigmoid(z1)
+z2 = W2 @ y1
+y2 = ad.softmax(z2, axis=0)
+E = loss = np.mean(-np.sum(t * np.log(y2), axis=0))
+points = {"W2": 2, "W1": 3}
+"""
+CODE = """
+def gradients(x, t, W1, W2, y1, y2):
+    d2 = (y2 - t){over}
+    return {{"dW2": d2 @ y1.T, "dW1": ((W2.T @ d2) * y1 * (1 - y1)) @ x.T}}
+"""
+CHILD = "import subprocess, sys; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+posix = pytest.mark.skipif(os.name != "posix", reason="limits are set by the system")
+
+
+@pytest.fixture
+def exercise(tmp_path: Path) -> Path:
+    path = tmp_path / "exercise.py"
+    path.write_text(EXERCISE)
+    (tmp_path / "answers").mkdir()
+    return path
+
+
+def graded(exercise: Path, answers: dict[str, str], *options: str) -> dict[str, dict[str, str]]:
+    """The rows of the summary's table, by answer."""
+    folder, out = exercise.parent / "answers", exercise.parent / "out"
+    for name, text in answers.items():
+        (folder / name).write_text(text)
+    assert main(["grade", str(exercise), str(folder), "-o", str(out), *options]) == 0
+    with open(out / "summary.csv", newline="") as file:
+        return {row["answer"]: row for row in csv.DictReader(file)}
+
+
+def test_answers_in_code_in_variables_in_claims_and_in_json(exercise: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = graded(
+        exercise,
+        {
+            "ann.py": CODE.format(over=" / x.shape[1]"),
+            "bob.py": CODE.format(over=""),
+            "cyd.py": "claims = {'W2': '(y2 - t) @ y1.T / m', 'W1': '((W2.T @ (y2 - t)) * y1) @ x.T / m'}",
+            "dan.json": json.dumps({"W2": "(y2 - t) @ y1.T", "W1": [[1, 2], [3, 4]]}),
+            "eve.py": "import numpy as np\ndW2 = np.zeros((3, 5))\n",
+            "fay.json": json.dumps([["(1)", "dE/dz2 = (y2 - t) / m"], ["(2)", "dE/dW2 = dE/dz2 @ y1.T"]]),
+            "_notes.py": "raise SystemExit",
+        },
+    )
+    assert list(rows) == ["ann.py", "bob.py", "cyd.py", "dan.json", "eve.py", "fay.json"]
+    assert {name: row["score"] for name, row in rows.items()} == {
+        "ann.py": "5", "bob.py": "3", "cyd.py": "2", "dan.json": "0", "eve.py": "0", "fay.json": "2",
+    }  # fmt: skip
+    assert rows["bob.py"]["mistake"] == "batch_factor" and rows["bob.py"]["dE/dW1"] == "carried forward"
+    assert "(1 - y1) is missing" in rows["cyd.py"]["sentence"]
+    assert rows["fay.json"]["dE/dW1"] == "missing"
+    said = capsys.readouterr().out
+    assert "1 of 6 answers are right" in said
+    assert "2 of 6: the factor 1/m of a mean is missing, or there twice; " in said and "(bob.py, dan.json)" in said
+    out = exercise.parent / "out"
+    assert {p.name for p in out.iterdir()} == {
+        *(f"{name}.{form}" for name in rows for form in ("txt", "html")), "summary.csv", "summary.json", "summary.txt",
+    }  # fmt: skip
+    data = json.loads((out / "summary.json").read_text())
+    assert data["answers"][1]["report"]["first_wrong"] == "dW2"
+    assert (out / "bob.py.html").read_text().startswith("<!doctype html>")
+    assert "carried forward" in (out / "bob.py.txt").read_text()
+
+
+@posix
+def test_one_answer_s_accident_does_not_touch_the_others(exercise: Path) -> None:
+    rows = graded(
+        exercise,
+        {
+            "good.py": CODE.format(over=" / x.shape[1]"),
+            "loop.py": "while True: pass",
+            "sleep.py": "import time; time.sleep(1000)",
+            "hungry.py": "x = bytearray(4 * 10**9)",
+            "crash.py": "import ctypes; ctypes.string_at(0)",
+            "leave.py": "import os; os._exit(0)",
+            "end.py": "import sys; sys.exit('I give up')",
+            "raise.py": "\nraise ValueError('hm')",
+            "write.py": "while True: print('x' * 1000)",
+            "syntax.py": "def",
+            "empty.py": "nothing = 1",
+            "broken.json": "{",
+            "child.py": CHILD + CODE.format(over=""),
+        },
+        "--time", "2", "--memory", "800",
+    )  # fmt: skip
+    failure = {name: row["failure"] for name, row in rows.items()}
+    assert failure["good.py"] == "" and rows["good.py"]["score"] == "5"
+    assert failure["child.py"] == "" and rows["child.py"]["score"] == "3"
+    assert failure["loop.py"] == failure["sleep.py"] == "it ran longer than 2 s"
+    assert failure["hungry.py"] == "it needed more than 800 MB of memory"
+    assert "SIGSEGV" in failure["crash.py"]
+    assert failure["leave.py"] == "it ended itself with exit code 0"
+    assert failure["end.py"] == "it ended itself with exit code I give up"
+    assert failure["raise.py"] == "it raised ValueError in line 2: hm"
+    assert "too large" in failure["write.py"] or "too much" in failure["write.py"]
+    assert "SyntaxError" in failure["syntax.py"]
+    assert "it defines no function" in failure["empty.py"]
+    assert "JSONDecodeError" in failure["broken.json"]
+
+
+@pytest.mark.parametrize(
+    ("target", "folder", "words"),
+    [
+        ("nowhere.py", "answers", "there is no file"),
+        ("exercise.py:x", "answers", "an exercise's result is a Value or a Tensor"),
+        ("exercise.py:loss", "nowhere", "there is no folder"),
+        ("exercise.py", "answers", "holds no answers"),
+    ],
+)
+def test_what_cannot_be_graded_ends_with_a_sentence(
+    exercise: Path, capsys: pytest.CaptureFixture[str], target: str, folder: str, words: str
+) -> None:
+    assert main(["grade", str(exercise.parent / target), str(exercise.parent / folder)]) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_points_for_something_that_is_not_there(exercise: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    exercise.write_text(EXERCISE + "points['W9'] = 1\n")
+    (exercise.parent / "answers" / "a.json").write_text("{}")
+    assert main(["grade", str(exercise), str(exercise.parent / "answers")]) == 1
+    assert "points are given for 'W9'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [["--time", "0"], ["--time", "x"], ["--memory", "-5"], []])
+def test_wrong_arguments_exit_with_2(options: list[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["grade", *(["a.py", "b", *options] if options else [])])
+    assert end.value.code == 2
+
+
+def test_help_says_what_the_isolation_is_worth() -> None:
+    done = subprocess.run([sys.executable, "-m", "autodiff", "grade", "--help"], capture_output=True, text=True, check=True)
+    assert "not against malice" in done.stdout and "exit codes: 0" in done.stdout

@@ -1,0 +1,213 @@
+"""Mistakes people make in backpropagation, planted in a student's numbers: each is named, and each in its own words."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import autodiff as ad
+from autodiff.checking.mistakes import Mistake as M
+from tests.checking.nets import net, student
+
+
+def sigmoid(v: Any) -> Any:
+    return 1 / (1 + np.exp(-v))
+
+
+class Slip(NamedTuple):
+    """A mistake: what it replaces, the code it should get, words of the sentence, where it shows first; `hidden` if not for m = 1."""
+
+    steps: dict[str, Any]
+    codes: set[M]
+    words: str
+    first: str
+    hidden: bool = False
+    needs: str = ""  # "biases"
+
+
+SLIPS = {
+    # 1 sign
+    "t - y for y - t": Slip({"d2": lambda v: (v.t - v.y2) / v.m}, {M.SIGN}, "minus", "W2"),
+    "sign of sigmoid'": Slip({"slope": lambda v: -v.y1 * (1 - v.y1)}, {M.SIGN}, "minus", "W1"),
+    "sign of dW2 only": Slip({"dW2": lambda v: -v.d2 @ v.y1.T}, {M.SIGN}, "minus", "W2"),
+    "sigmoid' as y(1 + y)": Slip({"slope": lambda v: v.y1 * (1 + v.y1)}, {M.DERIVATIVE_WRONG}, "not y1(1 + y1)", "W1"),
+    # 2 the factor 1/m, and others
+    "1/m missing": Slip({"d2": lambda v: v.y2 - v.t}, {M.BATCH_FACTOR}, "1/m", "W2", True),
+    "1/m twice": Slip({"d2": lambda v: (v.y2 - v.t) / v.m**2}, {M.BATCH_FACTOR}, "1/m", "W2", True),
+    "1/m once more in the hidden layer": Slip({"d1": lambda v: v.back * v.slope / v.m}, {M.BATCH_FACTOR}, "1/m", "W1", True),
+    "1/m once more in dW2": Slip({"dW2": lambda v: v.d2 @ v.y1.T / v.m}, {M.BATCH_FACTOR}, "1/m", "W2", True),
+    "1/m missing in dW1": Slip({"dW1": lambda v: v.d1 @ v.x.T * v.m}, {M.BATCH_FACTOR}, "1/m", "W1", True),
+    "2 from a squared error": Slip({"d2": lambda v: 2 * (v.y2 - v.t) / v.m}, {M.FACTOR}, "2", "W2"),
+    "1/2": Slip({"d2": lambda v: (v.y2 - v.t) / v.m / 2}, {M.FACTOR}, "1/2", "W2"),
+    "divided by the classes": Slip({"d2": lambda v: (v.y2 - v.t) / v.m / 3}, {M.SUM_AVERAGED}, "1/W2.shape", "W2"),
+    "log to base 2": Slip({"d2": lambda v: (v.y2 - v.t) / v.m / np.log(2)}, {M.FACTOR, M.DERIVATIVE_WRONG}, "ln 2|base 2", "W2"),
+    # 3 transposes
+    "dW2 transposed": Slip({"dW2": lambda v: v.y1 @ v.d2.T}, {M.TRANSPOSED}, "transpose", "W2"),
+    "dW1 transposed": Slip({"dW1": lambda v: v.x @ v.d1.T}, {M.TRANSPOSED}, "transpose", "W1"),
+    # 4 the softmax Jacobian
+    "only the diagonal of softmax": Slip({"d2": lambda v: -v.t * (1 - v.y2) / v.m}, {M.SOFTMAX_DIAGONAL}, "only the diagonal", "W2"),
+    "softmax left out": Slip({"d2": lambda v: -v.t / v.y2 / v.m}, {M.SOFTMAX_IGNORED}, "left out", "W2"),
+    "only diag(y)": Slip({"d2": lambda v: -v.t / v.m}, {M.SOFTMAX_DIAGONAL}, "only diag(y)", "W2"),
+    # 5 one derivative too many at the output
+    "softmax's y(1 - y) once more": Slip(
+        {"d2": lambda v: (v.y2 - v.t) * v.y2 * (1 - v.y2) / v.m}, {M.ENTRYWISE_FACTOR}, "y2(1 - y2) too much", "W2"
+    ),
+    "divided by y(1 - y)": Slip({"d2": lambda v: (v.y2 - v.t) / (v.y2 * (1 - v.y2)) / v.m}, {M.ENTRYWISE_FACTOR}, "1/(y2(1 - y2))", "W2"),
+    "times y": Slip({"d2": lambda v: (v.y2 - v.t) * v.y2 / v.m}, {M.ENTRYWISE_FACTOR}, "factor y2 too much", "W2"),
+    # 6 the hidden derivative
+    "sigmoid' forgotten": Slip({"slope": lambda v: 1.0}, {M.DERIVATIVE_MISSING}, "sigmoid", "W1"),
+    "sigmoid' at z": Slip({"slope": lambda v: v.z1 * (1 - v.z1)}, {M.DERIVATIVE_ELSEWHERE}, "taken at z1", "W1"),
+    "sigmoid' of the activated value": Slip(
+        {"slope": lambda v: sigmoid(v.y1) * (1 - sigmoid(v.y1))}, {M.DERIVATIVE_ELSEWHERE}, "activated already", "W1"
+    ),
+    "tanh' for sigmoid'": Slip({"slope": lambda v: 1 - v.y1**2}, {M.DERIVATIVE_WRONG}, "tanh's derivative", "W1"),
+    "relu' for sigmoid'": Slip({"slope": lambda v: v.z1 > 0}, {M.DERIVATIVE_WRONG}, "relu's derivative", "W1"),
+    "only y of sigmoid'": Slip({"slope": lambda v: v.y1}, {M.DERIVATIVE_WRONG}, "(1 - y1) is missing", "W1"),
+    "only 1 - y of sigmoid'": Slip({"slope": lambda v: 1 - v.y1}, {M.DERIVATIVE_WRONG}, "factor y1 is missing", "W1"),
+    "sigmoid' twice": Slip({"slope": lambda v: (v.y1 * (1 - v.y1)) ** 2}, {M.DERIVATIVE_TWICE}, "twice", "W1"),
+    "divided by sigmoid'": Slip({"slope": lambda v: 1 / (v.y1 * (1 - v.y1))}, {M.DERIVATIVE_TWICE}, "divides", "W1"),
+    "times z1": Slip({"slope": lambda v: v.z1}, {M.DERIVATIVE_WRONG}, "z1 stands where", "W1"),
+    # 7 another layer's value
+    "z1 for y1 in dW2": Slip({"dW2": lambda v: v.d2 @ v.z1.T}, {M.OTHER_VALUE}, "z1 was used where y1", "W2"),
+    "x for y1 in dW2": Slip({"dW2": lambda v: v.d2 @ v.x.T}, {M.OTHER_VALUE}, "x was used where y1", "W2"),
+    "y2 for y1 in dW2": Slip({"dW2": lambda v: v.d2 @ v.y2.T}, {M.OTHER_VALUE}, "y2 was used where y1", "W2"),
+    "y1 for x in dW1": Slip({"dW1": lambda v: v.d1 @ v.y1.T}, {M.OTHER_VALUE}, "y1 was used where x", "W1"),
+    "1 - y1 for y1 in dW2": Slip({"dW2": lambda v: v.d2 @ (1 - v.y1).T}, {M.OTHER_VALUE}, "1 - y1", "W2"),
+    # 8 back through W2
+    "dW2 for W2": Slip({"back": lambda v: v.dW2.T @ v.d2}, {M.OTHER_VALUE}, "gradient of W2", "W1"),
+    "W2 updated before use": Slip({"back": lambda v: (v.W2 - 0.1 * v.dW2).T @ v.d2}, {M.OTHER_VALUE}, "updated before", "W1"),
+    # 9 biases
+    "b2 not summed": Slip({"db2": lambda v: v.d2}, {M.NOT_SUMMED}, "not summed over the m", "b2", True, "biases"),
+    "b1 not summed": Slip({"db1": lambda v: v.d1}, {M.NOT_SUMMED}, "not summed over the m", "b1", True, "biases"),
+    "b2 averaged": Slip({"db2": lambda v: v.d2.mean(1, keepdims=True)}, {M.SUM_AVERAGED, M.BATCH_FACTOR}, "mean|1/m", "b2", True, "biases"),
+    "b1 averaged": Slip({"db1": lambda v: v.d1.mean(1, keepdims=True)}, {M.SUM_AVERAGED, M.BATCH_FACTOR}, "mean|1/m", "b1", True, "biases"),
+    "b1 the row sums of dW1": Slip({"db1": lambda v: v.dW1.sum(1, keepdims=True)}, {M.SUM_OF_ROWS}, "dE/dW1", "b1", False, "biases"),
+    "b2 the row sums of dW2": Slip({"db2": lambda v: v.dW2.sum(1, keepdims=True)}, {M.SUM_OF_ROWS}, "dE/dW2", "b2", False, "biases"),
+    "b1 forgotten": Slip({"db1": lambda v: 0 * v.d1.sum(1, keepdims=True)}, {M.ZERO}, "zero", "b1", False, "biases"),
+    "b2 of the first example": Slip({"db2": lambda v: v.d2[:, :1]}, {M.FIRST_EXAMPLE}, "first", "b2", True, "biases"),
+    "b2 times 4": Slip({"db2": lambda v: 4 * v.d2.sum(1, keepdims=True)}, {M.FACTOR}, "4 times", "b2", False, "biases"),
+    # 10 the Jacobian summed up
+    "the Jacobian's rows summed": Slip({"d2": lambda v: 0 * v.y2}, {M.ZERO}, "0|zero", "W2"),
+    # and others
+    "only the first example in dW2": Slip({"dW2": lambda v: v.d2[:, :1] @ v.y1[:, :1].T}, {M.FIRST_EXAMPLE}, "first example", "W2", True),
+    "only the first example in dW1": Slip({"dW1": lambda v: v.d1[:, :1] @ v.x[:, :1].T}, {M.FIRST_EXAMPLE}, "first example", "W1", True),
+}
+
+
+def check(run: Any, claims: dict[str, Any]) -> Any:
+    return ad.check(run.E, claims)
+
+
+def check_convention(m: int, biases: bool, rows: bool) -> None:
+    run = net(m, biases, rows)
+    assert check(run, student(run)).ok
+    for name, slip in SLIPS.items():
+        if slip.needs and not biases:
+            continue
+        report = check(run, student(run, **slip.steps))
+        if m == 1 and slip.hidden:  # one example hides it, and the report says that this point hides such mistakes
+            assert report.ok, name
+            assert "one example hides 1/m" in report.remarks[0]
+        else:
+            assert_named(name, slip, report)
+
+
+def assert_named(name: str, slip: Slip, report: Any) -> None:
+    first = report.first_wrong
+    assert first is not None, name
+    said = "; ".join([first.sentence, *first.others])
+    assert first.mistake in slip.codes, (name, first.mistake, said)
+    assert any(w in said for w in slip.words.split("|")), (name, said)
+    assert first.label == slip.first, (name, str(report))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("m", "biases", "rows"), [(m, b, r) for m in (1, 5) for b in (True, False) for r in (False, True)])
+def test_the_common_mistakes_are_named_in_every_convention(m: int, biases: bool, rows: bool) -> None:
+    check_convention(m, biases, rows)
+
+
+def check_apart(slips: dict[str, Slip], decimals: int) -> None:
+    run = net(5)
+    seen: dict[tuple[str, str], str] = {}
+    for name, slip in slips.items():
+        report = check(run, {k: np.round(v, decimals) for k, v in student(run, **slip.steps).items()})
+        assert_named(name, slip, report)
+        first = report.first_wrong
+        assert seen.setdefault((first.label, first.sentence), name) == name
+    assert check(run, {k: np.round(v, decimals) for k, v in student(run).items()}).ok
+
+
+def test_fifty_single_mistakes_are_told_apart_from_numbers_alone() -> None:
+    assert len(SLIPS) >= 50
+    check_apart(SLIPS, 17)
+
+
+def test_single_mistakes_are_told_apart_from_numbers_rounded_to_three_decimals() -> None:
+    check_apart(dict(list(SLIPS.items())[::5]), 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decimals", [2, 3])
+def test_fifty_single_mistakes_are_told_apart_from_rounded_numbers(decimals: int) -> None:
+    check_apart(SLIPS, decimals)
+
+
+SQUARE = {
+    "W2 not transposed going back": (lambda v: {"back": lambda v: v.W2 @ v.d2}, M.TRANSPOSED, "W2 should be transposed"),
+    "the error not carried back": (lambda v: {"back": lambda v: v.d2}, M.VALUE_MISSING, "not carried back through W2"),
+    "dW2 transposed": (lambda v: {"dW2": lambda v: v.y1 @ v.d2.T}, M.TRANSPOSED, "transpose"),
+}
+
+
+@pytest.mark.parametrize("name", SQUARE)
+def test_mistakes_that_only_square_weights_allow_are_named_too(name: str) -> None:
+    run = net(5, shape=(3, 3, 3))
+    steps, code, words = SQUARE[name]
+    report = check(run, student(run, **steps(None)))
+    assert report.first_wrong.mistake == code
+    assert words in report.first_wrong.sentence
+    assert "square" in report.remarks[0]
+
+
+FORWARD = {
+    "sign of the exponent": ("y1 =", lambda v: sigmoid(-v.z1), M.SIGN, "the exponent"),
+    "tanh for sigmoid": ("y1 =", lambda v: np.tanh(v.z1), M.ACTIVATION, "tanh"),
+    "no activation": ("y1 =", lambda v: v.z1, M.ACTIVATION, "left out"),
+    "bias forgotten": ("z1 =", lambda v: v.W1 @ v.x, M.FORGOTTEN_TERM, "b1 was left out"),
+    "softmax over the wrong axis": ("y2 =", lambda v: np.exp(v.z2) / np.exp(v.z2).sum(1, keepdims=True), M.OTHER_VALUE, "axis 1"),
+    "sum for mean": ("E =", lambda v: -np.sum(v.t * np.log(v.y2)), M.BATCH_FACTOR, "1/m"),
+}
+
+
+@pytest.mark.parametrize("name", FORWARD)
+def test_mistakes_in_the_forward_computation(name: str) -> None:
+    run = net(5)
+    label, f, code, words = FORWARD[name]
+    plain = type("Values", (), {k: getattr(run, k).data for k in ("x", "t", "z1", "z2", "y2", "W1")})
+    first = check(run, {label: f(plain)}).first_wrong
+    assert (first.mistake, words in first.sentence) == (code, True), str(first)
+
+
+def test_what_follows_from_a_wrong_forward_value_is_carried_forward() -> None:
+    run = net(5)
+    x, t, W1, W2, b1, b2 = (getattr(run, k).data for k in ("x", "t", "W1", "W2", "b1", "b2"))
+    y1 = 1 / (1 + np.exp(W1 @ x + b1))  # the sign of the exponent
+    e = np.exp(W2 @ y1 + b2)
+    d2 = (e / e.sum(0) - t) / 5
+    report = check(run, {"y1 =": y1, "z2 =": W2 @ y1 + b2, "W2": d2 @ y1.T, "b2": d2.sum(1, keepdims=True)})
+    assert [v.status for v in report.verdicts] == ["wrong", *["carried forward"] * 3]
+    assert report.score() == 3
+
+
+def test_explanations_that_fit_equally_well_are_all_told() -> None:
+    w = ad.Tensor([2.0, 3.0], name="w")
+    E = ad.sum(w * w * w).named("E")  # 3 w^2; with one of three occurrences forgotten any of them may be the one
+    first = ad.check(E, {"w": 2 * w.data**2}).first_wrong
+    assert first.mistake == M.FORGOTTEN_PATH
+    assert first.others == () or all("forgotten" in o or "differentiated" in o for o in first.others)
+    x = ad.Tensor([2.0, 2.0], name="x")  # here x^2 and 2x are the same numbers
+    first = ad.check(ad.sum(x**3).named("E"), {"x": x.data**3 * 3}).first_wrong
+    assert first.others, str(first)
