@@ -36,7 +36,7 @@ from lesson import check, holds, refused, show, text
 import autodiff as ad
 from nets import TwoLayer, data
 
-np.seterr(all="ignore")
+as_it_was = np.seterr(all="ignore")
 
 # %% [markdown]
 # ## The network, by hand

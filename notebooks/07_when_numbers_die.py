@@ -32,7 +32,7 @@ from lesson import check, holds, refused, show
 import autodiff as ad
 from nets import data, mlp, optim, train
 
-np.seterr(all="ignore")
+as_it_was = np.seterr(all="ignore")
 
 # %% [markdown]
 # (NumPy would print warnings here, from deep inside. The last line turns them off, so that we see how *silently* numbers die. `show`

@@ -49,7 +49,7 @@ from nets import exercise
 # its own. The same seed gives the same exercise.
 
 # %%
-made = exercise.make(seed=0, hidden=2, classes=3, decimals=3)
+made = exercise.make(seed=1, hidden=2, classes=3, decimals=4)
 
 
 def typeset(answers, names):
@@ -69,13 +69,13 @@ def typeset(answers, names):
 typeset(made.data, ["x", "t", "W1", "W2"])
 
 # %% [markdown]
-# That is the sheet. *Compute all values of the network, and the derivatives of $E$ by $z_2, y_1, W_2, z_1, W_1$, to three decimals.*
+# That is the sheet. *Compute all values of the network, and the derivatives of $E$ by $z_2, y_1, W_2, z_1, W_1$, to four decimals.*
 #
-# **Predict** $\mathbf z_1$, and with $\sigma(0) = \frac12$ and $\sigma(2) = 0.881$ also $\mathbf y_1$.
+# **Predict** $\mathbf z_1$, and with $\sigma(0) = \frac12$ and $\sigma(2) = 0.8808$ also $\mathbf y_1$.
 
 # %%
 show("z1", made.key["z1 ="], [[0], [2]])
-show("y1", made.key["y1 ="], [[0.5], [0.881]])
+show("y1", made.key["y1 ="], [[0.5], [0.8808]])
 
 # %% [markdown]
 # The answer key, forward and backward:
@@ -91,7 +91,7 @@ typeset(made.key, ["dE/dz1", "dE/dW1"])
 
 # %% [markdown]
 # Is the key right? A key with a mistake in it costs a teacher more than anything else. `run()` records the network on these numbers, and
-# the checker compares the key with the graph. It sees that the key is rounded, and judges it at three decimals.
+# the checker compares the key with the graph. It sees that the key is rounded, and judges it at four decimals.
 
 # %%
 E = made.run().E
@@ -193,7 +193,7 @@ hand_in(
     f"""
 from nets import exercise
 
-E = exercise.make(seed=0, hidden=2, classes=3, decimals=3).run().E
+E = exercise.make(seed=1, hidden=2, classes=3, decimals=4).run().E
 points = {points}
 """
 )
@@ -234,7 +234,7 @@ show("the scores", [float(row["score"]) for row in rows], [6, 4, 4, 4, 5, 4, 0])
 # its key. **Predict:** will two of a hundred students get the same sheet?
 
 # %%
-sheets = [exercise.make(seed=student, decimals=3) for student in range(100)]
+sheets = [exercise.make(seed=student, decimals=4) for student in range(100)]
 different = {tuple(np.concatenate([array.ravel() for array in sheet.data.values()])) for sheet in sheets}
 holds("a hundred students, a hundred sheets", len(different) == 100)
 
@@ -249,7 +249,7 @@ holds("a hundred students, a hundred sheets", len(different) == 100)
 # **1.** An exercise with 3 hidden units and 4 classes. How many numbers must a student give for $\partial E/\partial W_2$?
 
 # %%
-larger = exercise.make(seed=1, hidden=3, classes=4, decimals=3)
+larger = exercise.make(seed=2, hidden=3, classes=4, decimals=4)
 
 answer_1 = None
 check(1, answer_1, larger.key["dE/dW2"].size)
@@ -265,12 +265,11 @@ answer_2 = None
 check(2, answer_2, cleo.score(points))
 
 # %% [markdown]
-# **3.** A student rounds to *one* decimal. In `made.key` $\partial E/\partial \mathbf z_2$ is $(0.214, 0.749, -0.963)$, and one of the
-# common mistakes gives for it (0.036, 0.141, -0.034). Can one decimal tell the two apart? Which verdict do you expect for a claim of $(0.2,
-# 0.7, -1.0)$: "right", "wrong" or "undecided"?
+# **3.** A student rounds to *one* decimal, and hands in $(-0.9, 0.7, 0.2)$ for $\partial E/\partial \mathbf z_2 = (-0.9207, 0.6752,
+# 0.2455)$. Which verdict do you expect, "right", "wrong" or "undecided"?
 
 # %%
-rounded = ad.check(E, {"dE/dz2": np.array([[0.2], [0.7], [-1.0]])}).verdicts[0].status
+rounded = ad.check(E, {"dE/dz2": np.array([[-0.9], [0.7], [0.2]])}).verdicts[0].status
 
 answer_3 = None
 check(3, answer_3 and answer_3 == rounded, True)
@@ -293,7 +292,7 @@ check(4, answer_4 and answer_4.ok and len(answer_4.verdicts) == 10, True)
 check(1, 4 * 3, larger.key["dE/dW2"].size)
 check(2, 6 - 2, cleo.score(points))
 check(3, rounded == "right", True)
-mine = exercise.make(seed=2026, decimals=3)
+mine = exercise.make(seed=2026, decimals=4)
 own = ad.check(mine.run().E, mine.key)
 check(4, own.ok and len(own.verdicts) == 10, True)
 
