@@ -34,6 +34,9 @@ from lesson import check, refused, show
 import autodiff as ad
 
 # %% [markdown]
+# (`show` prints a number and stops the notebook unless it is the expected one, `refused` does so with an error that must come;
+# `check` judges your answers at the end.)
+#
 # ## A number that remembers
 #
 # To walk back, we have to know how each number was made. So a number keeps its operands, and beside each operand how fast it moves

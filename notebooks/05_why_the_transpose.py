@@ -35,6 +35,9 @@ from lesson import check, formula, refused, show
 import autodiff as ad
 
 # %% [markdown]
+# (`show` prints a number and stops the notebook unless it is the expected one, `formula` does so for formulas; `check` judges your
+# answers at the end.)
+#
 # ## One layer
 #
 # Three inputs, two outputs, $\mathbf z = W \mathbf x$. Behind it is some loss $E$, and we suppose that the way back has already

@@ -39,6 +39,9 @@ from nets import TwoLayer, data
 as_it_was = np.seterr(all="ignore")
 
 # %% [markdown]
+# (`show` prints a number and stops the notebook unless it is the expected one, `holds` does so with a sentence; `check` judges your
+# answers at the end.)
+#
 # ## The network, by hand
 #
 # 150 irises of three kinds, by four lengths; three hidden units with sigmoids, softmax and cross-entropy. No engine in it: forward and

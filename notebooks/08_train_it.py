@@ -39,6 +39,9 @@ from nets import data, losses, mlp, optim, plots, train
 from nets.watch import Watch
 
 # %% [markdown]
+# (`show` prints a number and stops the notebook unless it is the expected one, `holds` does so with a sentence; `check` judges your
+# answers at the end.)
+#
 # ## Four clouds
 #
 # The oldest problem that one layer cannot solve, *exclusive or*: a point belongs to class 1 if the signs of its two coordinates differ.

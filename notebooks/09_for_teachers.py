@@ -42,6 +42,8 @@ import autodiff as ad
 from nets import exercise
 
 # %% [markdown]
+# (`show` prints a number and stops the notebook unless it is the expected one; `check` judges your answers at the end.)
+#
 # ## An exercise
 #
 # The network is that of [notebook 3](03_the_exercise.ipynb): two inputs, sigmoids, softmax, cross-entropy, one example, no biases.
@@ -209,13 +211,13 @@ print(done.stdout)
 # trust in a container.
 #
 # The lower half is for you: what the class has not understood, most common first. Each student has a report, as text and as a page; here
-# is Finn's.
+# is what stands in Finn's about the line that is wrong.
 
 # %%
 reports = folder / "graded"
 finn = (reports / "finn.json.txt").read_text()
-assert "transpose W2" in finn
-print(finn)
+assert finn.count("✗") == 1 and "transpose W2" in finn
+print(finn[finn.index("✗") :].split("✓")[0])
 
 # %% [markdown]
 # It shows him the fix, and the smallest numbers at which his formula and the truth differ, so that he can see it himself. And
