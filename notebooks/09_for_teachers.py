@@ -164,7 +164,8 @@ ad.draw(E, report=report, rankdir="TB")
 # returns them; formulas may be written as on paper.
 
 # %%
-folder = Path(tempfile.mkdtemp())
+room = tempfile.TemporaryDirectory()  # gone when the notebook is closed
+folder = Path(room.name)
 answers = folder / "answers"
 answers.mkdir()
 
