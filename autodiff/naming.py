@@ -27,9 +27,12 @@ def user_frame() -> FrameType | None:
 
 
 def user_line() -> str:
-    """The file and line that the user's code is at, as "script.py:12"."""
+    """The file and line that the user's code is at, as "script.py:12"; in a notebook, whose cells have no name, the line only."""
     frame = user_frame()
-    return f"{os.path.basename(frame.f_code.co_filename)}:{frame.f_lineno}" if frame is not None else ""
+    if frame is None:
+        return ""
+    folder, file = os.path.split(frame.f_code.co_filename)
+    return f"line {frame.f_lineno} of its cell" if "ipykernel_" in folder else f"{file}:{frame.f_lineno}"
 
 
 def _is_said(name: str) -> bool:

@@ -106,3 +106,12 @@ def test_no_reader_stores_a_name_it_found() -> None:
     with pytest.raises(ad.NotScalar, match="W"):
         (W := W).backward()
     assert W.name is None
+
+
+def test_a_notebook_cell_is_named_by_its_line_only() -> None:
+    scope: dict[str, Any] = {"ad": ad}
+    with ad.trace_lines():
+        exec(compile("x = ad.Value(1.0)\ny = x * 2", "/somewhere/ipykernel_77/1234.py", "exec"), scope)
+        here = ad.Value(1.0) * 2
+    assert scope["y"].line == "line 2 of its cell"
+    assert here.line is not None and here.line.startswith("test_naming.py:")

@@ -16,6 +16,7 @@ NUMBER_WIDTH = 90.0  # of a box that shows one number
 LONGEST_NAME = 28  # characters
 LONGEST_LINE = 48
 MOST_LINES = 3  # of a note
+NOT_YET = "∂ not yet"  # what stands in the place of a gradient before backward
 NOTE_LINE = 13.0  # from one line of a note to the next, in pixels
 _CORNERS = {"parameter": 2.0, "constant": 0.0}  # how round; the kinds differ by shape as well as by colour
 _ROUND = 7.0
@@ -89,10 +90,16 @@ def _size_of_array(shape: Shape, v: Vertex) -> None:
     shape.rows, shape.columns = cells(v.data).shape
     shape.value = heat(v.data)
     shape.grad = heat(v.grad) if v.grad is not None else ""
-    maps = 2 if v.active else 1
-    width = max(maps * shape.columns * CELL + (maps - 1) * 14, 40 * maps)
+    width = max(shape.columns * CELL, 40.0)
+    if v.active:
+        width = second_map(shape) + max(shape.columns * CELL, 26.0 if shape.grad else text_width(NOT_YET, 9))
     shape.width, shape.height = max(_head_width(shape), width, 64) + 20, 40.0 + shape.rows * CELL
     shape.round = 16.0 if v.kind == "input" else _CORNERS.get(v.kind, _ROUND)
+
+
+def second_map(shape: Shape) -> float:
+    """How far the gradient's map of an array stands to the right of the value's."""
+    return max(shape.columns * CELL + 14, 54.0)
 
 
 def _size_of_number(shape: Shape, v: Vertex) -> None:

@@ -17,7 +17,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from . import palette
-from .boxes import CELL, LONGEST_NAME, NOTE_LINE, Shape, clip, describe, many, note_lines, shape_of, text_width
+from .boxes import CELL, LONGEST_NAME, NOT_YET, NOTE_LINE, Shape, clip, describe, many, note_lines, second_map, shape_of, text_width
 from .fold import Box, Link, View
 from .formula import Formulas
 from .layout import Arrow, Item, Layout, Point, layout
@@ -281,7 +281,7 @@ class Picture:
         if not v.active:
             return parts
         if v.grad is None:
-            return [*parts, _mono(x, 44, "∂ not yet", "muted", "ag-grad")]
+            return [*parts, _mono(x, 44, NOT_YET, "muted", "ag-grad")]
         grad = float(np.asarray(v.grad).item()) if np.size(v.grad) else float("nan")
         parts.append(_mono(x, 44, f"∂ {short(grad)}", "muted", "ag-grad"))
         length = (shape.width / 2 - 8) * bar(grad, self.largest)
@@ -294,12 +294,12 @@ class Picture:
     def _maps(self, shape: Shape) -> list[str]:
         assert shape.box.vertex is not None
         v = self.graph.vertices[shape.box.vertex]
-        second = 10 + max(shape.columns * CELL + 14, 54)
+        second = 10 + second_map(shape)
         below = 33 + shape.rows * CELL
         parts = [_heat_map(10, 22, shape.value, "value"), _label(10, below, "value", "muted", size=9)]
         if v.active:
             grad = _heat_map(second, 22, shape.grad, "grad")
-            parts += [grad, _label(second, below, "grad" if shape.grad else "∂ not yet", "muted", size=9)]
+            parts += [grad, _label(second, below, "grad" if shape.grad else NOT_YET, "muted", size=9)]
         return parts
 
     def _caption(self, lines: list[str], warnings: int) -> Iterable[str]:

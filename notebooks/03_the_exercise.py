@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Backpropagation through two layers: by hand, and by a graph
+# # 3. The exercise: backpropagation through two layers
 #
 # A classic exercise asks for seven derivatives of a small neural network:
 #
@@ -19,7 +19,17 @@
 #    \mathbf y_2 = \mathrm{softmax}(\mathbf z_2) \qquad E = -\,\mathbf t \cdot \log \mathbf y_2 $$
 #
 # Here we derive each of them with numbers small enough to redo with a pencil, and each time we ask a second witness: a
-# *graph* that remembered how every number was made. You need to know what a derivative is and how matrices multiply; nothing else.
+# *graph* that remembered how every number was made.
+#
+# When you are through, you will be able to
+#
+# - derive all seven results for a network of two layers, and compute each with a pencil;
+# - prove a line of such a derivation, or catch it: by a bump, by a sum that must be 0, by an example on a napkin;
+# - explain how an answer with wrong lines can end in right results;
+# - have the engine derive the formulas, and read them off its picture.
+#
+# You need to know what a derivative is and how matrices multiply; nothing else. Where a line says **Predict**, stop and write down
+# your guess before you run the next cell.
 #
 # The exercise was once handed in with an answer that has mistakes in it, and yet all of its final results are right. We shall meet
 # those lines too, and see why they are wrong and why it did not show. (Numbers in brackets, such as (5), are the equations of that
@@ -29,22 +39,20 @@
 
 # %%
 import numpy as np
+from IPython.display import Math
+from lesson import check, formula, show
 
 import autodiff as ad
 from autodiff.checking.ulps import compare, rounding
-from nets import TwoLayer
+from nets import TwoLayer, exercise
 from nets.prove import prove
 
 
-def show(name, got, by_hand):
-    """Print a quantity of the graph, and stop here if it is not what we worked out by hand."""
+def proven(name, got, by_hand):
+    """Show a quantity of the graph, and stop here if it is not what we worked out by hand, up to rounding."""
     ((magnitude, bound),) = rounding(got)  # how large its rounding errors can be
     assert compare(got.data, by_hand, magnitude, bound).verdict != "different", name
-    numbers = np.round(got.data, 4) + 0.0
-    if numbers.ndim == 2 and numbers.shape[1] == 1:
-        print(f"{name:10} = ({', '.join(f'{v:g}' for v in numbers[:, 0])})  as a column")
-    else:
-        print(f"{name:10} =", np.array2string(numbers, prefix=" " * 13))
+    show(name, got, by_hand)
 
 
 # %% [markdown]
@@ -69,10 +77,9 @@ W1 = ad.Tensor([[2.0, -1.0], [log3, 0.0]], name="W1")
 W2 = ad.Tensor([[1.5, -1.0], [2 * log2, 0.0], [-3.0, 2.0]], name="W2")
 
 z1 = (W1 @ x).named("z1")
-y1 = (1 / (1 + np.exp(-z1))).named("y1")
+y1 = ad.sigmoid(z1).named("y1")
 z2 = (W2 @ y1).named("z2")
-e = np.exp(z2)
-y2 = (e / np.sum(e)).named("y2")
+y2 = ad.softmax(z2, axis=0).named("y2")
 E = np.sum(-t * np.log(y2)).named("E")
 
 # %% [markdown]
@@ -81,10 +88,17 @@ E = np.sum(-t * np.log(y2)).named("E")
 # its exponentials are $1, 2, 1$ and their sum is 4, so $\mathbf y_2 = (1/4, 1/2, 1/4)$: softmax turns scores into probabilities.
 
 # %%
-show("z1", z1, [[0], [log3]])
-show("y1", y1, [[1 / 2], [3 / 4]])
-show("z2", z2, [[0], [log2], [0]])
-show("y2", y2, [[1 / 4], [1 / 2], [1 / 4]])
+proven("z1", z1, [[0], [log3]])
+proven("y1", y1, [[1 / 2], [3 / 4]])
+proven("z2", z2, [[0], [log2], [0]])
+proven("y2", y2, [[1 / 4], [1 / 2], [1 / 4]])
+
+# %% [markdown]
+# The graph remembers all of it. From the leaves on the left to $E$ on the right, each box shows its value, as colours where it is
+# more than one number: red is positive, blue negative. There are no derivatives in it yet.
+
+# %%
+ad.draw(E)
 
 # %% [markdown]
 # ## Result 1: the loss
@@ -95,7 +109,7 @@ show("y2", y2, [[1 / 4], [1 / 2], [1 / 4]])
 # \log 2$.
 
 # %%
-show("E", E, log2)
+proven("E", E, log2)
 
 # %% [markdown]
 # ## What a derivative asks
@@ -119,11 +133,23 @@ print(f"E moves by {slope:.4f} for each unit of the second score")
 # %% [markdown]
 # Raising the score of the right class lowers the loss, half a unit for each unit. Bumping each number in turn gives every derivative; it
 # takes as many runs as there are numbers, and is never exact. The chain rule gives them all at once. The graph can do that too:
-# `ad.gradient(E, node)` walks from `E` back to the node. (`record=True` makes the answer a graph as well, which is how `show`
-# knows how far its rounding can go.)
+# `ad.gradient(E, node)` walks from `E` back to the node. (`record=True` makes the answer a graph as well, which is how `proven`
+# knows how far its rounding can go.) `E.backward()` does the same for all nodes at once and writes each derivative into the picture.
 
 # %%
+E.backward()
 dE_dz2, dE_dy1, dE_dW2, dE_dz1, dE_dW1 = ad.gradient(E, [z2, y1, W2, z1, W1], record=True)
+
+# %% [markdown]
+# And there is a third witness. The engine can derive the *formula* from the graph, as a person would, and it checks it before it shows
+# it. We ask for it below each result.
+
+
+# %%
+def derived(node, want):
+    """The engine's own formula for dE/dnode, typeset, if it is the one we derived."""
+    return Math(formula(ad.derive(E, wrt=node), want).latex)
+
 
 # %% [markdown]
 # ## Result 2: the derivative by the scores
@@ -140,10 +166,10 @@ dE_dz2, dE_dy1, dE_dW2, dE_dz1, dE_dW1 = ad.gradient(E, [z2, y1, W2, z1, W1], re
 
 # %%
 (dE_dy2,) = ad.gradient(E, [y2], record=True)
-show("dE/dy2", dE_dy2, [[0], [-2], [0]])
+proven("dE/dy2", dE_dy2, [[0], [-2], [0]])
 
-for i, row in enumerate([[3 / 16, -1 / 8, -1 / 16], [-1 / 8, 1 / 4, -1 / 8], [-1 / 16, -1 / 8, 3 / 16]]):
-    show(f"dy2[{i}]/dz2", ad.gradient(y2[i], z2, record=True), np.array(row)[:, None])
+for entry, row in enumerate([[3 / 16, -1 / 8, -1 / 16], [-1 / 8, 1 / 4, -1 / 8], [-1 / 16, -1 / 8, 3 / 16]]):
+    proven(f"dy2[{entry}]/dz2", ad.gradient(y2[entry], z2, record=True), np.array(row)[:, None])
 
 # %% [markdown]
 # The chain rule adds up every way from a score to $E$. There are three, one through each probability:
@@ -158,19 +184,28 @@ for i, row in enumerate([[3 / 16, -1 / 8, -1 / 16], [-1 / 8, 1 / 4, -1 / 8], [-1
 # What the net said minus what it should have said: $(1/4, 1/2, 1/4) - (0, 1, 0)$. And there is the $-0.5$ that the bump found.
 
 # %%
-show("dE/dz2", dE_dz2, [[1 / 4], [-1 / 2], [1 / 4]])
-show("formula", y2 - t, [[1 / 4], [-1 / 2], [1 / 4]])
+proven("dE/dz2", dE_dz2, [[1 / 4], [-1 / 2], [1 / 4]])
+proven("formula", y2 - t, [[1 / 4], [-1 / 2], [1 / 4]])
+
+# %% [markdown]
+# The engine agrees. It adds what it used, and we shall come to that:
+
+# %%
+derived(z2, "dE/dz2 = y2 - t    using sum(t) == 1")
+
+# %%
+ad.draw(E, focus=z2, formulas=True)
 
 # %% [markdown]
 # ### A wrong line: (5)
 #
 # The handed-in answer takes a short cut: $\partial E/\partial z_i = \partial E/\partial y_i \cdot \partial y_i/\partial z_i$, which
 # is $y_i - 1$ when $t_i = 1$, and 0 otherwise. That keeps one way out of three. It is the rule for functions that work entry by
-# entry, and softmax is none.
+# entry, and softmax is none. **Predict** its three numbers, and where they are right.
 
 # %%
 line_5 = dE_dy2 * (y2 - y2**2)
-show("line (5)", line_5, [[0], [-1 / 2], [0]])
+proven("line (5)", line_5, [[0], [-1 / 2], [0]])
 assert not np.allclose(line_5.data, dE_dz2.data)
 
 # %% [markdown]
@@ -179,8 +214,8 @@ assert not np.allclose(line_5.data, dE_dz2.data)
 # up to 0.
 
 # %%
-show("sum of (6)", np.sum(dE_dz2), 0)
-show("sum of (5)", np.sum(line_5), -1 / 2)
+proven("sum of (6)", np.sum(dE_dz2), 0)
+proven("sum of (5)", np.sum(line_5), -1 / 2)
 
 # %% [markdown]
 # The smallest example you can put on a napkin: $\mathbf z = (0, 0)$, $\mathbf t = (1, 0)$. Line (5) says $(-\tfrac12, 0)$.
@@ -207,23 +242,25 @@ print("the truth is", napkin)
 def slope_by_scores(targets):
     """dE/dz2 for other targets, at the same scores."""
     scores = ad.Tensor(z2.data)
-    p = np.exp(scores) / np.sum(np.exp(scores))
+    p = ad.softmax(scores, axis=0)
     loss = np.sum(-targets * np.log(p))
     return ad.gradient(loss, [p, scores], record=True)
 
 
 soft = np.array([[1 / 4], [1 / 4], [1 / 2]])
 by_y2, by_z2 = slope_by_scores(soft)
-show("soft: y2", by_y2, [[-1], [-1 / 2], [-2]])  # (4) read as cases would say (0, 0, 0)
-show("soft: z2", by_z2, y2.data - soft)  # (6) holds
+proven("soft: y2", by_y2, [[-1], [-1 / 2], [-2]])  # (4) read as cases would say (0, 0, 0)
+proven("soft: z2", by_z2, y2.data - soft)  # (6) holds
 
 heavy = np.array([[0.0], [3.0], [0.0]])  # adds up to 3
 by_y2, by_z2 = slope_by_scores(heavy)
-show("heavy: z2", by_z2, 3 * y2.data - heavy)  # sum(t) y2 - t
+proven("heavy: z2", by_z2, 3 * y2.data - heavy)  # sum(t) y2 - t
 assert not np.allclose(by_z2.data, y2.data - heavy)  # (6) does not hold
 
 # %% [markdown]
 # ## Result 3: the derivative by the hidden activations
+#
+# **Predict:** how many ways lead from one hidden unit to $E$, and what are their rates?
 #
 # $\mathbf z_2 = W_2 \mathbf y_1$: the activation of hidden unit $v$ reaches score $u$ with weight $w_{uv}$. Adding up its ways,
 # $\partial E/\partial y_{1,v} = \sum_u \partial E/\partial z_{2,u} \cdot w_{uv}$, which walks down *column* $v$ of $W_2$:
@@ -237,8 +274,11 @@ assert not np.allclose(by_z2.data, y2.data - heavy)  # (6) does not hold
 # the shape of what it is taken by.)
 
 # %%
-show("dE/dy1", dE_dy1, [[-3 / 8 - log2], [1 / 4]])
-show("formula", W2.T @ (y2 - t), [[-3 / 8 - log2], [1 / 4]])
+proven("dE/dy1", dE_dy1, [[-3 / 8 - log2], [1 / 4]])
+proven("formula", W2.T @ (y2 - t), [[-3 / 8 - log2], [1 / 4]])
+
+# %%
+derived(y1, "dE/dy1 = W2.T @ (y2 - t)    using sum(t) == 1")
 
 # %% [markdown]
 # ## Result 4: the derivative by the second weights
@@ -251,8 +291,11 @@ show("formula", W2.T @ (y2 - t), [[-3 / 8 - log2], [1 / 4]])
 
 # %%
 by_hand = [[1 / 8, 3 / 16], [-1 / 4, -3 / 8], [1 / 8, 3 / 16]]
-show("dE/dW2", dE_dW2, by_hand)
-show("formula", (y2 - t) @ y1.T, by_hand)
+proven("dE/dW2", dE_dW2, by_hand)
+proven("formula", (y2 - t) @ y1.T, by_hand)
+
+# %%
+derived(W2, "dE/dW2 = (y2 - t) @ y1.T    using sum(t) == 1")
 
 # %% [markdown]
 # ## Result 5: the derivative of the sigmoid
@@ -264,9 +307,17 @@ show("formula", (y2 - t) @ y1.T, by_hand)
 # \tfrac3{16})$.
 
 # %%
-show("dy1[0]/dz1", ad.gradient(y1[0], z1, record=True), [[1 / 4], [0]])
-show("dy1[1]/dz1", ad.gradient(y1[1], z1, record=True), [[0], [3 / 16]])
-show("formula", y1 * (1 - y1), [[1 / 4], [3 / 16]])
+proven("dy1[0]/dz1", ad.gradient(y1[0], z1, record=True), [[1 / 4], [0]])
+proven("dy1[1]/dz1", ad.gradient(y1[1], z1, record=True), [[0], [3 / 16]])
+proven("formula", y1 * (1 - y1), [[1 / 4], [3 / 16]])
+
+# %% [markdown]
+# To ask the engine for the diagonal as a formula, add up the entries: since each depends on its own score only, nothing is mixed. It
+# stops at the form before the last of (10).
+
+# %%
+s = np.sum(y1).named("s")
+Math(formula(ad.derive(s, wrt=z1), "ds/dz1 = y1 - y1**2").latex)
 
 # %% [markdown]
 # ### A wrong line: (9)
@@ -276,9 +327,9 @@ show("formula", y1 * (1 - y1), [[1 / 4], [3 / 16]])
 
 # %%
 mirrored = 1 / (1 + np.exp(z1))
-show("(9)", mirrored, [[1 / 2], [1 / 4]])  # the truth is 1/2, 3/4
-show("its slope", ad.gradient(np.sum(mirrored), z1, record=True), [[-1 / 4], [-3 / 16]])
-show("y(1 - y)", mirrored * (1 - mirrored), [[1 / 4], [3 / 16]])
+proven("(9)", mirrored, [[1 / 2], [1 / 4]])  # the truth is 1/2, 3/4
+proven("its slope", ad.gradient(np.sum(mirrored), z1, record=True), [[-1 / 4], [-3 / 16]])
+proven("y(1 - y)", mirrored * (1 - mirrored), [[1 / 4], [3 / 16]])
 
 # %% [markdown]
 # ## Result 6: the derivative by the hidden scores
@@ -292,8 +343,11 @@ show("y(1 - y)", mirrored * (1 - mirrored), [[1 / 4], [3 / 16]])
 
 # %%
 by_hand = [[-(3 / 8 + log2) / 4], [3 / 64]]
-show("dE/dz1", dE_dz1, by_hand)
-show("formula", W2.T @ (y2 - t) * y1 * (1 - y1), by_hand)
+proven("dE/dz1", dE_dz1, by_hand)
+proven("formula", W2.T @ (y2 - t) * y1 * (1 - y1), by_hand)
+
+# %%
+derived(z1, "dE/dz1 = (W2.T @ (y2 - t)) * y1 * (1 - y1)    using sum(t) == 1")
 
 # %% [markdown]
 # ## Result 7: the derivative by the first weights
@@ -305,39 +359,91 @@ show("formula", W2.T @ (y2 - t) * y1 * (1 - y1), by_hand)
 
 # %%
 by_hand = [[-(3 / 8 + log2) / 4, -(3 / 8 + log2) / 2], [3 / 64, 3 / 32]]
-show("dE/dW1", dE_dW1, by_hand)
-show("formula", (W2.T @ (y2 - t) * y1 * (1 - y1)) @ x.T, by_hand)
+proven("dE/dW1", dE_dW1, by_hand)
+proven("formula", (W2.T @ (y2 - t) * y1 * (1 - y1)) @ x.T, by_hand)
+
+# %%
+derived(W1, "dE/dW1 = ((W2.T @ (y2 - t)) * y1 * (1 - y1)) @ x.T    using sum(t) == 1")
 
 # %% [markdown]
 # ## What if someone had coded (9)?
 #
 # Run the whole net with the mirrored sigmoid and compare the graph with the formulas. The formula for $W_2$ does not care what
-# $\mathbf y_1$ is. The formula for $W_1$ comes out as exactly **minus** the gradient: the first layer would climb the loss while
-# the second one descends it.
+# $\mathbf y_1$ is. **Predict** what happens to the formula for $W_1$: its two slips no longer cancel, since the forward pass has one
+# and the slope $y (1 - y)$ has none.
 
 # %%
 z2_9 = W2 @ mirrored
-y2_9 = np.exp(z2_9) / np.sum(np.exp(z2_9))
+y2_9 = ad.softmax(z2_9, axis=0)
 E_9 = np.sum(-t * np.log(y2_9))
 true_dW2, true_dW1 = ad.gradient(E_9, [W2, W1], record=True)
 formula_dW2 = (y2_9 - t) @ mirrored.T
 formula_dW1 = (W2.T @ (y2_9 - t) * mirrored * (1 - mirrored)) @ x.T
 
-show("z2", z2_9, [[1 / 2], [log2], [-1]])
-show("W2: graph", true_dW2, formula_dW2.data)
-show("W1: graph", true_dW1, -formula_dW1.data)
-show("W1: form.", formula_dW1, -true_dW1.data)
+proven("z2", z2_9, [[1 / 2], [log2], [-1]])
+proven("W2: graph", true_dW2, formula_dW2.data)
+proven("W1: graph", true_dW1, -formula_dW1.data)
+proven("W1: form.", formula_dW1, -true_dW1.data)
+
+# %% [markdown]
+# Exactly **minus** the gradient: the first layer would climb the loss while the second one descends it.
 
 # %% [markdown]
 # ## The graph
 #
-# `E.backward()` does what we did, for every node at once, and leaves each derivative in the node's `.grad`. Here is all of it in one
-# picture, from the leaves to $E$: each box shows a node's value and, beside it, the derivative you have just worked out.
+# `E.backward()` did what we did, for every node at once, and left each derivative in the node's `.grad`. Here is all of it in one
+# picture, from the leaves at the top to $E$: each box shows a node's value, the derivative you have just worked out, and its formula.
 
 # %%
-E.backward()
 assert W1.grad.shape == W1.shape and np.array_equal(z2.grad, ad.gradient(E, z2))
-ad.draw(E)
+ad.draw(E, formulas=True, rankdir="TB")
+
+# %% [markdown]
+# Why did the exercise's own answer write rows, such as $(\mathbf y_2 - \mathbf t)^\top W_2$, where we write columns? It uses the
+# *mixed* layout: derivatives by vectors lie down, those by matrices stand. Ask for that, and its very lines come out, the diagonal
+# matrix of (12) included:
+
+# %%
+in_rows = ad.derive(E, wrt=[z2, y1, z1, W2, W1], layout="mixed")
+assert "dE/dz1 = (y2 - t).T @ W2 @ diag(" in in_rows.text
+Math(in_rows.latex)
+
+# %% [markdown]
+# ## The whole answer, judged
+#
+# We have been through it by hand, with a pencil. Now let a machine do it. `nets.exercise.CLAIMS` has every line of the handed-in answer,
+# 32 of them, in its own LaTeX; here is one as it was written. `ad.check` reads them, compares each with the graph at our numbers and at
+# others, and says what is wrong, and why.
+
+# %%
+claims = {claim.label: claim for claim in exercise.CLAIMS}
+show("lines", len(claims), 32)
+Math(claims["(5) line 2"].text)
+
+# %% [markdown]
+# **Predict:** you know the two wrong lines. What should it say of the lines that come after them, and of (10), where a second slip
+# cancels the first?
+
+# %%
+report = ad.check(E, exercise.CLAIMS)
+for verdict in report.verdicts:
+    remarks = "; ".join(filter(None, [verdict.sentence, *verdict.notes, *(f"needs {a}" for a in verdict.assumptions)]))
+    print(f"{verdict.label:12} {verdict.target:18} {verdict.status:16} {remarks}".rstrip())
+
+assert report.first_wrong.label == "(5) line 1"
+assert {v.label: v.status for v in report.verdicts if v.status != "right"} == {
+    "(5) line 1": "wrong",
+    "(5) line 2": "carried forward",
+    "(9) line 2": "wrong",
+}
+
+# %% [markdown]
+# It found what we found: (5) keeps only the diagonal; its second line follows correctly from that; (6) is right, but does not follow from
+# (5); (9) has the sign of the exponent wrong, and (10) a second slip that cancels it. It also says what each line *needs*: (4) a one-hot
+# target, (6) and all that use it, targets that add up to 1. In the picture:
+
+# %%
+ad.draw(E, report=report, rankdir="TB")
 
 # %% [markdown]
 # ## Many examples, and biases
@@ -361,19 +467,6 @@ for row in rows:
 # Put an answer in the place of `None` and run the cell. Solutions are at the end.
 
 
-# %%
-def check(number, answer, truth):
-    """Say whether an answer is right: `truth` is a recorded node."""
-    if answer is None:
-        print(f"exercise {number}: still open")
-        return
-    ((magnitude, bound),) = rounding(truth)
-    answer = np.asarray(getattr(answer, "data", answer), float)
-    assert answer.shape == truth.shape, f"exercise {number}: the shape should be {truth.shape}, not {answer.shape}"
-    assert compare(answer, truth.data, magnitude, 2 * bound).verdict != "different", f"exercise {number}: not yet"
-    print(f"exercise {number}: right")
-
-
 # %% [markdown]
 # **1.** Suppose the *third* class is the right one, $\mathbf t = (0, 0, 1)$. What is $\partial E/\partial W_2$ now? Use a pencil;
 # the answer is a $3 \times 2$ array of fractions.
@@ -386,13 +479,13 @@ truth_1 = ad.gradient(E_third, W2, record=True)
 check(1, answer_1, truth_1)
 
 # %% [markdown]
-# **2.** Use $\tanh$ in the hidden layer, $\mathbf y_1 = \tanh(\mathbf z_1)$. Which formula takes the place of result 6? ($\tanh' =
-# 1 - \tanh^2$.) Write it with `W2`, `t`, and `h1` and `p`, the new $\mathbf y_1$ and $\mathbf y_2$.
+# **2.** Use $\tanh$ in the hidden layer, $\mathbf y_1 = \tanh(\mathbf z_1)$. Which formula takes the place of result 6? (The
+# derivative of $\tanh$ is $1 - \tanh^2$.) Write it with `W2`, `t`, and `h1` and `p`, the new $\mathbf y_1$ and $\mathbf y_2$.
 
 # %%
 h1 = np.tanh(z1)
 scores = W2 @ h1
-p = np.exp(scores) / np.sum(np.exp(scores))
+p = ad.softmax(scores, axis=0)
 truth_2 = ad.gradient(np.sum(-t * np.log(p)), z1, record=True)
 
 answer_2 = None
