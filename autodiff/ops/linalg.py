@@ -326,13 +326,13 @@ inv: Op = general(
     sample=_MATRICES,
     index="ij->ij",
     mistakes=(
-        WrongRule("sign", "the minus in the derivative of inv({x}) is missing", lambda g, z, x: z.T @ g @ z.T),
+        WrongRule("sign", "the minus in the derivative of inv({x}) is missing", lambda g, z, x: turned(z) @ g @ turned(z)),
         WrongRule("transposed", "both inverses in the derivative of inv({x}) must be transposed", lambda g, z, x: -z @ g @ z),
         WrongRule(
-            "derivative_wrong", "of the two inverses in the derivative of inv({x}) the right one is missing", lambda g, z, x: -z.T @ g
+            "derivative_wrong", "of the two inverses in the derivative of inv({x}) the right one is missing", lambda g, z, x: -turned(z) @ g
         ),
         WrongRule(
-            "derivative_wrong", "of the two inverses in the derivative of inv({x}) the left one is missing", lambda g, z, x: -g @ z.T
+            "derivative_wrong", "of the two inverses in the derivative of inv({x}) the left one is missing", lambda g, z, x: -g @ turned(z)
         ),
     ),
 )
@@ -376,9 +376,13 @@ logdet: Op = general(
     latex=r"\log\left|\det\left({0}\right)\right|",
     source="np.linalg.slogdet(x)[1]",
     mistakes=(
-        WrongRule("transposed", "the derivative of log det {x} is the transpose of inv({x})", lambda g, z, x: g * inv(x)),
-        WrongRule("derivative_wrong", "{x} was taken for the derivative of log det {x}, inv({x}).T", lambda g, z, x: g * x),
-        WrongRule("derivative_wrong", "the derivative of det {x} was used for that of log det {x}", lambda g, z, x: g * exp(z) * inv(x).T),
+        WrongRule("transposed", "the derivative of log det {x} is the transpose of inv({x})", lambda g, z, x: spread(g) * inv(x)),
+        WrongRule("derivative_wrong", "{x} was taken for the derivative of log det {x}, inv({x}).T", lambda g, z, x: spread(g) * x),
+        WrongRule(
+            "derivative_wrong",
+            "the derivative of det {x} was used for that of log det {x}",
+            lambda g, z, x: spread(g * exp(z)) * turned(inv(x)),
+        ),
     ),
 )
 
