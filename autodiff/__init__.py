@@ -13,13 +13,17 @@ from .errors import (
     BadFile,
     BadFormula,
     BadOperand,
+    BroadcastWarning,
+    Degenerate,
     DerivationFailed,
     Detached,
     GradientMismatch,
     NameTaken,
     NoIndexForm,
+    NonFinite,
     NoRule,
     NotConnected,
+    NotDifferentiable,
     NotScalar,
     NotVerified,
     ReadOnly,
@@ -76,6 +80,7 @@ from .ops import (
     transpose,
     where,
 )
+from .ops.table import COMPOSED, RESERVED
 from .reverse import gradient
 from .tensor import Tensor
 from .value import dot, sum
@@ -84,6 +89,7 @@ from .value_ops import Value
 if TYPE_CHECKING:
     from .checking.check import check, check_code
     from .checking.grads import check_grads
+    from .debugging import debug
     from .derivation import derive
     from .drawing import draw, draw_dot
     from .persistence import load, save
@@ -95,6 +101,7 @@ __all__ = [
     "BadFormula",
     "BadOperand",
     "bilinear",
+    "BroadcastWarning",
     "broadcast_to",
     "check",
     "check_code",
@@ -102,6 +109,8 @@ __all__ = [
     "concatenate",
     "constant",
     "cos",
+    "debug",
+    "Degenerate",
     "DerivationFailed",
     "derive",
     "diag",
@@ -139,8 +148,10 @@ __all__ = [
     "NameTaken",
     "no_record",
     "NoIndexForm",
+    "NonFinite",
     "NoRule",
     "NotConnected",
+    "NotDifferentiable",
     "NotScalar",
     "NotVerified",
     "Op",
@@ -184,6 +195,7 @@ _READERS = {
     "check": "checking.check",
     "check_code": "checking.check",
     "check_grads": "checking.grads",
+    "debug": "debugging",
     "derive": "derivation",
     "draw": "drawing",
     "draw_dot": "drawing",
@@ -195,8 +207,11 @@ _READERS = {
 def __getattr__(name: str) -> Any:
     if name in _READERS:
         return getattr(import_module(f"{__name__}.{_READERS[name]}"), name)
+    if name in RESERVED:  # every built-in function of the table is ad.<its name>
+        found = globals()[name] = COMPOSED.get(name) or TABLE[name]
+        return found
     raise AttributeError(f"module 'autodiff' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted({*__all__, *RESERVED})

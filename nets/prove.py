@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 import autodiff as ad
-from autodiff.checking.grads import differences, noise_of
+from autodiff.checking.grads import noise_of
+from autodiff.checking.slopes import differences
 from autodiff.checking.ulps import Comparison, agree
 from autodiff.node import order
 
