@@ -157,7 +157,7 @@ class Symbol(Operand):
             return _CORE[op.name](space, op, *args)
         if op.form is not None:
             return product(space, op.form(*(len(shape_of(a)) for a in args), **kw), args)
-        if isinstance(op.index, str):
+        if isinstance(op.index, str) and None not in args[0].dims:
             x = args[0]
             before, _, after = op.index.partition("->")
             axes = [before.index(letter) for letter in after]

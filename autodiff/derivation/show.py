@@ -37,16 +37,18 @@ class Code(NamedTuple):
 
 
 def is_decimal(c: Fraction) -> bool:
-    """Is it written with a point, as 0.1 is and 1/30 is not?"""
-    return c.denominator % 5 == 0 and (c.denominator > 10**6 or Fraction(repr(float(c))) == c)
+    """Is it written with a point, as 0.1 is and 1/30 is not, or too long to be written out?"""
+    if c.denominator > 10**6 or abs(c.numerator) >= 10**16:
+        return True
+    return c.denominator % 5 == 0 and Fraction(repr(float(c))) == c
 
 
 def numeral(c: Number) -> str:
-    """A number as a person writes it: 2, 0.1, 1/3."""
+    """A number as a person writes it: 2, 0.1, 1/3, 1e+300."""
     c = Fraction(c)
-    if c.denominator == 1:
-        return str(c.numerator)
-    return repr(float(c)) if is_decimal(c) or c.denominator == 2 else f"{c.numerator}/{c.denominator}"
+    if is_decimal(c) or c.denominator == 2:
+        return repr(float(c))
+    return str(c)
 
 
 class Writer:
@@ -240,8 +242,8 @@ class Writer:
             return Code(" * ".join(c.inside(POWER) for c in codes), PRODUCT, axes)
         right = self._chain(args[1:], args[1].ls[:1], (args[1].ls[0], None) if len(hint) == 2 else ())
         left = self._matrix(args[0])
-        if right.axes == (None, args[1].ls[0]):
-            right = self.fit(right, right.axes[::-1])
+        if right.axes[:1] != args[1].ls[:1] or len(right.axes) > 2:
+            right = self.fit(right, (args[1].ls[0], None))
         return Code(f"{left.inside(MATMUL)} @ {_real(right).inside(MATMUL)}", MATMUL, (ls[0], *right.axes[1:]))
 
     def _outer(self, left: list[M], right: list[M], ls: tuple[int, ...]) -> Code:
