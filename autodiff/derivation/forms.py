@@ -306,7 +306,7 @@ def _over(space: Space, op: Op, form: str, x: Symbol) -> Symbol:
     before, _, out = form.partition("->")
     gone = {i: d for i, (letter, d) in enumerate(zip(before, x.dims, strict=True)) if letter not in out and d is not None}
     names = expr.fresh(gone)
-    p = expr.over(op.name, relabel(x.poly, names), {names[i]: d for i, d in gone.items()})
+    p = expr.over(op.name, relabel(x.poly, names), {names[i]: d for i, d in gone.items()}) if gone else x.poly
     kept = [before.find(letter) for letter in out]
     places = {k: i for i, k in enumerate(kept) if k >= 0}
     shape = [1 if k < 0 else x._shape[k] for k in kept]

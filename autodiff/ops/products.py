@@ -102,6 +102,8 @@ def explicit(subscripts: str, ranks: Sequence[int]) -> str:
 
 
 def _einsum(*xs: Any, subscripts: str) -> Any:
+    if len(xs) > 2:  # contracted in pairs, of which two of booleans would give "or" and not a sum
+        xs = tuple(np.asarray(x, dtype=np.result_type(*xs)) for x in xs)
     return np.einsum(explicit(subscripts, [len(shape_of(x)) for x in xs]), *xs, optimize=len(xs) > 2)
 
 

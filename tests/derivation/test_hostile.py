@@ -239,3 +239,96 @@ def test_a_sum_over_many_unnamed_leaves_is_refused_in_time() -> None:
     with pytest.raises(TooBig):
         ad.derive(s)
     assert time.perf_counter() - start < 10
+
+
+# ---------------------------------------------------------------- conditions in products, and axes of length 1 between others
+
+
+def conditions(*shape: int) -> Any:
+    return np.random.default_rng(6).random(shape) > 0.5
+
+
+LOSSES = {
+    "sum of a condition": lambda c: np.sum(x - np.sum(x * conditions(2, 4, 3), axis=(0, 1)) * 1.0),
+    "products of conditions": lambda c: np.einsum("i,ij,ij->", x, conditions(3, 3), ~conditions(3, 3) | np.eye(3, dtype=bool)) ** 2,
+    "condition times condition": lambda c: np.sum((A * conditions(3, 3)) @ (A * ~conditions(3, 3)).T @ x * c),
+    "minus a condition": lambda c: -np.sum(x * (x.data > 1)) - np.sum(x * (y.data > 4)),
+}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_conditions_count_as_numbers(name: str) -> None:
+    E = LOSSES[name](np.array([1.0, 2.0, 4.0]))
+    assert np.allclose(ad.derive(E, x)(), ad.gradient(E, x))
+
+
+def test_einsum_of_several_conditions_sums() -> None:
+    a, b = np.array([[True, True], [True, False]]), np.array([[True, True], [False, True]])
+    v = V("v", 1, 2)
+    E = np.einsum("i,ij,ij->", v, a, b)
+    assert E.data == 2.0 and np.array_equal(ad.gradient(E, v), [2, 0])
+
+
+MIDDLE: dict[str, Any] = {
+    "sum": lambda p, q: np.sum(p * q) + np.sum(q**3),
+    "softmax": lambda p, q: np.sum(ad.softmax(p, axis=2) ** 2 * q),
+    "logsumexp": lambda p, q: np.sum((p - ad.logsumexp(p, axis=0)) ** 2 * q),
+    "norm": lambda p, q: np.linalg.norm(0.1 + p * q),
+    "maximum": lambda p, q: np.sum(np.maximum(p, q) ** 2 * q),
+}
+
+
+@pytest.mark.parametrize("name", MIDDLE)
+@pytest.mark.parametrize(
+    ("shape", "other"), [((2, 1, 3), (3,)), ((2, 3, 1), (3, 1)), ((1, 2, 3), (3,)), ((2, 1, 3), (1, 3)), ((2, 1, 3), (2, 1))]
+)
+def test_axes_of_length_one_between_others(name: str, shape: Any, other: Any) -> None:
+    if name == "softmax" and shape[2] == 1:
+        shape = (3, 1, 2)
+        other = (1, 2)
+    rng = np.random.default_rng(4)
+    p, q = ad.Tensor(rng.normal(size=shape), "p"), ad.Tensor(rng.normal(size=other), "q")
+    E = MIDDLE[name](p, q)
+    for v in (p, q):
+        assert np.allclose(ad.derive(E, v)(), ad.gradient(E, v))
+
+
+def test_the_maximum_over_one_entry_is_that_entry() -> None:
+    c = ad.Tensor(np.array([[1.0], [-2.0]]), "c")
+    E = np.sum(np.max(c, axis=1) ** 2)
+    assert ad.derive(E, c).text == "dE/dc = 2 * c"
+
+
+def test_division_by_an_entry_that_is_zero() -> None:
+    one = ad.Tensor(np.array([[2.0]]), "one")
+    d = ad.derive(np.sum(x / one), one)
+    with np.errstate(divide="ignore"):
+        assert d(one=np.zeros((1, 1))) == -np.inf
+
+
+@pytest.mark.parametrize("extreme", [np.max, np.min])
+def test_an_extreme_equals_the_entry_it_is(extreme: Any) -> None:
+    v = ad.Tensor(np.random.default_rng(8).normal(size=7), "v")
+    E = extreme(1 - ad.log_softmax(v)) ** 2
+    d = ad.derive(E, v)
+    for seed in range(20):
+        at = np.random.default_rng(seed).normal(size=7)
+        assert np.allclose(d(v=at), ad.grad(lambda v: extreme(1 - ad.log_softmax(v)) ** 2)(at))
+
+
+def test_a_name_that_broadcasts_a_number() -> None:
+    def loss(s: Any) -> Any:
+        part = s / (1 + s * s)
+        spread = np.mean(np.broadcast_to(part, (2,)).named("h"))
+        entry = np.expm1(part)
+        return spread + np.mean(s / (1 + part * part)) + np.sum(entry * entry)
+
+    s = ad.Tensor(0.7, "s")
+    E = loss(s)
+    assert np.allclose(ad.derive(E)()["dE/ds"], ad.gradient(E, s))
+
+
+def test_a_diagonal_of_two_of_three_axes() -> None:
+    B = ad.Tensor(np.random.default_rng(5).normal(size=(2, 3, 3)), "B")
+    for E in (np.trace(np.einsum("bij->ij", B)) ** 2 + np.mean(B), np.sum(np.einsum("bii->bi", np.exp(B)) ** 2)):
+        assert np.allclose(ad.derive(E, B)(), ad.gradient(E, B))
