@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test slow lint format ops notebooks check-notebooks bench clean
+.PHONY: demo test slow trust lint format ops notebooks check-notebooks bench peers-tests limits clean
 
 # One stamp a set of extras, renewed when pyproject.toml changes.
 .venv/%.stamp: pyproject.toml
@@ -18,6 +18,10 @@ test: .venv/test.stamp
 
 slow: .venv/dev.stamp
 	$(BIN)/python -m pytest --quiet -m slow
+
+# PyTorch and JAX are asked where they are installed; `.venv/bin/pip install torch jax` adds them.
+trust: .venv/test.stamp
+	$(BIN)/python -m tests.trust
 
 lint: .venv/dev.stamp
 	$(BIN)/ruff check .
@@ -35,6 +39,9 @@ ops: .venv/dev.stamp
 	$(BIN)/python -c "$(BARE); runpy.run_module('autodiff.ops.generate', run_name='__main__')"
 	$(BIN)/ruff format --quiet autodiff/value_ops.py
 
+limits: .venv/dev.stamp
+	$(BIN)/python -m autodiff.ops.limits
+
 notebooks: .venv/dev.stamp
 	$(BIN)/python notebooks/render.py
 
@@ -43,6 +50,10 @@ check-notebooks: .venv/dev.stamp
 
 bench: .venv/bench.stamp
 	$(BIN)/python -m benchmarks
+
+# HIPS autograd's own tests, on this engine; downloads its source archive into build/.
+peers-tests: .venv/test.stamp
+	$(BIN)/python -m benchmarks.peers
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -12,13 +12,17 @@ from .errors import (
     AutodiffError,
     BadFile,
     BadOperand,
+    BroadcastWarning,
+    Degenerate,
     DerivationFailed,
     Detached,
     GradientMismatch,
     NameTaken,
     NoIndexForm,
+    NonFinite,
     NoRule,
     NotConnected,
+    NotDifferentiable,
     NotScalar,
     NotVerified,
     ReadOnly,
@@ -74,6 +78,7 @@ from .ops import (
     transpose,
     where,
 )
+from .ops.table import COMPOSED, RESERVED
 from .reverse import gradient
 from .tensor import Tensor
 from .value import dot, sum
@@ -81,6 +86,7 @@ from .value_ops import Value
 
 if TYPE_CHECKING:
     from .checking.grads import check_grads
+    from .debugging import debug
     from .derivation import derive
     from .drawing import draw, draw_dot
     from .persistence import load, save
@@ -91,11 +97,14 @@ __all__ = [
     "BadFile",
     "BadOperand",
     "bilinear",
+    "BroadcastWarning",
     "broadcast_to",
     "check_grads",
     "concatenate",
     "constant",
     "cos",
+    "debug",
+    "Degenerate",
     "DerivationFailed",
     "derive",
     "diag",
@@ -133,8 +142,10 @@ __all__ = [
     "NameTaken",
     "no_record",
     "NoIndexForm",
+    "NonFinite",
     "NoRule",
     "NotConnected",
+    "NotDifferentiable",
     "NotScalar",
     "NotVerified",
     "Op",
@@ -175,6 +186,7 @@ __all__ = [
 # Readers are loaded when first used, so that importing autodiff stays quick.
 _READERS = {
     "check_grads": "checking.grads",
+    "debug": "debugging",
     "derive": "derivation",
     "draw": "drawing",
     "draw_dot": "drawing",
@@ -186,8 +198,11 @@ _READERS = {
 def __getattr__(name: str) -> Any:
     if name in _READERS:
         return getattr(import_module(f"{__name__}.{_READERS[name]}"), name)
+    if name in RESERVED:  # every built-in function of the table is ad.<its name>
+        found = globals()[name] = COMPOSED.get(name) or TABLE[name]
+        return found
     raise AttributeError(f"module 'autodiff' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted({*__all__, *RESERVED})

@@ -4,6 +4,8 @@ Every class is also a subclass of the built-in error that a NumPy user would cat
 mistake.  The message is written where the mistake is found; this file only names the kinds.
 """
 
+from numpy.linalg import LinAlgError
+
 
 class AutodiffError(Exception):
     """The base of every error that autodiff raises itself."""
@@ -21,6 +23,10 @@ class ShapeMismatch(AutodiffError, ValueError):
     """The shapes of the operands do not fit the operation."""
 
 
+class Degenerate(AutodiffError, LinAlgError):
+    """A matrix is singular, or so special (repeated eigenvalues) that a derivative does not exist."""
+
+
 class NotScalar(AutodiffError, ValueError):
     """A gradient was asked of something that is not a single number."""
 
@@ -30,7 +36,7 @@ class NotConnected(AutodiffError, ValueError):
 
 
 class StaleGraph(AutodiffError, RuntimeError):
-    """A leaf was assigned after the graph was recorded, so the recorded values no longer hold."""
+    """A leaf was assigned, or a held array changed, after the graph was recorded, so its values no longer hold."""
 
 
 class ReadOnly(AutodiffError, ValueError):
@@ -53,6 +59,14 @@ class GradientMismatch(AutodiffError, AssertionError):
     """A derivative disagrees with a second, independent computation of it."""
 
 
+class NotDifferentiable(GradientMismatch):
+    """A derivative was checked at a point where the function bends or jumps, and so has none."""
+
+
+class NonFinite(AutodiffError, FloatingPointError):
+    """Inside `ad.debug`, an operation or a rule made an inf or a nan out of finite numbers."""
+
+
 class NoIndexForm(AutodiffError, TypeError):
     """A closed form was asked of an operation that has none, such as picking entries by index."""
 
@@ -67,3 +81,7 @@ class DerivationFailed(AutodiffError, ArithmeticError):
 
 class NotVerified(AutodiffError, ArithmeticError):
     """A derived formula could not be checked, because nothing is finite near the recorded values."""
+
+
+class BroadcastWarning(UserWarning):
+    """A vector and a column, (n,) and (n, 1), were broadcast to a matrix larger than both, which is seldom meant."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from . import node as switches
 from .node import Node, check_fresh, order
 from .reverse import anchored, fit, zero_like
 from .value import ValueBase
@@ -36,6 +37,8 @@ def push(roots: list[Any], moving: list[Any], tangents: list[Any], record: bool)
         else:
             xs = [a._data if isinstance(a, Node) else a for a in args]
             z = n.op.jvp(ts, n._data, *xs, **n.kw)
+        if z is not None and switches.watch is not None:
+            switches.watch.pushed(n, ts, z)
         if z is not None:
             tangent[n.id] = z if isinstance(n, ValueBase) else fit(z, n, n.op)
     found = [tangent[r.id] if r.id in tangent else zero_like(r) for r in roots]

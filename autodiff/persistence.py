@@ -73,25 +73,36 @@ def rows_of(nodes: list[Any]) -> list[Row]:
 
 
 def nodes_of(rows: list[Row], ready: dict[int, Any]) -> list[Any]:
-    """The nodes that rows describe; the places in `ready` are filled by nodes that exist already."""
+    """The nodes that rows describe; the places in `ready` are filled by nodes that exist already.
+
+    A result that was stale stays stale: where the leaf that it used too early exists already, and other graphs
+    may use it freshly, the result gets a copy of that leaf to itself, assigned after it.
+    """
     times = [tick() for _ in range(1 + max((max(r.time, r.stamp or 0) for r in rows), default=-1))]
     nodes: list[Any] = []
+    outdated: dict[int, Any] = {}
+
+    def operand(place: int, user: Row) -> Any:
+        stamp = rows[place].stamp
+        if place not in ready or stamp is None or stamp < user.time:
+            return nodes[place]
+        if place not in outdated:
+            outdated[place] = copy_node(ready[place])
+            outdated[place].id = times[rows[place].time]
+            switches.restamp(outdated[place], times[stamp])
+        return outdated[place]
+
     with switches.Block(switches.recording, True):
         for i, row in enumerate(rows):
             if i in ready:
                 nodes.append(ready[i])
                 continue
             rest = iter(row.raw)
-            n = _node(row, tuple(nodes[a] if a >= 0 else next(rest) for a in row.args))
+            n = _node(row, tuple(operand(a, row) if a >= 0 else next(rest) for a in row.args))
             n.id, n.grad, n.name, n.scope = times[row.time], row.grad, row.name, tuple(row.scope)
             if row.stamp is not None:
                 switches.restamp(n, times[row.stamp])
             nodes.append(n)
-    for row in rows:
-        for a in row.args:
-            stamp = rows[a].stamp if a in ready else None
-            if stamp is not None and stamp > row.time:  # it was stale, and stays stale
-                switches.restamp(ready[a], times[stamp])
     return nodes
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from . import node as switches
 from . import ops
-from .errors import NotConnected, NotScalar, ShapeMismatch
+from .errors import BadOperand, NotConnected, NotScalar, ShapeMismatch
 from .naming import label
 from .node import Node, check_fresh, order
 from .ops.table import sum_to
@@ -97,6 +97,7 @@ def check_connected(roots: list[Any], nodes: list[Any], targets: list[Any], allo
         if not t.active:
             raise NotConnected(f"{label(t)} is a constant, so nothing has a derivative with respect to it")
         if t.id not in reached and not allow_unused:
+            check_fresh(nodes)  # a stale graph that was copied has a leaf to itself; that it is stale says more
             raise NotConnected(
                 f"{label(t)} does not reach {' or '.join(map(label, roots)) or 'the output'}: the output was computed without it. "
                 "Was the variable bound to a new node after the computation, or left out of it?"
@@ -145,6 +146,8 @@ def sweep(seeds: list[tuple[Any, Any]], path: Collection[int] | None, record: bo
     waiting: list[int] = []
     found: list[tuple[Any, Any]] = []
     doubtful = False
+    if switches.watch is not None:
+        contributions, doubtful = switches.watch.watched(contributions), True
     new = seeds
     while True:
         for n, g in new:
@@ -246,6 +249,8 @@ def fit(d: Any, a: Any, op: Any) -> Any:
     """A derivative has exactly the shape and dtype of the node it belongs to; `op` is whose rule made it."""
     if not isinstance(d, Node):
         d = np.asarray(d)
+    if d.dtype.kind not in "fiub":
+        raise BadOperand(f"the rule of {op.name} gave a derivative of dtype {d.dtype}; derivatives here are of real numbers")
     if d.dtype != a.dtype:
         d = ops.cast(d, dtype=a.dtype)
     if d.shape != a.shape:

@@ -15,7 +15,7 @@ import numpy as np
 from . import node as switches
 from . import ops
 from .containers import map_leaves
-from .errors import BadOperand, Detached, NoRule, ReadOnly, ShapeMismatch
+from .errors import AutodiffError, BadOperand, BroadcastWarning, Detached, NoRule, ReadOnly, ShapeMismatch
 from .node import Node, assigned_result, rebound, settle, tick
 from .ops import BY_NUMPY, Op
 from .ops.operand import COMPARISONS, NO_KW, Operand, add_methods
@@ -37,10 +37,7 @@ class ReadOnlyArray(np.ndarray[Any, Any]):
         raise ReadOnly(_IN_PLACE)
 
     def __array_function__(self, func: Any, types: Any, args: Any, kw: Any) -> Any:
-        def plain(x: Any) -> Any:
-            return x.view(np.ndarray) if isinstance(x, ReadOnlyArray) else x
-
-        return func(*map_leaves(plain, args), **map_leaves(plain, kw))
+        return func(*map_leaves(_as_array, args), **map_leaves(_as_array, kw))
 
     def copy(self, order: Any = "C") -> Any:
         """An ordinary array with the same numbers."""
@@ -53,11 +50,19 @@ class ReadOnlyArray(np.ndarray[Any, Any]):
     def __repr__(self) -> str:
         return repr(np.asarray(self))
 
-    def __array_wrap__(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
-        return array[()] if return_scalar else np.asarray(array)
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kw: Any) -> Any:
+        # NumPy's own `ufunc.at` writes into arrays that are not writeable.
+        written = args[:1] if method == "at" else kw.get("out", ())
+        if any(isinstance(x, ReadOnlyArray) and not x.flags.writeable for x in written):
+            raise ReadOnly(_IN_PLACE)
+        return getattr(ufunc, method)(*map(_as_array, args), **{key: map_leaves(_as_array, x) for key, x in kw.items()})
 
     def __reduce__(self) -> Any:
         return np.array(self).__reduce__()
+
+
+def _as_array(x: Any) -> Any:
+    return x.view(np.ndarray) if isinstance(x, ReadOnlyArray) else x
 
 
 def _out_of_place(op: Callable[[Any, Any], Any], in_place: Callable[[Any, Any], Any]) -> Any:
@@ -67,7 +72,7 @@ def _out_of_place(op: Callable[[Any, Any], Any], in_place: Callable[[Any, Any], 
     return method
 
 
-for _name in ("add", "sub", "mul", "truediv", "pow", "matmul"):
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul"):
     setattr(ReadOnlyArray, f"__i{_name}__", _out_of_place(getattr(operator, _name), getattr(np.ndarray, f"__i{_name}__")))
 
 _IN_PLACE = (
@@ -190,7 +195,7 @@ class Tensor(Operand, Node):
 
     def transpose(self, *axes: Any) -> Tensor:
         """Like ndarray.transpose."""
-        return record(ops.transpose, (self,), {"axes": (axes[0] if len(axes) == 1 else axes) if axes else None})
+        return ops.transpose(self, (axes[0] if len(axes) == 1 else axes) if axes else None)  # type: ignore[no-any-return]
 
     def astype(self, dtype: Any) -> Tensor:
         """Like ndarray.astype, to float64 or float32."""
@@ -323,12 +328,16 @@ def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
             break
     try:
         z = op.forward(*xs, **kw) if kw else op.forward(*xs)
-    except ShapeMismatch:
+    except AutodiffError:
         raise
     except ValueError as error:
         raise _misfit(op, args, kw, error) from None
     if z.__class__ is not ndarray:
         z = np.asarray(z)
+    elif z.ndim == op.watched:
+        x, y = xs
+        if x.__class__ is y.__class__ and x.ndim != y.ndim and x.size == y.size < z.size:  # a column and a vector
+            _warn_of_growth(op, args, z)
     if z is xs[0] and not isinstance(args[0], Tensor):
         z = z.view()  # a plain operand that comes out as it went in stays the caller's to write
     z.setflags(False)
@@ -343,7 +352,7 @@ Tensor.__apply__ = staticmethod(record)
 
 def _lifted(op: Op, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], list[Any], bool]:
     """The same for operands of other kinds: what is kept, what is computed with, and whether any is active."""
-    args = tuple(_lift(op, a) for a in args)
+    args = _without_integers(tuple(_lift(op, a) for a in args))
     return args, [_numbers(a) for a in args], any(isinstance(a, Tensor) and a.active for a in args)
 
 
@@ -354,11 +363,44 @@ def _numbers(a: Any) -> Any:
     return a._data if a.active or a._data.ndim else a._data.item()
 
 
+def _without_integers(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Arrays of integers become what NumPy makes of them beside the others: rules count on numbers that do not wrap around."""
+    if not any(isinstance(a, ndarray) and a.dtype.kind in "iu" for a in args):
+        return args
+    arrays = [a.dtype for a in args if isinstance(a, ndarray) or (isinstance(a, Tensor) and (a.active or a.ndim))]
+    dtype = np.result_type(*arrays)
+    if dtype.kind != "f":
+        dtype = np.dtype(np.float64)
+    return tuple(a.astype(dtype) if isinstance(a, ndarray) and a.dtype.kind in "iu" else a for a in args)
+
+
 def _misfit(op: Op, args: tuple[Any, ...], kw: dict[str, Any], error: ValueError) -> ShapeMismatch:
     from .naming import describe
 
     options = "".join(f", {k}={v}" for k, v in kw.items())
     return ShapeMismatch(f"{op.name} does not fit {describe(args)}{options}: {error}")
+
+
+_warned: set[tuple[str, int]] = set()  # file and line
+
+
+def _warn_of_growth(op: Op, args: tuple[Any, ...], z: Array) -> None:
+    """Tell, once for each line of the user's, of a vector and a column of equal lengths that made a matrix."""
+    import warnings
+
+    from .naming import describe, user_frame
+
+    frame = user_frame()
+    place = (frame.f_code.co_filename, frame.f_lineno) if frame is not None else ("", 0)
+    if place in _warned:
+        return
+    _warned.add(place)
+    warnings.warn_explicit(
+        f"{op.name} of {describe(args)} makes shape {z.shape}: both operands grow. If their entries belong together one by one, "
+        f"give both the same shape, x[:, 0] or t[:, None]; if every pair is meant, give both the same rank, such as t[None, :]",
+        BroadcastWarning,
+        *place,
+    )
 
 
 def _leaf(data: Array, active: bool) -> Tensor:

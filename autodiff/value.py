@@ -9,6 +9,7 @@ so that a node is one object.  Arithmetic follows IEEE 754 as NumPy's does: 1 / 
 from __future__ import annotations
 
 import operator
+from collections.abc import Iterator, Set, ValuesView
 from itertools import count
 from typing import Any, Self
 
@@ -242,6 +243,8 @@ class ValueBase(NumpyProtocols, Node):
                         a.grad += d * g
             else:
                 n.a.grad += n.da * g
+        if switches.watch is not None:
+            switches.watch.swept(results)
 
     def _reach(self) -> tuple[list[Any], list[Any], bool]:
         """The active results below this one, youngest first; the leaves; and whether these are all leaves."""
@@ -381,7 +384,7 @@ def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     >>> ad.sum([ad.Value(1.0), ad.Value(2.0), 3.0])
     Value(data=6.0, op='sum_of')
     """
-    x = list(x) if hasattr(x, "__next__") else x
+    x = [*x] if isinstance(x, Iterator | Set | ValuesView) else x
     if not (isinstance(x, list | tuple) and any(isinstance(v, ValueBase) for v in x)):
         return sum_op(x, axis=axis, keepdims=keepdims)
     if axis is not None or keepdims:

@@ -7,7 +7,35 @@ Python refuses where IEEE gives inf or nan, take the long way through `__apply__
 
 from __future__ import annotations
 
-from math import cos, exp, expm1, fabs, log, log1p, sin, sqrt, tanh
+from math import (
+    acos,
+    acosh,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
+    cbrt,
+    cos,
+    cosh,
+    erf,
+    erfc,
+    exp,
+    expm1,
+    fabs,
+    hypot,
+    isfinite,
+    log,
+    log1p,
+    log2,
+    log10,
+    pi,
+    sin,
+    sinh,
+    sqrt,
+    tan,
+    tanh,
+)
 from math import pow as power
 from typing import Any
 
@@ -40,6 +68,36 @@ SOFTPLUS = TABLE["softplus"]
 RELU = TABLE["relu"]
 MAXIMUM = TABLE["maximum"]
 MINIMUM = TABLE["minimum"]
+LOG2 = TABLE["log2"]
+LOG10 = TABLE["log10"]
+EXP2 = TABLE["exp2"]
+CBRT = TABLE["cbrt"]
+HYPOT = TABLE["hypot"]
+LOGADDEXP = TABLE["logaddexp"]
+LOGADDEXP2 = TABLE["logaddexp2"]
+TAN = TABLE["tan"]
+ARCSIN = TABLE["arcsin"]
+ARCCOS = TABLE["arccos"]
+ARCTAN = TABLE["arctan"]
+ARCTAN2 = TABLE["arctan2"]
+DEG2RAD = TABLE["deg2rad"]
+RAD2DEG = TABLE["rad2deg"]
+SINH = TABLE["sinh"]
+COSH = TABLE["cosh"]
+ARCSINH = TABLE["arcsinh"]
+ARCCOSH = TABLE["arccosh"]
+ARCTANH = TABLE["arctanh"]
+ERF = TABLE["erf"]
+ERFC = TABLE["erfc"]
+GELU = TABLE["gelu"]
+FMAX = TABLE["fmax"]
+FMIN = TABLE["fmin"]
+NAN_TO_NUM = TABLE["nan_to_num"]
+MOD = TABLE["mod"]
+FLOOR = TABLE["floor"]
+CEIL = TABLE["ceil"]
+TRUNC = TABLE["trunc"]
+RINT = TABLE["rint"]
 
 new = object.__new__
 
@@ -792,3 +850,907 @@ class Value(ValueBase):
             out.id = tick()
             return settle(out) if switches.special else out
         return self.__apply__(MINIMUM, (self, other), {})
+
+    def log2(self) -> Any:
+        x = self._data
+        try:
+            z = log2(x)
+            da = 1 / (x * 0.6931471805599453)
+        except (ArithmeticError, ValueError):
+            return self.__apply__(LOG2, (self,), {})
+        out = new(Value)
+        out._data = z
+        out.grad = None
+        out.op = LOG2
+        out.a = self
+        out.b = None
+        out.da = da
+        out.raw = None
+        out.mark = 0
+        out.id = tick()
+        return settle(out) if switches.special else out
+
+    def log10(self) -> Any:
+        x = self._data
+        try:
+            z = log10(x)
+            da = 1 / (x * 2.302585092994046)
+        except (ArithmeticError, ValueError):
+            return self.__apply__(LOG10, (self,), {})
+        out = new(Value)
+        out._data = z
+        out.grad = None
+        out.op = LOG10
+        out.a = self
+        out.b = None
+        out.da = da
+        out.raw = None
+        out.mark = 0
+        out.id = tick()
+        return settle(out) if switches.special else out
+
+    def exp2(self) -> Any:
+        x = self._data
+        try:
+            z = 2.0**x
+            da = z * 0.6931471805599453
+        except (ArithmeticError, ValueError):
+            return self.__apply__(EXP2, (self,), {})
+        out = new(Value)
+        out._data = z
+        out.grad = None
+        out.op = EXP2
+        out.a = self
+        out.b = None
+        out.da = da
+        out.raw = None
+        out.mark = 0
+        out.id = tick()
+        return settle(out) if switches.special else out
+
+    def cbrt(self) -> Any:
+        x = self._data
+        try:
+            z = cbrt(x)
+            da = 1 / (3 * (z * z))
+        except (ArithmeticError, ValueError):
+            return self.__apply__(CBRT, (self,), {})
+        out = new(Value)
+        out._data = z
+        out.grad = None
+        out.op = CBRT
+        out.a = self
+        out.b = None
+        out.da = da
+        out.raw = None
+        out.mark = 0
+        out.id = tick()
+        return settle(out) if switches.special else out
+
+    def hypot(self, other: Any) -> Any:
+        if other.__class__ is Value:
+            x = self._data
+            y = other._data
+            try:
+                z = hypot(x, y)
+                da = x / (1.0 if z == 0 else z)
+                db = y / (1.0 if z == 0 else z)
+            except (ArithmeticError, ValueError):
+                return self.__apply__(
+                    HYPOT,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
+            out = new(Value)
+            out._data = z
+            out.grad = None
+            out.op = HYPOT
+            out.a = self
+            out.b = other
+            out.da = da
+            out.db = db
+            out.mark = 0
+            out.id = tick()
+            return settle(out) if switches.special else out
+        if other.__class__ is float or other.__class__ is int:
+            x = self._data
+            y = other
+            try:
+                z = hypot(x, y)
+                da = x / (1.0 if z == 0 else z)
+            except (ArithmeticError, ValueError):
+                return self.__apply__(
+                    HYPOT,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
+            out = new(Value)
+            out._data = z
+            out.grad = None
+            out.op = HYPOT
+            out.a = self
+            out.b = None
+            out.da = da
+            out.raw = other
+            out.db = 0
+            out.mark = 0
+            out.id = tick()
+            return settle(out) if switches.special else out
+        return self.__apply__(HYPOT, (self, other), {})
+
+    def logaddexp(self, other: Any) -> Any:
+        if other.__class__ is Value:
+            x = self._data
+            y = other._data
+            try:
+                z = x + log(2.0) if x == y else max(x, y) + log1p(exp(-fabs(x - y)))
+                da = 1 / (
+                    1
+                    + exp(
+                        -(
+                            (
+                                0.0
+                                if x - y != x - y
+                                else 1.7976931348623157e308
+                                if x - y > 1.7976931348623157e308
+                                else -1.7976931348623157e308
+                                if x - y < -1.7976931348623157e308
+                                else x - y
+                            )
+                            * 1.0
+                        )
+                    )
+                )
+                db = 1 / (
+                    1
+                    + exp(
+                        -(
+                            (
+                                0.0
+                                if y - x != y - x
+                                else 1.7976931348623157e308
+                                if y - x > 1.7976931348623157e308
+                                else -1.7976931348623157e308
+                                if y - x < -1.7976931348623157e308
+                                else y - x
+                            )
+                            * 1.0
+                        )
+                    )
+                )
+            except (ArithmeticError, ValueError):
+                return self.__apply__(
+                    LOGADDEXP,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
+            out = new(Value)
+            out._data = z
+            out.grad = None
+            out.op = LOGADDEXP
+            out.a = self
+            out.b = other
+            out.da = da
+            out.db = db
+            out.mark = 0
+            out.id = tick()
+            return settle(out) if switches.special else out
+        if other.__class__ is float or other.__class__ is int:
+            x = self._data
+            y = float(other)
+            try:
+                z = x + log(2.0) if x == y else max(x, y) + log1p(exp(-fabs(x - y)))
+                da = 1 / (
+                    1
+                    + exp(
+                        -(
+                            (
+                                0.0
+                                if x - y != x - y
+                                else 1.7976931348623157e308
+                                if x - y > 1.7976931348623157e308
+                                else -1.7976931348623157e308
+                                if x - y < -1.7976931348623157e308
+                                else x - y
+                            )
+                            * 1.0
+                        )
+                    )
+                )
+            except (ArithmeticError, ValueError):
+                return self.__apply__(
+                    LOGADDEXP,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
+            out = new(Value)
+            out._data = z
+            out.grad = None
+            out.op = LOGADDEXP
+            out.a = self
+            out.b = None
+            out.da = da
+            out.raw = other
+            out.db = 0
+            out.mark = 0
+            out.id = tick()
+            return settle(out) if switches.special else out
+        return self.__apply__(LOGADDEXP, (self, other), {})
+
+    def logaddexp2(self, other: Any) -> Any:
+        if other.__class__ is Value:
+            x = self._data
+            y = other._data
+            try:
+                z = x + 1.0 if x == y else max(x, y) + log1p(2.0 ** (-fabs(x - y))) / log(2.0)
+                da = 1 / (
+                    1
+                    + exp(
+                        -(
+                            (
+                                0.0
+                                if x - y != x - y
+                                else 1.7976931348623157e308
+                                if x - y > 1.7976931348623157e308
+                                else -1.7976931348623157e308
+                                if x - y < -1.7976931348623157e308
+                                else x - y
+                            )
+                            * 0.6931471805599453
+                        )
+                    )
+                )
+                db = 1 / (
+                    1
+                    + exp(
+                        -(
+                            (
+                                0.0
+                                if y - x != y - x
+                                else 1.7976931348623157e308
+                                if y - x > 1.7976931348623157e308
+                                else -1.7976931348623157e308
+                                if y - x < -1.7976931348623157e308
+                                else y - x
+                            )
+                            * 0.6931471805599453
+                        )
+                    )
+                )
+            except (ArithmeticError, ValueError):
+                return self.__apply__(
+                    LOGADDEXP2,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
+            out = new(Value)
+            out._data = z
+            out.grad = None
+            out.op = LOGADDEXP2
+            out.a = self
+            out.b = other
+            out.da = da
+            out.db = db
+            out.mark = 0
+            out.id = tick()
+            return settle(out) if switches.special else out
+        if other.__class__ is float or other.__class__ is int:
+            x = self._data
+            y = float(other)
+            try:
+                z = x + 1.0 if x == y else max(x, y) + log1p(2.0 ** (-fabs(x - y))) / log(2.0)
+                da = 1 / (
+                    1
+                    + exp(
+                        -(
+                            (
+                                0.0
+                                if x - y != x - y
+                                else 1.7976931348623157e308
+                                if x - y > 1.7976931348623157e308
+                                else -1.7976931348623157e308
+                                if x - y < -1.7976931348623157e308
+                                else x - y
+                            )
+                            * 0.6931471805599453
+                        )
+                    )
+                )
+            except (ArithmeticError, ValueError):
+                return self.__apply__(
+                    LOGADDEXP2,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
+            out = new(Value)
+            out._data = z
+            out.grad = None
+            out.op = LOGADDEXP2
+            out.a = self
+            out.b = None
+            out.da = da
+            out.raw = other
+            out.db = 0
+            out.mark = 0
+            out.id = tick()
+            return settle(out) if switches.special else out
+        return self.__apply__(LOGADDEXP2, (self, other), {})
+
+    def tan(self) -> Any:
+        x = self._data
+        try:
+            z = tan(x)
+            da = 1 + z * z
+        except (ArithmeticError, ValueError):
+            return self.__apply__(TAN, (self,), {})
+        out = new(Value)
+        out._data = z
+        out.grad = None
+        out.op = TAN
+        out.a = self
+        out.b = None
+        out.da = da
+        out.raw = None
+        out.mark = 0
+        out.id = tick()
+        return settle(out) if switches.special else out
+
+    def arcsin(self) -> Any:
+        x = self._data
+        try:
+            z = asin(x)
+            da = 1 / sqrt((1 - x) * (1 + x))
+        except (ArithmeticError, ValueError):
+            return self.__apply__(ARCSIN, (self,), {})
+        out = new(Value)
+        out._data = z
+        out.grad = None
+        out.op = ARCSIN
+        out.a = self
+        out.b = None
+        out.da = da
+        out.raw = None
+        out.mark = 0
+        out.id = tick()
+        return settle(out) if switches.special else out
+
+    def arccos(self) -> Any:
+        x = self._data
+        try:
+            z = acos(x)
+            da = -1 / sqrt((1 - x) * (1 + x))
+        except (ArithmeticError, ValueError):
+            return self.__apply__(ARCCOS, (self,), {})
+        out = new(Value)
+        out._data = z
+        out.grad = None
+        out.op = ARCCOS
+        out.a = self
+        out.b = None
+        out.da = da
+        out.raw = None
+        out.mark = 0
+        out.id = tick()
+        return settle(out) if switches.special else out
+
+    def arctan(self) -> Any:
+        x = self._data
+        try:
+            z = atan(x)
+            da = 1 / hypot(x, 1.0) / hypot(x, 1.0)
+        except (ArithmeticError, ValueError):
+            return self.__apply__(ARCTAN, (self,), {})
+        out = new(Value)
+        out._data = z
+        out.grad = None
+        out.op = ARCTAN
+        out.a = self
+        out.b = None
+        out.da = da
+        out.raw = None
+        out.mark = 0
+        out.id = tick()
+        return settle(out) if switches.special else out
+
+    def arctan2(self, other: Any) -> Any:
+        if other.__class__ is Value:
+            x = self._data
+            y = other._data
+            try:
+                z = atan2(x, y)
+                da = y / (1.0 if hypot(y, x) == 0 else hypot(y, x)) / (1.0 if hypot(y, x) == 0 else hypot(y, x))
+                db = -(x / (1.0 if hypot(y, x) == 0 else hypot(y, x)) / (1.0 if hypot(y, x) == 0 else hypot(y, x)))
+            except (ArithmeticError, ValueError):
+                return self.__apply__(
+                    ARCTAN2,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
+            out = new(Value)
+            out._data = z
+            out.grad = None
+            out.op = ARCTAN2
+            out.a = self
+            out.b = other
+            out.da = da
+            out.db = db
+            out.mark = 0
+            out.id = tick()
+            return settle(out) if switches.special else out
+        if other.__class__ is float or other.__class__ is int:
+            x = self._data
+            y = other
+            try:
+                z = atan2(x, y)
+                da = y / (1.0 if hypot(y, x) == 0 else hypot(y, x)) / (1.0 if hypot(y, x) == 0 else hypot(y, x))
+            except (ArithmeticError, ValueError):
+                return self.__apply__(
+                    ARCTAN2,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
+            out = new(Value)
+            out._data = z
+            out.grad = None
+            out.op = ARCTAN2
+            out.a = self
+            out.b = None
+            out.da = da
+            out.raw = other
+            out.db = 0
+            out.mark = 0
+            out.id = tick()
+            return settle(out) if switches.special else out
+        return self.__apply__(ARCTAN2, (self, other), {})
+
+    def deg2rad(self) -> Any:
+        x = self._data
+        try:
+            z = x * (pi / 180)
+            da = 0.017453292519943295
+        except (ArithmeticError, ValueError):
+            return self.__apply__(DEG2RAD, (self,), {})
+        out = new(Value)
+        out._data = z
+        out.grad = None
+        out.op = DEG2RAD
+        out.a = self
+        out.b = None
+        out.da = da
+        out.raw = None
+        out.mark = 0
+        out.id = tick()
+        return settle(out) if switches.special else out
+
+    def rad2deg(self) -> Any:
+        x = self._data
+        try:
+            z = x * (180 / pi)
+            da = 57.29577951308232
+        except (ArithmeticError, ValueError):
+            return self.__apply__(RAD2DEG, (self,), {})
+        out = new(Value)
+        out._data = z
+        out.grad = None
+        out.op = RAD2DEG
+        out.a = self
+        out.b = None
+        out.da = da
+        out.raw = None
+        out.mark = 0
+        out.id = tick()
+        return settle(out) if switches.special else out
+
+    def sinh(self) -> Any:
+        x = self._data
+        try:
+            z = sinh(x)
+            da = cosh(x)
+        except (ArithmeticError, ValueError):
+            return self.__apply__(SINH, (self,), {})
+        out = new(Value)
+        out._data = z
+        out.grad = None
+        out.op = SINH
+        out.a = self
+        out.b = None
+        out.da = da
+        out.raw = None
+        out.mark = 0
+        out.id = tick()
+        return settle(out) if switches.special else out
+
+    def cosh(self) -> Any:
+        x = self._data
+        try:
+            z = cosh(x)
+            da = sinh(x)
+        except (ArithmeticError, ValueError):
+            return self.__apply__(COSH, (self,), {})
+        out = new(Value)
+        out._data = z
+        out.grad = None
+        out.op = COSH
+        out.a = self
+        out.b = None
+        out.da = da
+        out.raw = None
+        out.mark = 0
+        out.id = tick()
+        return settle(out) if switches.special else out
+
+    def arcsinh(self) -> Any:
+        x = self._data
+        try:
+            z = asinh(x)
+            da = 1 / hypot(x, 1.0)
+        except (ArithmeticError, ValueError):
+            return self.__apply__(ARCSINH, (self,), {})
+        out = new(Value)
+        out._data = z
+        out.grad = None
+        out.op = ARCSINH
+        out.a = self
+        out.b = None
+        out.da = da
+        out.raw = None
+        out.mark = 0
+        out.id = tick()
+        return settle(out) if switches.special else out
+
+    def arccosh(self) -> Any:
+        x = self._data
+        try:
+            z = acosh(x)
+            da = 1 / (sqrt(x - 1) * sqrt(x + 1))
+        except (ArithmeticError, ValueError):
+            return self.__apply__(ARCCOSH, (self,), {})
+        out = new(Value)
+        out._data = z
+        out.grad = None
+        out.op = ARCCOSH
+        out.a = self
+        out.b = None
+        out.da = da
+        out.raw = None
+        out.mark = 0
+        out.id = tick()
+        return settle(out) if switches.special else out
+
+    def arctanh(self) -> Any:
+        x = self._data
+        try:
+            z = atanh(x)
+            da = 1 / ((1 - x) * (1 + x))
+        except (ArithmeticError, ValueError):
+            return self.__apply__(ARCTANH, (self,), {})
+        out = new(Value)
+        out._data = z
+        out.grad = None
+        out.op = ARCTANH
+        out.a = self
+        out.b = None
+        out.da = da
+        out.raw = None
+        out.mark = 0
+        out.id = tick()
+        return settle(out) if switches.special else out
+
+    def erf(self) -> Any:
+        x = self._data
+        try:
+            z = erf(x)
+            da = 1.1283791670955126 * exp(-x * x)
+        except (ArithmeticError, ValueError):
+            return self.__apply__(ERF, (self,), {})
+        out = new(Value)
+        out._data = z
+        out.grad = None
+        out.op = ERF
+        out.a = self
+        out.b = None
+        out.da = da
+        out.raw = None
+        out.mark = 0
+        out.id = tick()
+        return settle(out) if switches.special else out
+
+    def erfc(self) -> Any:
+        x = self._data
+        try:
+            z = erfc(x)
+            da = -1.1283791670955126 * exp(-x * x)
+        except (ArithmeticError, ValueError):
+            return self.__apply__(ERFC, (self,), {})
+        out = new(Value)
+        out._data = z
+        out.grad = None
+        out.op = ERFC
+        out.a = self
+        out.b = None
+        out.da = da
+        out.raw = None
+        out.mark = 0
+        out.id = tick()
+        return settle(out) if switches.special else out
+
+    def gelu(self) -> Any:
+        x = self._data
+        try:
+            z = x * (0.5 * erfc(x * -sqrt(0.5)))
+            da = 0.5 * erfc(x * -0.7071067811865476) + 0.3989422804014327 * x * exp(-0.5 * x * x)
+        except (ArithmeticError, ValueError):
+            return self.__apply__(GELU, (self,), {})
+        out = new(Value)
+        out._data = z
+        out.grad = None
+        out.op = GELU
+        out.a = self
+        out.b = None
+        out.da = da
+        out.raw = None
+        out.mark = 0
+        out.id = tick()
+        return settle(out) if switches.special else out
+
+    def fmax(self, other: Any) -> Any:
+        if other.__class__ is Value:
+            x = self._data
+            y = other._data
+            try:
+                z = x if x > y or y != y else y
+                da = (1 - (y > x)) * (x == x) - 0.5 * (x == y)
+                db = (1 - (x > y)) * (y == y) - 0.5 * (x == y)
+            except (ArithmeticError, ValueError):
+                return self.__apply__(
+                    FMAX,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
+            out = new(Value)
+            out._data = z
+            out.grad = None
+            out.op = FMAX
+            out.a = self
+            out.b = other
+            out.da = da
+            out.db = db
+            out.mark = 0
+            out.id = tick()
+            return settle(out) if switches.special else out
+        if other.__class__ is float or other.__class__ is int:
+            x = self._data
+            y = float(other)
+            try:
+                z = x if x > y or y != y else y
+                da = (1 - (y > x)) * (x == x) - 0.5 * (x == y)
+            except (ArithmeticError, ValueError):
+                return self.__apply__(
+                    FMAX,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
+            out = new(Value)
+            out._data = z
+            out.grad = None
+            out.op = FMAX
+            out.a = self
+            out.b = None
+            out.da = da
+            out.raw = other
+            out.db = 0
+            out.mark = 0
+            out.id = tick()
+            return settle(out) if switches.special else out
+        return self.__apply__(FMAX, (self, other), {})
+
+    def fmin(self, other: Any) -> Any:
+        if other.__class__ is Value:
+            x = self._data
+            y = other._data
+            try:
+                z = x if x < y or y != y else y
+                da = (1 - (y < x)) * (x == x) - 0.5 * (x == y)
+                db = (1 - (x < y)) * (y == y) - 0.5 * (x == y)
+            except (ArithmeticError, ValueError):
+                return self.__apply__(
+                    FMIN,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
+            out = new(Value)
+            out._data = z
+            out.grad = None
+            out.op = FMIN
+            out.a = self
+            out.b = other
+            out.da = da
+            out.db = db
+            out.mark = 0
+            out.id = tick()
+            return settle(out) if switches.special else out
+        if other.__class__ is float or other.__class__ is int:
+            x = self._data
+            y = float(other)
+            try:
+                z = x if x < y or y != y else y
+                da = (1 - (y < x)) * (x == x) - 0.5 * (x == y)
+            except (ArithmeticError, ValueError):
+                return self.__apply__(
+                    FMIN,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
+            out = new(Value)
+            out._data = z
+            out.grad = None
+            out.op = FMIN
+            out.a = self
+            out.b = None
+            out.da = da
+            out.raw = other
+            out.db = 0
+            out.mark = 0
+            out.id = tick()
+            return settle(out) if switches.special else out
+        return self.__apply__(FMIN, (self, other), {})
+
+    def nan_to_num(self) -> Any:
+        x = self._data
+        try:
+            z = (
+                0.0
+                if x != x
+                else 1.7976931348623157e308
+                if x > 1.7976931348623157e308
+                else -1.7976931348623157e308
+                if x < -1.7976931348623157e308
+                else x
+            )
+            da = isfinite(x)
+        except (ArithmeticError, ValueError):
+            return self.__apply__(NAN_TO_NUM, (self,), {})
+        out = new(Value)
+        out._data = z
+        out.grad = None
+        out.op = NAN_TO_NUM
+        out.a = self
+        out.b = None
+        out.da = da
+        out.raw = None
+        out.mark = 0
+        out.id = tick()
+        return settle(out) if switches.special else out
+
+    def __mod__(self, other: Any) -> Any:
+        if other.__class__ is Value:
+            x = self._data
+            y = other._data
+            try:
+                z = x % y
+                db = (z - x) / y
+            except (ArithmeticError, ValueError):
+                return self.__apply__(
+                    MOD,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
+            out = new(Value)
+            out._data = z
+            out.grad = None
+            out.op = MOD
+            out.a = self
+            out.b = other
+            out.da = 1.0
+            out.db = db
+            out.mark = 0
+            out.id = tick()
+            return settle(out) if switches.special else out
+        if other.__class__ is float or other.__class__ is int:
+            x = self._data
+            y = other
+            try:
+                z = x % y
+            except (ArithmeticError, ValueError):
+                return self.__apply__(
+                    MOD,
+                    (
+                        self,
+                        other,
+                    ),
+                    {},
+                )
+            out = new(Value)
+            out._data = z
+            out.grad = None
+            out.op = MOD
+            out.a = self
+            out.b = None
+            out.da = 1.0
+            out.raw = other
+            out.db = 0
+            out.mark = 0
+            out.id = tick()
+            return settle(out) if switches.special else out
+        return self.__apply__(MOD, (self, other), {})
+
+    def __rmod__(self, other: Any) -> Any:
+        if other.__class__ is float or other.__class__ is int:
+            x = other
+            y = self._data
+            try:
+                z = x % y
+                da = (z - x) / y
+            except (ArithmeticError, ValueError):
+                return self.__apply__(
+                    MOD,
+                    (
+                        other,
+                        self,
+                    ),
+                    {},
+                )
+            out = new(Value)
+            out._data = z
+            out.grad = None
+            out.op = MOD
+            out.a = self
+            out.b = None
+            out.da = da
+            out.raw = other
+            out.db = 1
+            out.mark = 0
+            out.id = tick()
+            return settle(out) if switches.special else out
+        return self.__apply__(MOD, (other, self), {})
+
+    def floor(self) -> Any:
+        return self.__apply__(FLOOR, (self,), {})
+
+    def ceil(self) -> Any:
+        return self.__apply__(CEIL, (self,), {})
+
+    def trunc(self) -> Any:
+        return self.__apply__(TRUNC, (self,), {})
+
+    def rint(self) -> Any:
+        return self.__apply__(RINT, (self,), {})

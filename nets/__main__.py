@@ -1,17 +1,19 @@
-"""The command `python -m nets`: train on real digits, prove every gradient, draw the graph, write a report."""
+"""The command `python -m nets`: train, prove, draw, derive, predict; without a command, the demonstration.
+
+The demonstration trains the exercise's network on real digits, proves every gradient, draws the graph and
+writes a report.  What a run is stands in run.py, its page in report.py; here are words in and words out.
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
+import csv
 import math
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import datetime
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,52 +21,102 @@ from typing import Any, NoReturn
 import numpy as np
 
 import autodiff as ad
-from autodiff.checking.ulps import Comparison
 
+from . import data
 from .data import Examples, digits
-from .prove import Row, prove, table
-from .train import Diverged, Epoch, train
-from .two_layer import TwoLayer
+from .extras import need
+from .losses import cross_entropy
+from .optim import SGD
+from .prove import Row, prove, prove_model, table
+from .run import (
+    DEFAULTS,
+    Refused,
+    Trained,
+    hardest,
+    load_run,
+    measured,
+    model_of,
+    newest_run,
+    parts_of,
+    pictures,
+    proof_row,
+    reserve,
+    train_run,
+    versions,
+    write_json,
+)
+from .train import Diverged, History, OtherSettings, fit, predict
+from .two_layer import ByRows, TwoLayer
 
 EXTRAS = {"sklearn": "scikit-learn", "tqdm": "tqdm", "matplotlib": "matplotlib"}
 PROVEN_ON = 5  # held-out examples in the batch of the proof: the hardest ones, whose gradients are not tiny
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 well, 1 a result not proven, 2 what was asked cannot be done."""
-    options = _parser().parse_args(argv)
-    missing = [package for module, package in EXTRAS.items() if find_spec(module) is None]
-    if missing:
-        return _sorry(f'{" and ".join(missing)} must be installed for this: pip install "autodiff-graph[nets]"')
+    """Run the command line and return its exit code.
+
+    0 well, 1 a result not proven, 2 what was asked cannot be done, 130 stopped by Ctrl-C.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    command = argv[0] if argv and argv[0] in COMMANDS else None
+    run, parser = (demonstration, _demonstration_parser) if command is None else COMMANDS[command]
+    options = parser().parse_args(argv[command is not None :])
     try:
-        folder = reserve(options.out)
-        try:
-            return run(options, folder)
-        finally:
-            with suppress(OSError):  # a run that wrote nothing leaves nothing
-                folder.rmdir()
+        return run(options)
     except Diverged as error:
         return _sorry(f"{error} (--lr)")
+    except (Refused, OtherSettings, ModuleNotFoundError, ad.AutodiffError) as error:
+        return _sorry(str(error))
+    except BrokenPipeError:  # `| head` has read enough
+        sys.stderr.close()
+        return 0
     except OSError as error:
         return _sorry(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     except KeyboardInterrupt:
         return _sorry("stopped before the report was written", 130)
 
 
+# ---------------------------------------------------------------- the demonstration
+
+
+def demonstration(options: argparse.Namespace) -> int:
+    """Make the folder, train, prove and write."""
+    missing = [package for module, package in EXTRAS.items() if find_spec(module) is None]
+    if missing:
+        return _sorry(f'{" and ".join(missing)} must be installed for this: pip install "autodiff-graph[nets]"')
+    folder = reserve(options.out)
+    try:
+        return run(options, folder)
+    finally:
+        with suppress(OSError):  # a run that wrote nothing leaves nothing
+            folder.rmdir()
+
+
 def run(options: argparse.Namespace, folder: Path) -> int:
     """Train, prove, and write everything into `folder`; returns the exit code."""
     say: Callable[[str], None] = (lambda text: None) if options.quiet else print
     began = time.perf_counter()
-    examples, held_out = digits(options.seed)
-    net = TwoLayer.random(len(examples.x), options.hidden, len(examples.t), seed=options.seed)
-    say(f"{len(examples.labels)} digits to learn from, {len(held_out.labels)} held out; {options.hidden} hidden units, seed {options.seed}")
-    history = train(
-        net, examples, held_out, epochs=options.epochs, batch=options.batch, lr=options.lr, seed=options.seed, quiet=options.quiet
+    examples, held_out = digits().split(seed=options.seed)
+    net = TwoLayer.random(examples.x.shape[1], options.hidden, len(examples.classes), seed=options.seed)
+    say(f"{len(examples)} digits to learn from, {len(held_out)} held out; {options.hidden} hidden units, seed {options.seed}")
+    history = fit(
+        ByRows(net),
+        examples,
+        held_out=held_out,
+        epochs=options.epochs,
+        batch=options.batch,
+        optimizer=SGD(net, options.lr),
+        loss=partial(cross_entropy, from_logits=False),
+        seed=options.seed,
+        keep_best=False,  # the held-out digits are only for measuring
+        quiet=options.quiet,
     )
+    if history.stopped == "interrupted":
+        raise KeyboardInterrupt
     last = history[-1]
-    say(f"epoch {len(history)}: loss {last.loss:.4f}, test accuracy {last.accuracy:.1%}\n")
+    say(f"epoch {len(history)}: loss {last.loss:.4f}, test accuracy {last.val_accuracy:.1%}\n")
 
-    x, t = hardest(net, held_out, PROVEN_ON)
+    x, t = hardest_columns(net, held_out.columns(), PROVEN_ON)
     rows = prove(net, x, t, options.seed)
     say(f"the trained net on m = {x.shape[1]} held-out examples\n{table(rows)}\n")
 
@@ -72,11 +124,11 @@ def run(options: argparse.Namespace, folder: Path) -> int:
     curve(history, folder / "training.png")
     report(options, history, rows, time.perf_counter() - began, folder / "report.json")
     proven, files = sum(row.ok for row in rows), ", ".join(sorted(p.name for p in folder.iterdir()))
-    print(f"test accuracy {last.accuracy:.1%}; {proven} of {len(rows)} results proven; {folder}: {files}")
+    print(f"test accuracy {last.val_accuracy:.1%}; {proven} of {len(rows)} results proven; {folder}: {files}")
     return 0 if proven == len(rows) else 1
 
 
-def hardest(net: TwoLayer, examples: Examples, count: int) -> tuple[Any, Any]:
+def hardest_columns(net: TwoLayer, examples: Examples, count: int) -> tuple[Any, Any]:
     """The examples, as columns of x and t, on which the net's loss is largest."""
     likelihood = np.sum(examples.t * net.probabilities(examples.x), axis=0)
     chosen = np.argsort(likelihood, kind="stable")[:count]
@@ -92,7 +144,7 @@ def draw(net: TwoLayer, x: Any, t: Any, folder: Path) -> None:
         picture.save(folder / name)
 
 
-def curve(history: Sequence[Epoch], path: Path) -> None:
+def curve(history: History, path: Path) -> None:
     """Write the picture of loss and test accuracy over the epochs."""
     from matplotlib.figure import Figure
 
@@ -101,76 +153,201 @@ def curve(history: Sequence[Epoch], path: Path) -> None:
     left, right = figure.subplots(1, 2)
     left.semilogy(epochs, [e.loss for e in history], marker="." if len(history) < 10 else None)
     left.set(xlabel="epoch", ylabel="loss E on the training digits")
-    right.plot(epochs, [100 * e.accuracy for e in history], marker="." if len(history) < 10 else None)
+    right.plot(epochs, [100 * (e.val_accuracy or 0) for e in history], marker="." if len(history) < 10 else None)
     right.set(xlabel="epoch", ylabel="accuracy on the held-out digits, %")
     for axes in (left, right):
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=150)
 
 
-def report(options: argparse.Namespace, history: Sequence[Epoch], rows: Sequence[Row], seconds: float, path: Path) -> None:
+def report(options: argparse.Namespace, history: History, rows: Sequence[Row], seconds: float, path: Path) -> None:
     """Write what was asked, learnt and proven as JSON: the whole file or none."""
-    settings = {name: getattr(options, name) for name in ("seed", "epochs", "hidden", "batch", "lr")}
     content = {
-        "settings": settings,
-        "versions": {"python": platform.python_version(), "numpy": np.__version__},
+        "settings": {name: getattr(options, name) for name in ("seed", "epochs", "hidden", "batch", "lr")},
+        "versions": versions(),
         "seconds": round(seconds, 3),
         "loss": history[-1].loss,
-        "test_accuracy": history[-1].accuracy,
-        "history": [epoch._asdict() for epoch in history],
-        "proof": [_row(row) for row in rows],
+        "test_accuracy": history[-1].val_accuracy,
+        "history": [{"loss": e.loss, "accuracy": e.val_accuracy} for e in history],
+        "proof": [proof_row(row) for row in rows],
     }
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1, allow_nan=False)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    write_json(path, content)
 
 
-def _row(row: Row) -> dict[str, Any]:
-    derived, numeric = row.derived, row.differences
-    return {
-        "result": row.name,
-        "by_hand": row.by_hand,
-        "derived": derived and derived.text,
-        "proven": row.ok,
-        "graph_and_hand": _comparison(row.closed),
-        "graph_and_derived": derived and _comparison(derived.closed),
-        "graph_and_differences": numeric
-        and {
-            "entries": numeric.entries,
-            "of": numeric.of,
-            "error": _finite(numeric.error),
-            "bar": _finite(numeric.bar),
-            "agree": numeric.ok,
-        },
-    }
+# ---------------------------------------------------------------- train
 
 
-def _comparison(found: Comparison) -> dict[str, Any]:
-    return {"verdict": found.verdict, "ulps": _finite(found.ulps), "bound": found.bound}
+def train(options: argparse.Namespace) -> int:
+    """Train a network into a run folder, or go on with one."""
+    given = vars(options)
+    quiet, resume, out = given.pop("quiet", False), given.pop("resume", None), given.pop("out", None)
+    say: Callable[[str], None] = (lambda text: None) if quiet else print
+    for module in ("matplotlib",) if quiet else ("matplotlib", "tqdm"):
+        need(module)  # now, not after an hour of training
+    if resume is not None:
+        if out is not None or set(given) - {"epochs", "patience"}:
+            raise Refused("--resume goes on with the settings of its folder; only --epochs, --patience and --quiet may be given beside it")
+        config, folder = {**load_run(resume).config, **given}, Path(resume)
+    else:
+        config = {**DEFAULTS, **given}
+        if config["optimizer"] == "adam" and config["momentum"]:
+            raise Refused("--momentum is for --optimizer sgd; adam has its own")
+        folder = reserve(out, Path(config["data"]).stem)
+    try:
+        found = train_run(config, folder, resume=resume is not None, quiet=quiet, say=say)
+    finally:
+        if not (folder / "checkpoint.npz").exists():  # a run that learnt nothing leaves nothing
+            (folder / "config.json").unlink(missing_ok=True)
+            with suppress(OSError):
+                folder.rmdir()
+    if found is None:
+        return _sorry(f"stopped; go on with: python -m nets train --resume {folder}", 130)
+    return write_run(found, say)
 
 
-def _finite(number: float) -> float | None:
-    return number if math.isfinite(number) else None
+def write_run(run: Trained, say: Callable[[str], None]) -> int:
+    """Write report.json, the pictures and the page; returns the exit code."""
+    from .report import page
+
+    say(f"\nthe gradients on m = {PROVEN_ON} held-out examples\n{table(run.rows) if run.rows else run.unproven}\n")
+    numbers, images, folder = measured(run), pictures(run), run.folder
+    for name, (_, png) in images.items():
+        (folder / name).write_bytes(png)
+    x, t = hardest(run.model, run.parts.held_out, 1)
+    drawing = drawn(run.model, x, t)
+    drawing.save(folder / "graph.svg")
+    drawing.save(folder / "backprop.html")
+    accuracy = f"{numbers['test_accuracy']:.1%}"
+    shown = [
+        (f"of {len(run.parts.test)} test examples right", accuracy),
+        ("test loss", f"{numbers['test_loss']:.4f}" if numbers["test_loss"] is not None else "not finite"),
+        (f"of {len(run.history)} epochs is the best", str(numbers["best_epoch"])),
+        ("parameters", f"{sum(p.size for p in run.model.parameters().values()):,}"),
+    ]
+    config = {k: v for k, v in run.config.items() if k not in ("nets run", "mean", "std", "low", "high", "versions")} | numbers["versions"]
+    title = f"{run.config['model']} on {run.config['data']}"
+    try:
+        derivation: Any = ad.derive(recorded(run.model, *hardest(run.model, run.parts.held_out)))
+    except ad.AutodiffError as error:
+        derivation = str(error)
+    html = page(title, shown, repr(run.model), images.values(), drawing, derivation, run.rows, run.unproven, config)
+    (folder / "report.html").write_text(html, encoding="utf-8")
+    write_json(folder / "report.json", numbers)
+    proven, files = sum(row.ok for row in run.rows), ", ".join(sorted(p.name for p in folder.iterdir()))
+    print(f"test accuracy {accuracy}; {proven} of {len(run.rows)} results proven; {folder}: {files}")
+    return 0 if run.rows and proven == len(run.rows) else 1
 
 
-def reserve(wanted: str | None) -> Path:
-    """Make the folder for this run's files; raises FileExistsError if the one asked for has files in it."""
-    if wanted is not None:
-        folder = Path(wanted)
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise FileExistsError(f"{folder} is not empty, and an earlier run is never overwritten; name another folder with --out")
-        return folder
-    stem = datetime.now().strftime("digits-%Y%m%d-%H%M%S")
-    for name in (stem, *(f"{stem}-{k}" for k in range(2, 1000))):
-        with suppress(FileExistsError):
-            folder = Path("runs", name)
-            folder.mkdir(parents=True)
-            return folder
-    raise FileExistsError(f"runs/{stem} and its successors exist already; name another folder with --out")
+# ---------------------------------------------------------------- prove, draw, derive
+
+
+def subject(options: argparse.Namespace, count: int) -> tuple[Any, Any, Any]:
+    """The network that is meant, a run's or an untrained one, and the held-out examples that are hardest for it."""
+    given = vars(options)
+    if "run" in given and {"data", "model", "seed"} & set(given):
+        raise Refused("--run has its own data, model and seed; leave out --data, --model and --seed, or --run")
+    if "run" in given:
+        run = load_run(given["run"])
+        parts, model = parts_of(run.config["data"], run.config["seed"]), run.model
+        if parts.train.x.shape[1] != len(run.config["mean"]) or list(parts.train.classes) != run.config["classes"]:
+            raise Refused(f"{run.config['data']} has changed since {run.folder} was trained on it")
+    else:
+        config = {**DEFAULTS, **given}
+        parts = parts_of(config["data"], config["seed"])
+        model = model_of(config["model"], parts.train.x.shape[1], len(parts.train.classes), config["seed"])
+    return model, *hardest(model, parts.held_out, count)
+
+
+def recorded(model: Any, x: Any, t: Any) -> Any:
+    """E of the examples, with gradients."""
+    E = cross_entropy(model(x), t)
+    model.zero_grad()
+    E.backward()
+    return E
+
+
+def drawn(model: Any, x: Any, t: Any) -> Any:
+    """The picture of that."""
+    return ad.draw(recorded(model, x, t))
+
+
+def prove_command(options: argparse.Namespace) -> int:
+    """Print the table of the proof."""
+    model, x, t = subject(options, options.examples)
+    rows = prove_model(model, x, t)
+    proven = sum(row.ok for row in rows)
+    print(f"{table(rows)}\n\n{proven} of {len(rows)} results proven on m = {len(x)} held-out examples")
+    return 0 if proven == len(rows) else 1
+
+
+def draw_command(options: argparse.Namespace) -> int:
+    """Print the graph of examples, or write it."""
+    picture = drawn(*subject(options, options.examples))
+    if options.output is None:
+        print(picture)
+        return 0
+    try:
+        picture.save(options.output)
+    except ValueError as error:
+        raise Refused(str(error)) from None
+    print(f"{options.output} written")
+    return 0
+
+
+def derive_command(options: argparse.Namespace) -> int:
+    """Print the gradients as formulas."""
+    derivation = ad.derive(recorded(*subject(options, PROVEN_ON)))
+    print(derivation if options.form == "steps" else getattr(derivation, options.form))
+    return 0
+
+
+# ---------------------------------------------------------------- predict
+
+
+def predict_command(options: argparse.Namespace) -> int:
+    """Write class and probabilities for each row of a CSV file, as CSV."""
+    run = load_run(vars(options).get("run") or newest_run())
+    classes, (mean, std, low, high) = run.config["classes"], (np.array(run.config[k]) for k in ("mean", "std", "low", "high"))
+    try:
+        content = data.read_csv(options.file)
+        columns = matched(options.file, content, run.config["features"], len(mean))
+        x = data.numbers_of(options.file, content, columns)
+    except ValueError as error:
+        raise Refused(str(error)) from None
+    strange = np.argwhere((x < low - (high - low)) | (x > high + (high - low)))
+    if len(strange):
+        i, j = strange[0]
+        _sorry(
+            f"beware: {options.file}, line {content.lines[i]} has {x[i, j]:g} in column {columns[j] + 1}, far from what the network "
+            f"learnt from, {low[j]:g} to {high[j]:g}{f'; so have {len(strange) - 1} more cells' if len(strange) > 1 else ''}"
+        )
+    p = ad.softmax(predict(run.model, (x - mean) / std), axis=1)
+    file = sys.stdout if options.output is None else open(options.output, "x", newline="", encoding="utf-8")  # noqa: SIM115
+    try:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["class", *(f"p({c})" for c in classes)])
+        writer.writerows([classes[row.argmax()], *(f"{v:.6g}" for v in row)] for row in p)
+    finally:
+        if file is not sys.stdout:
+            file.close()
+    return 0
+
+
+def matched(path: str, content: data.Table, features: Sequence[str], count: int) -> list[int]:
+    """Where the features stand among the columns: by name if both have names, else in order; raises Refused where one is missing."""
+    if content.names and features:
+        missing = [name for name in features if name not in content.names]
+        if missing:
+            some = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+            raise Refused(f"{path} has no column {some}; its columns are {', '.join(content.names[:20])}")
+        return [content.names.index(name) for name in features]
+    width = len(content.rows[0])
+    if width != count:
+        raise Refused(f"{path} has {width} columns, but the network takes {count}; name the columns in the first line to choose among them")
+    return list(range(count))
+
+
+# ---------------------------------------------------------------- what can be asked
 
 
 class _Parser(argparse.ArgumentParser):
@@ -180,11 +357,25 @@ class _Parser(argparse.ArgumentParser):
         self.exit(_sorry(f"{message} (--help tells what there is)"))
 
 
-def _parser() -> argparse.ArgumentParser:
+ABOUT = """Without a command: train the exercise's two-layer network on 1,797 real digits, prove
+each of its gradients (graph = formula by hand = formula derived from the graph =
+differences), and write the graph, the training curve and a report."""
+DOES = {
+    "train": "train a network of your choice on data of your choice",
+    "prove": "show that graph = formula = differences",
+    "draw": "draw the graph",
+    "derive": "write the gradients as formulas",
+    "predict": "classify the rows of a CSV file",
+}
+
+
+def _demonstration_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="python -m nets",
-        description="Train the exercise's two-layer network on 1,797 real digits, prove each of its gradients "
-        "(graph = formula by hand = formula derived from the graph = differences), and write the graph, the training curve and a report.",
+        usage="%(prog)s [command] [options]",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description=ABOUT,
+        epilog="\n".join(["commands, each with its own --help:", *(f"  {name:<14} {does}" for name, does in DOES.items())]),
     )
     parser.add_argument(
         "--seed", type=_whole(0, 2**32 - 1), default=0, help="of the split, the first weights and the batches; default %(default)s"
@@ -198,6 +389,94 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", metavar="FOLDER", help="new or empty folder for the files; default runs/digits-<date>-<time>")
     parser.add_argument("--quiet", action="store_true", help="no progress bar, and one line at the end")
     return parser
+
+
+def _command_parser(name: str) -> argparse.ArgumentParser:
+    return _Parser(
+        prog=f"python -m nets {name}",
+        description=DOES[name][0].upper() + DOES[name][1:] + ".",
+        argument_default=argparse.SUPPRESS,
+    )
+
+
+def _what(parser: argparse.ArgumentParser) -> None:
+    names = ", ".join(data.BY_NAME)
+    parser.add_argument(
+        "--data",
+        help=f"{names}; a CSV file, the class last; or a folder of IDX files such as MNIST's; default {DEFAULTS['data']}",
+    )
+    parser.add_argument(
+        "--model", help=f"hidden layers, such as sigmoid:64, tanh:16 or relu:32,16; or linear for none; default {DEFAULTS['model']}"
+    )
+    parser.add_argument("--seed", type=_whole(0, 2**32 - 1), help="of the split, the first weights and the batches; default 0")
+
+
+def _train_parser() -> argparse.ArgumentParser:
+    parser = _command_parser("train")
+    _what(parser)
+    parser.add_argument("--optimizer", choices=("adam", "sgd"), help="default adam")
+    parser.add_argument("--lr", type=_positive, help=f"length of a step; default {DEFAULTS['lr']}")
+    parser.add_argument("--momentum", type=_share, help="of sgd; default 0")
+    parser.add_argument("--weight-decay", type=_share, help="pulls weights towards 0; default 0")
+    parser.add_argument("--epochs", type=_whole(1, 100_000), help=f"passes over the examples in all; default {DEFAULTS['epochs']}")
+    parser.add_argument("--batch", type=_whole(1, 100_000), help=f"examples in each step; default {DEFAULTS['batch']}")
+    parser.add_argument("--patience", type=_whole(1, 100_000), help="stop after that many epochs without a smaller held-out loss")
+    parser.add_argument("--out", metavar="FOLDER", help="new or empty folder for the files; default runs/<data>-<date>-<time>")
+    parser.add_argument("--resume", metavar="FOLDER", help="go on with a run that was stopped, or, with --epochs, that ended")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar, and one line at the end")
+    return parser
+
+
+def _subject_parser(name: str) -> argparse.ArgumentParser:
+    parser = _command_parser(name)
+    parser.add_argument("--run", metavar="FOLDER", help="the trained network of this run; left out, an untrained one of --data and --model")
+    _what(parser)
+    return parser
+
+
+def _prove_parser() -> argparse.ArgumentParser:
+    parser = _subject_parser("prove")
+    parser.add_argument("--examples", type=_whole(1, 1000), default=PROVEN_ON, help="held-out examples in the batch; default %(default)s")
+    return parser
+
+
+def _draw_parser() -> argparse.ArgumentParser:
+    parser = _subject_parser("draw")
+    parser.add_argument("--examples", type=_whole(1, 1000), default=1, help="held-out examples in the batch; default %(default)s")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", default=None, help=".svg, .html (the player), .dot, .txt, .json; else a tree is printed"
+    )
+    return parser
+
+
+def _derive_parser() -> argparse.ArgumentParser:
+    parser = _subject_parser("derive")
+    forms = parser.add_mutually_exclusive_group()
+    for form, what in (
+        ("text", "one line a gradient; the default"),
+        ("steps", "how they come about"),
+        ("latex", "LaTeX"),
+        ("numpy", "NumPy code"),
+    ):
+        forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, default="text", help=what)
+    return parser
+
+
+def _predict_parser() -> argparse.ArgumentParser:
+    parser = _command_parser("predict")
+    parser.add_argument("file", help="CSV file with a column for each feature of the data, found by name if the first line names them")
+    parser.add_argument("--run", metavar="FOLDER", help="the trained network; default the newest run below runs/")
+    parser.add_argument("-o", "--output", metavar="FILE", default=None, help="new CSV file to write; left out, it is printed")
+    return parser
+
+
+COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], Any]] = {
+    "train": (train, _train_parser),
+    "prove": (prove_command, _prove_parser),
+    "draw": (draw_command, _draw_parser),
+    "derive": (derive_command, _derive_parser),
+    "predict": (predict_command, _predict_parser),
+}
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:
@@ -220,6 +499,16 @@ def _positive(text: str) -> float:
         number = 0.0
     if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(f"needs a number larger than 0, not {text!r}")
+    return number
+
+
+def _share(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(f"needs a number from 0 to below 1, not {text!r}")
     return number
 
 

@@ -14,10 +14,15 @@ from typing import Any
 import numpy as np
 
 import autodiff as ad
-from autodiff.checking.grads import differences, noise_of
+from autodiff.checking.grads import noise_of
+from autodiff.checking.slopes import differences
 from autodiff.checking.ulps import Comparison, agree
+from autodiff.node import order
 
 from . import closed_form
+from .layers import Linear, Module, Sigmoid
+from .losses import as_targets, cross_entropy
+from .train import Loss
 from .two_layer import Pass, TwoLayer
 
 Function = Callable[[Any], Any]
@@ -65,19 +70,22 @@ class Derived:
 
 @dataclass(frozen=True)
 class Row:
-    """One result: the graph against the formula by hand, the derived one (of gradients), and differences (E itself has none)."""
+    """One result: the graph against the formula by hand, the derived one (of gradients), and differences (E itself has none).
+
+    Only the exercise's network has formulas by hand.
+    """
 
     name: str
-    by_hand: str
-    closed: Comparison
+    by_hand: str | None
+    closed: Comparison | None
     derived: Derived | None
     differences: Differences | None
 
     @property
     def ok(self) -> bool:
         """Is the graph's result proven?"""
-        compared = [self.closed, *([self.derived.closed] if self.derived else [])]
-        return all(c.verdict != "different" for c in compared) and (self.differences is None or self.differences.ok)
+        compared = [c for c in (self.closed, self.derived.closed if self.derived else None) if c is not None]
+        return bool(compared) and all(c.verdict != "different" for c in compared) and (self.differences is None or self.differences.ok)
 
 
 def prove(net: TwoLayer, x: Any, t: Any, seed: int = 0) -> list[Row]:
@@ -111,10 +119,62 @@ def gradients(net: TwoLayer, run: Pass) -> dict[str, Any]:
 
 def by_derivation(net: TwoLayer, run: Pass, graph: dict[str, Any]) -> dict[str, Derived]:
     """The gradients of `graph` beside the formulas derived from the recording; their printed source runs on the recorded nodes."""
-    derivation = ad.derive(run.E, wrt=list(gradients(net, run).values()))
-    names = {"np": np, **run._asdict(), **net.parameters()}
+    return _derived(run.E, list(gradients(net, run).values()), {**run._asdict(), **net.parameters()}, graph)
+
+
+def _derived(E: Any, wrt: list[Any], nodes: dict[str, Any], graph: dict[str, Any]) -> dict[str, Derived]:
+    derivation = ad.derive(E, wrt=wrt)
+    names = {"np": np, **nodes}
     exec(derivation.numpy, names)
     return {f.left: Derived(f.text, agree(graph[f.left], names[f.variable])) for f in derivation.results}
+
+
+def prove_model(model: Module, x: Any, t: Any, loss: Loss = cross_entropy, seed: int = 0) -> list[Row]:
+    """The table for any float64 model of rows: each parameter's gradient = derived = differences, of so many entries drawn at random.
+
+    A network that is the exercise's (Linear, Sigmoid, Linear under the cross-entropy) is proven as such, by `prove`.
+
+    >>> from nets.layers import mlp
+    >>> rows = prove_model(mlp(3, 4, 2, activation="tanh", seed=0), np.ones((2, 3)), [0, 1])
+    >>> [(row.name, row.ok) for row in rows]
+    [('dE/dW1', True), ('dE/db1', True), ('dE/dW2', True), ('dE/db2', True)]
+    """
+    net = two_layer_of(model)
+    if net is not None and loss is cross_entropy:
+        return prove(net, np.asarray(x).T, as_targets(t, (len(x), net.W2.shape[0])).T, seed)
+    parameters = model.parameters()
+    E = loss(model(x), t)
+    graph = {f"dE/d{name}": g for name, g in zip(parameters, ad.gradient(E, list(parameters.values()), record=True), strict=True)}
+    derived = _derived(E, list(parameters.values()), {n.name: n for n in order(E) if n.name}, graph)
+    rng = np.random.default_rng(seed)
+    rows = []
+    for name, p in parameters.items():
+        at = np.array(p.data)
+
+        def moved(v: Any, p: Any = p) -> Any:
+            if isinstance(v, ad.Tensor):  # the noise is read off the recording, which is at hand
+                return loss(model(x), t)
+            p.data = v
+            with ad.no_record():
+                return loss(model(x), t).item()
+
+        try:
+            found = difference(moved, at, graph[f"dE/d{name}"].data.__getitem__, rng, most=200)
+        finally:
+            p.data = at
+        rows.append(Row(f"dE/d{name}", None, None, derived[f"dE/d{name}"], found))
+    return rows
+
+
+def two_layer_of(model: Any) -> TwoLayer | None:
+    """The exercise's network with the numbers of a chain Linear, Sigmoid, Linear, biases as columns; None of any other model."""
+    modules = getattr(model, "modules", ())
+    if [type(m) for m in modules] != [Linear, Sigmoid, Linear]:
+        return None
+    made = {}
+    for name, p in model.parameters().items():
+        made[name] = ad.Tensor(p.data if p.ndim == 2 else p.data[:, None], name=name)
+    return TwoLayer(made["W1"], made["W2"], made.get("b1"), made.get("b2"))
 
 
 def jacobians(y: Any, z: Any) -> Any:
@@ -157,12 +217,13 @@ def by_differences(net: TwoLayer, run: Pass, graph: dict[str, Any], rng: np.rand
     return found | {"dy1/dz1": difference(closed_form.sigmoid, z1, moves_y1, rng)}
 
 
-def difference(f: Function, at: Any, derivative: Function, rng: np.random.Generator) -> Differences:
+def difference(f: Function, at: Any, derivative: Function, rng: np.random.Generator, most: int | None = None) -> Differences:
     """Differences of `f` in the entries of `at`, beside `derivative(index)`, how f moves with that entry."""
+    most = MOST_ENTRIES if most is None else most
     noise = noise_of(f(ad.Tensor(at)))
     indices = list(np.ndindex(at.shape))
-    if len(indices) > MOST_ENTRIES:
-        indices = [indices[i] for i in sorted(rng.choice(len(indices), MOST_ENTRIES, replace=False))]
+    if len(indices) > most:
+        indices = [indices[i] for i in sorted(rng.choice(len(indices), most, replace=False))]
     worst = (-1.0, 0.0, 0.0)
     for index in indices:
         best, bar = differences(_along(f, at, index), noise)
@@ -188,8 +249,11 @@ def table(rows: Sequence[Row]) -> str:
     """The rows as aligned text; the derived formula stands below the one by hand."""
     cells = [("result", "", "formula", "graph = formula", "graph = differences")]
     for r in rows:
-        cells.append((r.name, "by hand", r.by_hand, str(r.closed), "" if r.differences is None else str(r.differences)))
+        name, numeric = r.name, "" if r.differences is None else str(r.differences)
+        if r.by_hand is not None:
+            cells.append((name, "by hand", r.by_hand, str(r.closed), numeric))
+            name = numeric = ""
         if r.derived is not None:
-            cells.append(("", "derived", r.derived.text, str(r.derived.closed), ""))
+            cells.append((name, "derived", r.derived.text, str(r.derived.closed), numeric))
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells)

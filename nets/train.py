@@ -1,62 +1,511 @@
-"""Training: plain stochastic gradient descent on the two-layer net, as short as it can be written."""
+"""Training: `fit` goes through the examples batch by batch, epoch by epoch, and keeps everything needed to go on later.
+
+A model is anything with `parameters()`, a dict of Tensors by name, that is called with rows of examples
+and returns a node with a row for each: a `layers.Module`, `two_layer.ByRows`, or a class of your own.
+What a step is stands in optim.py, what is made small in losses.py.
+"""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import math
+import os
+import signal
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from .data import Examples, batches
-from .two_layer import TwoLayer
+import autodiff as ad
+from autodiff.node import order
+
+from . import losses
+from .data import Dataset, batches
+from .extras import need
+from .layers import assign
+from .optim import Adam, Optimizer
+
+VERSION = 1  # of checkpoints
+AT_ONCE = 1000  # examples in one forward pass where nothing is learnt
+
+Loss = Callable[[Any, Any], Any]
+Metric = Callable[[Any, Any], Any]
 
 
-class Epoch(NamedTuple):
-    """How one pass over the training examples went."""
+class Model(Protocol):
+    """What `fit` trains."""
 
-    loss: float  # mean over the examples, each at the weights it was met with
-    accuracy: float  # on the held-out examples, after the epoch
+    def parameters(self) -> dict[str, Any]: ...
+    def __call__(self, x: Any) -> Any: ...
 
 
 class Diverged(ArithmeticError):
     """The loss is no finite number any more."""
 
 
-def train(
-    net: TwoLayer, examples: Examples, held_out: Examples, *, epochs: int, batch: int, lr: float, seed: int, quiet: bool = False
-) -> list[Epoch]:
-    """Change the net's weights by `p -= lr * dE/dp`, batch by batch, and tell how each epoch went.
+class OtherSettings(ValueError):
+    """A checkpoint was to be resumed with other data, another model or other options than it was made with."""
 
-    Shows a progress bar in a terminal, unless `quiet`.  Raises Diverged once the loss is not finite, and
-    ModuleNotFoundError without tqdm.
+
+class Epoch(NamedTuple):
+    """How one pass over the examples went; None where it was not measured."""
+
+    loss: float  # mean over the examples, each at the weights it was met with
+    accuracy: float | None
+    val_loss: float | None  # on the held-out examples, after the epoch
+    val_accuracy: float | None
+    lr: float  # of the last step
+
+
+@dataclass(repr=False)
+class History:
+    """The epochs so far; `best` is the number, from 0, of the one with the smallest loss (held-out, if there is one), -1 before any.
+
+    `stopped` says why training ended: "finished", "patience" or "interrupted".
     """
-    from tqdm import tqdm
 
+    epochs: list[Epoch] = field(default_factory=list)
+    best: int = -1
+    stopped: str = ""
+
+    def __len__(self) -> int:
+        return len(self.epochs)
+
+    def __getitem__(self, index: int) -> Epoch:
+        return self.epochs[index]
+
+    def __iter__(self) -> Iterator[Epoch]:
+        return iter(self.epochs)
+
+    def __repr__(self) -> str:
+        best = f", best {self.best + 1}: {self[self.best]}" if self.epochs else ""
+        return f"History({len(self)} epochs, {self.stopped or 'running'}{best})"
+
+
+@dataclass
+class _Run:
+    """Where training stands, between two steps."""
+
+    rng: np.random.Generator
+    before: dict[str, Any]  # state of rng at the start of this epoch
+    done: int = 0  # batches of this epoch
+    total: float = 0.0  # of the loss over the examples of this epoch
+    right: int = 0
+    history: History = field(default_factory=History)
+    best: dict[str, Any] = field(default_factory=dict)  # the parameters of the best epoch
+
+
+# ---------------------------------------------------------------- fit
+
+
+def fit(
+    model: Model,
+    data: Any,
+    *,
+    epochs: int = 20,
+    batch: int = 32,
+    optimizer: Optimizer | None = None,
+    loss: Loss = losses.cross_entropy,
+    held_out: Any = None,
+    metric: Metric | None = None,
+    seed: int = 0,
+    patience: int | None = None,
+    keep_best: bool | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    each_epoch: Callable[[int], None] | None = None,
+    quiet: bool = False,
+) -> History:
+    """Train a model in place on batches drawn by `seed`, up to `epochs` in all, and tell how each epoch went.
+
+    `data` and `held_out` are Datasets, or pairs (x, t) with a row of x for each example.
+    `optimizer` is Adam with its defaults if left out.  `metric(outputs, t)` says which examples are right; left out, it follows from
+    the loss (see `metric_of`).  After `patience` epochs without a smaller loss on `held_out` (on `data`, if there is none)
+    training ends.  `keep_best`, the default with `held_out`, puts the parameters of the best epoch back at the end.
+    `each_epoch` is called with the number of each finished epoch, from 0; one with `state()` and `load(state)`, such as
+    `watch.Watch`, is saved and resumed with the rest.  In a terminal a bar shows loss and accuracy, unless `quiet`.
+
+    `checkpoint` is a file (.npz) written after the first epoch, about every second, and at the end, as a whole or not at all;
+    with `resume` training goes on from it, to the very bits of a run that never stopped.  Ctrl-C ends training after the step
+    it is at, saves and returns; a second one raises.
+
+    Raises Diverged, before the step, when the loss is not finite, and says at which node that began;
+    FileExistsError if the checkpoint is there and `resume` is not; ad.BadFile for a checkpoint that is not whole;
+    OtherSettings for one made with others; ModuleNotFoundError without tqdm, unless `quiet`.
+
+    >>> from nets import data, layers
+    >>> model = layers.mlp(2, 8, 2, activation="tanh", seed=0)
+    >>> history = fit(model, data.xor(), epochs=10, optimizer=Adam(model, lr=0.05), quiet=True)
+    >>> history[-1].loss < 0.1 < history[0].loss, evaluate(model, data.xor(seed=1)).accuracy
+    (True, 1.0)
+    """
+    for what, number, least in (("epochs", epochs, 1), ("batch", batch, 1), ("patience", patience or 1, 1), ("seed", seed, 0)):
+        if not isinstance(number, int | np.integer) or number < least:
+            raise ValueError(f"{what} is a whole number, {least} or more, not {number!r}")
+    data, held_out = _dataset(data), None if held_out is None else _dataset(held_out)
+    if held_out is not None and held_out.x.shape[1] != data.x.shape[1]:
+        raise ad.ShapeMismatch(f"the held-out examples have {held_out.x.shape[1]} numbers each, those to learn from {data.x.shape[1]}")
+    optimizer = Adam(model) if optimizer is None else optimizer
+    _check_fit(model, loss, optimizer)
+    metric = metric_of(loss) if metric is None else metric
+    keep_best = held_out is not None if keep_best is None else keep_best
     rng = np.random.default_rng(seed)
-    history: list[Epoch] = []
-    with tqdm(range(epochs), disable=quiet or None, unit="epoch", desc="training") as bar, np.errstate(all="ignore"):
-        for _ in bar:
-            total = 0.0
-            for x, t in batches(examples.x, examples.t, batch, rng):
-                total += step(net, x, t, lr) * x.shape[1]
-            loss = total / examples.x.shape[1]
-            if not np.isfinite(loss):
-                raise Diverged(f"the loss became {loss} in epoch {len(history) + 1}: steps of lr = {lr:g} are too long; try a smaller one")
-            history.append(Epoch(loss, accuracy(net, held_out)))
-            bar.set_postfix(loss=f"{loss:.4f}", accuracy=f"{history[-1].accuracy:.1%}")
-    return history
+    run = _Run(rng, dict(rng.bit_generator.state))
+    settings = {} if checkpoint is None else _settings(model, data, held_out, batch, seed, loss, optimizer)
+    if checkpoint is not None and not resume and Path(checkpoint).exists():
+        raise FileExistsError(f"{checkpoint} exists: write resume=True to go on from it, or name another file")
+    if resume:
+        if checkpoint is None:
+            raise ValueError("resume=True needs checkpoint=, the file to go on from")
+        _load(Path(checkpoint), run, model, optimizer, settings, each_epoch)
+    keeper = _Keeper(checkpoint, lambda: _state(run, model, optimizer, settings, each_epoch))
+    steps = -(-len(data) // batch)
+
+    with _bar(epochs * steps, len(run.history) * steps + run.done, quiet) as bar, _ctrl_c() as pressed, np.errstate(all="ignore"):
+        while len(run.history) < epochs and not _out_of_patience(run.history, patience):
+            for rows in _rest(run, len(data), batch):
+                _step(run, model, data.x[rows], data.t[rows], optimizer, loss, metric)
+                bar.update()
+                if pressed:
+                    break
+            if run.done == steps:
+                _finish_epoch(run, model, len(data), optimizer, loss, metric, held_out)
+                bar.set_postfix(_shown(run.history), refresh=False)
+                if each_epoch is not None:
+                    each_epoch(len(run.history) - 1)
+                keeper.save_now_and_then()
+            if pressed:
+                break
+        keeper.save()
+    run.history.stopped = "interrupted" if pressed else "finished" if len(run.history) >= epochs else "patience"
+    if keep_best and run.best:
+        assign(model.parameters(), run.best)
+    return run.history
 
 
-def step(net: TwoLayer, x: Any, t: Any, lr: float) -> float:
-    """One step of gradient descent on one batch; returns the batch's loss before it."""
-    E = net(x, t).E
-    for p in net.parameters().values():
-        p.zero_grad()
+def _check_fit(model: Any, loss: Any, optimizer: Any) -> None:
+    if not callable(getattr(model, "parameters", None)) or not isinstance(model.parameters(), dict):
+        raise TypeError(
+            f"fit trains a model whose parameters() are a dict of Tensors by name, such as a layers.Module, not {type(model).__name__}"
+        )
+    if not callable(loss):
+        raise TypeError(f"loss is a function of outputs and targets, such as losses.mse, not {loss!r}")
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer is made for the model, such as optim.SGD(model, lr=0.1), not {optimizer!r}")
+    own = {id(p) for p in model.parameters().values()}
+    strange = [name for name, p in optimizer.parameters.items() if id(p) not in own]
+    if strange:
+        raise ValueError(
+            f"the optimiser moves {', '.join(strange)} of another model, and so would not train this one; make it with this model"
+        )
+
+
+def _dataset(data: Any) -> Dataset:
+    if isinstance(data, Dataset):
+        return data
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise TypeError(f"data is a Dataset, or a pair (x, t), not {type(data).__name__}")
+    return Dataset(*data)
+
+
+def _rest(run: _Run, count: int, batch: int) -> Iterator[Any]:
+    """The batches of this epoch that are still to do."""
+    run.rng.bit_generator.state = run.before
+    return (rows for k, rows in enumerate(batches(count, batch, run.rng)) if k >= run.done)
+
+
+def _step(run: _Run, model: Model, x: Any, t: Any, optimizer: Optimizer, loss: Loss, metric: Metric | None) -> None:
+    outputs = model(x)
+    E = loss(outputs, t)
+    if not isinstance(E, ad.Tensor | ad.Value) or not E.active:
+        raise ad.NotConnected(
+            f"the loss is a plain {type(E).__name__} that depends on no parameter: was it, or were the outputs, taken from .data?"
+        )
+    if E.shape not in ((), (1,)):
+        raise ad.NotScalar(f"the loss of a batch is one number, not shape {E.shape}; write ad.mean(...)")
+    value = E.item()
+    if not math.isfinite(value):
+        raise Diverged(
+            f"the loss became {value} in epoch {len(run.history) + 1}: "
+            + (
+                f"steps of lr = {optimizer.lr:g} are too long, perhaps; try a smaller one. "
+                if optimizer.steps
+                else "before the first step. "
+            )
+            + born(E)
+        )
+    optimizer.zero_grad()
     E.backward()
-    for p in net.parameters().values():
-        p.data -= lr * p.grad
-    return float(E.item())
+    optimizer.step()
+    run.total += value * len(x)
+    run.right += 0 if metric is None else int(np.sum(metric(_plain(outputs), t)))
+    run.done += 1
 
 
-def accuracy(net: TwoLayer, examples: Examples) -> float:
-    """The share of the examples whose likeliest class is the right one."""
-    return float(np.mean(np.argmax(net.probabilities(examples.x), axis=0) == examples.labels))
+def _finish_epoch(
+    run: _Run, model: Model, count: int, optimizer: Optimizer, loss: Loss, metric: Metric | None, held_out: Dataset | None
+) -> None:
+    accuracy = None if metric is None else run.right / count
+    val = Result(None, None) if held_out is None else evaluate(model, held_out, loss=loss, metric=metric)
+    history = run.history
+    history.epochs.append(Epoch(run.total / count, accuracy, val.loss, val.accuracy, optimizer.lr))
+    run.total, run.right, run.done, run.before = 0.0, 0, 0, dict(run.rng.bit_generator.state)
+    if history.best < 0 or _judged(history[-1]) < _judged(history[history.best]):
+        history.best = len(history) - 1
+        run.best = _arrays(model)
+
+
+def _judged(epoch: Epoch) -> float:
+    judged = epoch.loss if epoch.val_loss is None else epoch.val_loss
+    return math.inf if math.isnan(judged) else judged
+
+
+def _out_of_patience(history: History, patience: int | None) -> bool:
+    return patience is not None and len(history) - 1 - history.best >= patience
+
+
+def born(E: Any) -> str:
+    """A sentence that says at which node of a recorded graph the first number that is not finite came about; "" if all are finite.
+
+    >>> y = ad.Tensor([0.5, 0.0], name="y")
+    >>> with np.errstate(divide="ignore"):
+    ...     print(born(np.sum(np.log(y))))
+    The first number that is not finite is -inf at entry (1,) of the result of log, from y, 0.0 there.
+    """
+    for node in order(E):
+        bad = np.argwhere(~np.isfinite(node.data))
+        if not len(bad):
+            continue
+        index = tuple(int(i) for i in bad[0])
+        entry = f" at entry {index} of" if index else ","
+        what = f"The first number that is not finite is {np.asarray(node.data)[index]}{entry} {_called(node)}"
+        if node.op is None:
+            return f"{what}, which was {'set so by a step, or from the start' if node.active else 'given so'}."
+        made = f", made by {node.op.name}" if node.name else ""
+        scope = f" in {'/'.join(node.scope)}" if node.scope else ""
+        there = node.op.kind == "elementwise" and index
+        operands = [f"{_called(a)}{_there(a, node.shape, index) if there else ''}" for a in node.args]
+        return f"{what}{made}{scope}, from {' and '.join(operands)}."
+    return ""
+
+
+def _called(operand: Any) -> str:
+    if not isinstance(operand, ad.Tensor | ad.Value):
+        return str(operand) if np.size(operand) == 1 else "an array"
+    return operand.name or (f"the result of {operand.op.name}" if operand.op is not None else "an unnamed leaf")
+
+
+def _there(operand: Any, shape: tuple[int, ...], index: tuple[int, ...]) -> str:
+    array = np.asarray(getattr(operand, "data", operand))
+    return f", {array[index]} there" if shape == array.shape != () else ""
+
+
+# ---------------------------------------------------------------- what is looked at
+
+
+class Result(NamedTuple):
+    """What `evaluate` measures: the mean loss, and the share of the examples that are right (None without a metric)."""
+
+    loss: float | None
+    accuracy: float | None
+
+
+def evaluate(model: Model, data: Any, *, loss: Loss = losses.cross_entropy, metric: Metric | None = None) -> Result:
+    """Mean loss and accuracy on examples, without learning from them."""
+    data, metric = _dataset(data), metric_of(loss) if metric is None else metric
+    total, right = 0.0, 0
+    with np.errstate(all="ignore"):  # recording, so that the loss sees what made the outputs, and refuses a second softmax
+        for start in range(0, len(data), AT_ONCE):
+            part = data.take(slice(start, start + AT_ONCE))
+            outputs = model(part.x)
+            total += float(loss(outputs, part.t).item()) * len(part)
+            right += 0 if metric is None else int(np.sum(metric(_plain(outputs), part.t)))
+    return Result(total / len(data), None if metric is None else right / len(data))
+
+
+def _plain(outputs: Any) -> Any:
+    return outputs.data if isinstance(outputs, ad.Tensor) else np.asarray(outputs)
+
+
+def predict(model: Model, x: Any) -> Any:
+    """The model's outputs for rows of examples as a plain array, without recording."""
+    x = np.asarray(x)
+    with ad.no_record():
+        parts = [np.array(_plain(model(x[start : start + AT_ONCE]))) for start in range(0, max(len(x), 1), AT_ONCE)]
+    return np.concatenate(parts)
+
+
+def confusion(model: Model, data: Any) -> Any:
+    """How often each class (row) was taken for each class (column): integers of shape (classes, classes).
+
+    >>> from nets import data, layers
+    >>> model = layers.mlp(2, 2, seed=0)
+    >>> model.load({"W1": [[-1.0, 0.0], [1.0, 0.0]], "b1": [0.0, 0.0]})
+    >>> confusion(model, data.xor(8, noise=0.0))
+    array([[2, 2],
+           [2, 2]])
+    """
+    data = _dataset(data)
+    scores = predict(model, data.x)
+    if scores.ndim != 2 or scores.shape[1] < 2:
+        raise ad.ShapeMismatch(f"a confusion matrix needs a column of scores for each class, but the outputs have shape {scores.shape}")
+    classes = scores.shape[1]
+    table = np.zeros((classes, classes), int)
+    np.add.at(table, (losses.as_targets(data.t, scores.shape).argmax(axis=1), scores.argmax(axis=1)), 1)
+    return table
+
+
+def right_class(outputs: Any, t: Any) -> Any:
+    """Is the largest output that of the class, or of the largest target?"""
+    return outputs.argmax(axis=1) == (t if np.ndim(t) == 1 else np.argmax(t, axis=1))
+
+
+def right_side(outputs: Any, t: Any, border: float = 0.0, middle: float = 0.5) -> Any:
+    """Does the one output lie above its border where the target lies above the middle of its two values?"""
+    return (np.reshape(outputs, len(outputs)) > border) == (np.reshape(t, len(t)) > middle)
+
+
+def metric_of(loss: Loss) -> Metric | None:
+    """What "right" means for a loss: the largest score, the side of one score, or, for others, nothing."""
+    function, options = (loss.func, loss.keywords) if isinstance(loss, partial) else (loss, {})
+    if function is losses.cross_entropy:
+        return right_class
+    if function is losses.binary_cross_entropy:
+        return right_side if options.get("from_logits", True) else partial(right_side, border=0.5)
+    return partial(right_side, middle=0.0) if function is losses.hinge else None
+
+
+# ---------------------------------------------------------------- checkpoints
+
+
+def _arrays(model: Model) -> dict[str, Any]:
+    return {name: p.data if isinstance(p, ad.Value) else np.array(p.data) for name, p in model.parameters().items()}
+
+
+def _settings(
+    model: Model, data: Dataset, held_out: Dataset | None, batch: int, seed: int, loss: Loss, optimizer: Optimizer
+) -> dict[str, Any]:
+    """What must be the same for a resumed run to be the run that was interrupted."""
+    return {
+        "parameters": ", ".join(f"{name} {p.shape}" for name, p in model.parameters().items()),
+        "data": _fingerprint(data),
+        "held_out": None if held_out is None else _fingerprint(held_out),
+        "batch": int(batch),
+        "seed": seed,
+        "loss": _name(loss),
+    } | optimizer.settings()
+
+
+def _fingerprint(data: Dataset) -> str:
+    return f"{data!r} #{zlib.crc32(data.t.tobytes(), zlib.crc32(data.x.tobytes())):08x}"
+
+
+def _name(f: Any) -> str:
+    if isinstance(f, partial):
+        return f"{_name(f.func)} with {f.args} {f.keywords}"
+    return getattr(f, "__qualname__", type(f).__qualname__)
+
+
+class _Keeper:
+    """Writes checkpoints; of the calls "now and then" as many as take a tenth of the time at most, and no more than one a second."""
+
+    def __init__(self, path: Any, state: Callable[[], dict[str, Any]]) -> None:
+        self.path, self.state, self.next = path, state, 0.0
+
+    def save(self) -> None:
+        if self.path is not None:
+            began = time.perf_counter()
+            ad.save(self.path, self.state())
+            now = time.perf_counter()
+            self.next = now + max(1.0, 10 * (now - began))
+
+    def save_now_and_then(self) -> None:
+        if time.perf_counter() >= self.next:
+            self.save()
+
+
+def _state(run: _Run, model: Model, optimizer: Optimizer, settings: dict[str, Any], watch: Any) -> dict[str, Any]:
+    return {
+        "nets checkpoint": VERSION,
+        "settings": settings,
+        "parameters": _arrays(model),
+        "optimizer": optimizer.state(),
+        "epoch": {"before": run.before, "done": run.done, "total": run.total, "right": run.right},
+        "history": [tuple(epoch) for epoch in run.history],
+        "best": [run.history.best, run.best],
+        "watch": watch.state() if hasattr(watch, "state") else None,
+    }
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a checkpoint holds: "settings", "parameters", "best", "history", ... .  Raises ad.BadFile for any other file."""
+    found = ad.load(path)
+    if not isinstance(found, dict) or "nets checkpoint" not in found:
+        raise ad.BadFile(f"{path} is not a checkpoint of train.fit")
+    if found["nets checkpoint"] > VERSION:
+        raise ad.BadFile(f"{path} is a checkpoint of version {found['nets checkpoint']}; this program reads versions up to {VERSION}")
+    return found
+
+
+def _load(path: Path, run: _Run, model: Model, optimizer: Optimizer, settings: dict[str, Any], watch: Any) -> None:
+    found = read_checkpoint(path)
+    for what in {**found["settings"], **settings}:
+        was, is_ = found["settings"].get(what), settings.get(what)
+        if was != is_:
+            raise OtherSettings(f"{path} cannot be resumed: it was made with {what} = {was}, and now {what} = {is_}")
+    assign(model.parameters(), found["parameters"])
+    optimizer.load(found["optimizer"])
+    for what, value in found["epoch"].items():
+        setattr(run, what, value)
+    run.history.epochs = [Epoch(*epoch) for epoch in found["history"]]
+    run.history.best, run.best = found["best"]
+    if hasattr(watch, "load") and found["watch"] is not None:
+        watch.load(found["watch"])
+
+
+# ---------------------------------------------------------------- the terminal
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[list[int]]:
+    """A list that fills on the first Ctrl-C, which is then no exception; only in the main thread, where signals arrive."""
+    pressed: list[int] = []
+    previous = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or previous in (signal.SIG_IGN, None):
+        yield pressed
+        return
+
+    def note(number: int, frame: Any) -> None:
+        pressed.append(number)
+        signal.signal(signal.SIGINT, previous)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+class _NoBar:
+    def update(self) -> None: ...
+    def set_postfix(self, shown: Any, refresh: bool) -> None: ...
+
+
+def _bar(total: int, done: int, quiet: bool) -> Any:
+    if quiet:
+        return nullcontext(_NoBar())
+    return need("tqdm").tqdm(total=total, initial=done, disable=None, unit="step", desc="training")
+
+
+def _shown(history: History) -> dict[str, Any]:
+    epoch = history[-1]
+    accuracy = epoch.accuracy if epoch.val_accuracy is None else epoch.val_accuracy
+    shown = {"epoch": len(history), "loss": f"{epoch.loss:.4f}"}
+    shown |= {} if epoch.val_loss is None else {"held_out": f"{epoch.val_loss:.4f}"}
+    return shown | ({} if accuracy is None else {"accuracy": f"{accuracy:.1%}"})

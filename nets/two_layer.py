@@ -107,6 +107,21 @@ class TwoLayer:
         return outputs(x, **plain, fused=True)[3]
 
 
+class ByRows:
+    """A TwoLayer of Tensors as `train.fit` takes models: rows of `x` in, rows of probabilities y2 out, by the same weights.
+
+    >>> ByRows(TwoLayer.random(4, 5, 3))(np.ones((6, 4))).shape
+    (6, 3)
+    """
+
+    def __init__(self, net: TwoLayer) -> None:
+        self.net, self.parameters = net, net.parameters
+
+    def __call__(self, x: Any) -> Any:
+        """y2 of each row of `x`, as rows."""
+        return outputs(x.T, **self.parameters(), fused=self.net.fused)[3].T
+
+
 def array_of_values(numbers: Any, name: str) -> Any:
     """An array of objects with one Value per number, named `name[i, j]`.
 

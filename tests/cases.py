@@ -15,17 +15,26 @@ import pytest
 
 import autodiff as ad
 from autodiff import ops
-from autodiff.ops import Op
+from autodiff.containers import leaves, map_leaves
+from autodiff.ops import Composition, Op
+
+Args = tuple[Any, ...]
+Kw = dict[str, Any]
 
 BUILT_IN: list[Op] = list(ops.TABLE.values())
-CASES: list[tuple[Op, tuple[Any, ...], dict[str, Any]]] = [
-    (op, args, kw) for op in BUILT_IN for args, kw in op.sample(np.random.default_rng(7))
-]
+COMPOSED: list[Composition] = list(ops.COMPOSED.values())
 
 
-def _id(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> str:
-    shapes = "x".join(str(np.shape(x)) for x in operands(op, args))
-    return f"{op.name}{shapes}{kw or ''}".replace(" ", "").replace("\n", "")
+def _calls(functions: Any) -> list[Any]:
+    return [(op, args, kw) for op in functions for args, kw in op.sample(np.random.default_rng(7))]
+
+
+CASES: list[tuple[Op, Args, Kw]] = _calls(BUILT_IN)
+
+
+def _id(op: Op | Composition, args: Args, kw: Kw) -> str:
+    shapes = "x".join(str(np.shape(x)) for _, x in leaves(args))
+    return f"{op.kind[0]}:{op.name}{shapes}{kw or ''}".replace(" ", "").replace("\n", "")
 
 
 def operands(op: Op, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -52,12 +61,30 @@ def tensors(op: Op, args: tuple[Any, ...], dtype: Any = None) -> tuple[Any, ...]
     return tuple(ad.Tensor(x, dtype=dtype) if np.asarray(x).dtype.kind == "f" else x for x in operands(op, args))
 
 
+def is_moving(x: Any) -> bool:
+    """Is it an operand that has a derivative?"""
+    return np.asarray(x).dtype.kind == "f"
+
+
+def variables(args: Args, dtype: Any = None) -> tuple[Args, list[ad.Tensor]]:
+    """The arguments of a call with Tensors for what moves, and these Tensors."""
+    made = map_leaves(lambda x: ad.Tensor(x, dtype=dtype) if is_moving(x) else x, args)
+    return made, [x for _, x in leaves(made) if isinstance(x, ad.Tensor)]
+
+
 def weighted(z: Any, seed: int = 3) -> Any:
-    """A single number that depends on every entry of `z` differently."""
-    return np.sum(z * np.random.default_rng(seed).normal(size=z.shape).astype(z.dtype))
+    """A single number that depends on every entry of `z`, or of all the results in it, differently."""
+    rng = np.random.default_rng(seed)
+    return sum(np.sum(x * rng.normal(size=x.shape).astype(x.dtype)) for _, x in leaves(z))
 
 
-every_case = pytest.mark.parametrize(("op", "args", "kw"), [pytest.param(*case, id=_id(*case)) for case in CASES])
+def _parametrized(cases: list[Any]) -> Any:
+    return pytest.mark.parametrize(("op", "args", "kw"), [pytest.param(*case, id=_id(*case)) for case in cases])
+
+
+every_case = _parametrized(CASES)  # of an op, whose rules can be called
+every_call = _parametrized(CASES + _calls(COMPOSED))  # of these and the compositions, which can only be used
+every_composed_call = _parametrized(_calls(COMPOSED))
 every_op = pytest.mark.parametrize("op", BUILT_IN, ids=lambda op: op.name)
 
 

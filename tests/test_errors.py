@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -113,7 +114,7 @@ def text_operand() -> None:
 
 
 def unknown_function() -> None:
-    np.log10(ad.Tensor([1.0]))
+    np.nanmean(ad.Tensor([1.0]))
 
 
 def unknown_keyword() -> None:
@@ -195,7 +196,7 @@ TABLE: list[tuple[Callable[[], None], Any, list[str]]] = [
     (complex_operand, ad.BadOperand, ["mul", "complex", ".real"]),
     (value_with_tensor, ad.BadOperand, ["Value", "Tensor", "add"]),
     (text_operand, ad.BadOperand, ["add", "'a'"]),
-    (unknown_function, ad.NoRule, ["np.log10", "ad.log", ".data", "ad.elementwise"]),
+    (unknown_function, ad.NoRule, ["np.nanmean", "np.mean", ".data", "ad.elementwise"]),
     (unknown_keyword, ad.NoRule, ["np.sum", "dtype=", "axis="]),
     (unknown_keyword_of_ours, ad.NoRule, ["softmax", "dim=", "axis="]),
     (write_into_data, ad.ReadOnly, ["in place", "p.data = new"]),
@@ -229,3 +230,39 @@ def test_following_the_advice_for_a_value_beside_a_tensor_works() -> None:
         v * t
     if "ad.Tensor(v)" in str(caught.value):
         assert (ad.Tensor(v) * t).data.tolist() == [2.0]
+
+
+# ---------------------------------------------------------------- a broadcast that is seldom meant
+
+
+def test_a_broadcast_that_grows_both_operands_warns_once_a_line_with_names_and_shapes() -> None:
+    prediction, target = ad.Tensor(np.ones((3, 1)), name="prediction"), np.ones(3)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for _ in range(3):
+            prediction - target
+    assert len(told) == 1
+    assert told[0].category is ad.BroadcastWarning
+    assert told[0].filename == __file__
+    for words in ("sub", "prediction of shape (3, 1)", "target of shape (3,)", "(3, 3)", "[:, None]"):
+        assert words in str(told[0].message)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ((3,), (3,)),
+        ((3, 1), (1, 3)),
+        ((2, 3), (3,)),
+        ((3,), ()),
+        ((3, 1), ()),
+        ((2, 3), (2, 1)),
+        ((1, 3), (3,)),
+        ((2, 1, 3), (3,)),
+        ((3, 1), (1,)),
+        ((3, 1), (4,)),
+    ],
+)
+def test_other_broadcasts_are_silent(a: tuple[int, ...], b: tuple[int, ...]) -> None:
+    x, y = ad.Tensor(np.ones(a)), ad.Tensor(np.ones(b))
+    (x * y + y / x).sum().backward()  # a warning would be an error here

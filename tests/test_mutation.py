@@ -2,105 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 import autodiff as ad
-from autodiff.errors import GradientMismatch, ShapeMismatch
 from autodiff.ops import Op
-from tests.cases import BUILT_IN, declared, every_op, moving, operands
-
-Rule = Callable[..., Any]
-
-# Their derivatives are zero by structure, in all operands or in one: nothing to break there.
-FLAT = {"sign"}
-
-
-def caught(op: Op) -> bool:
-    """Does the check that runs over the table raise on any call of the sampler?"""
-    for args, kw in op.sample(np.random.default_rng(7)):
-        try:
-            ad.check_grads(lambda *xs, kw=kw: op(*xs, **kw), *args, order=1)
-        except (GradientMismatch, ShapeMismatch):
-            return True
-    return False
-
-
-def _times(factor: float) -> Callable[[Rule], Rule]:
-    def wrap(rule: Rule) -> Rule:
-        def broken(*args: Any, **kw: Any) -> Any:
-            d = rule(*args, **kw)
-            return None if d is None else factor * d
-
-        return broken
-
-    return wrap
-
-
-def _turned(rule: Rule) -> Rule:
-    """The right numbers in the wrong places: the last two axes read in the other order."""
-
-    def broken(*args: Any, **kw: Any) -> Any:
-        d = rule(*args, **kw)
-        if d is None or np.ndim(d) < 2:
-            return d
-        return np.reshape(np.swapaxes(d, -1, -2), np.shape(d))
-
-    return broken
-
-
-def reverse(op: Op, wrap: Callable[[Rule], Rule]) -> dict[str, Any]:
-    """Both forms of an op's reverse rule, broken: the sweep over arrays runs `carry` where there is one."""
-    return {"vjp": wrap(op.vjp), "carry": tuple(wrap(c) for c in op.carry)}
-
-
-def forgetful(op: Op, k: int) -> dict[str, Any]:
-    """Both modes without the term of operand k: they agree with each other, so only differences tell."""
-    vjp, jvp = op.vjp, op.jvp
-
-    def broken_vjp(i: int, g: Any, z: Any, *xs: Any, **kw: Any) -> Any:
-        return None if i == k else vjp(i, g, z, *xs, **kw)
-
-    def broken_jvp(ts: Any, z: Any, *xs: Any, **kw: Any) -> Any:
-        rest = [None if i == k else t for i, t in enumerate(ts)]
-        found = None if all(t is None for t in rest) else jvp(rest, z, *xs, **kw)
-        return np.zeros(np.shape(z)) if found is None else found
-
-    carry = tuple((lambda g, z, xs: None) if i == k else c for i, c in enumerate(op.carry))
-    return {"vjp": broken_vjp, "carry": carry, "jvp": broken_jvp}
-
-
-def swapped(op: Op) -> dict[str, Any]:
-    vjp = op.vjp
-
-    def broken(i: int, g: Any, z: Any, *xs: Any, **kw: Any) -> Any:
-        return vjp(len(xs) - 1 - i, g, z, *xs, **kw)
-
-    return {"vjp": broken, "carry": op.carry[::-1]}
-
-
-def breaks(op: Op) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Wrong rules for an op: what is wrong, and the fields to replace."""
-    for name, wrap in (("sign", _times(-1)), ("factor 2", _times(2)), ("zero", _times(0)), ("off by 1e-6", _times(1 + 1e-6))):
-        yield f"{name}, reverse", reverse(op, wrap)
-        yield f"{name}, forward", {"jvp": wrap(op.jvp)}
-        yield f"{name}, both modes", {**reverse(op, wrap), "jvp": wrap(op.jvp)}
-    cases = [operands(op, args) for args, _ in op.sample(np.random.default_rng(7))]
-    if op.name not in DIAGONAL and any(np.ndim(x) >= 2 and min(np.shape(x)[-2:]) > 1 for xs in cases for x in xs):
-        yield "transposed, reverse", reverse(op, _turned)
-    if len(cases[0]) == 2 and moving(cases[0]) == [0, 1] and op.name not in SYMMETRIC:
-        yield "swapped operands", swapped(op)
-    if len(cases[0]) > 1:
-        for k in moving(cases[0]):
-            if (op.name, k) != ("attach", 1):  # its derivative is zero by structure
-                yield f"operand {k} forgotten", forgetful(op, k)
-
-
-DIAGONAL = {"trace", "diag"}  # a diagonal matrix is its own transpose
-SYMMETRIC = {"add", "sum_of"}  # the same derivative in both operands, so that swapping them changes nothing
+from tests.cases import declared, every_op
+from tests.mutants import Tally, caught, mutants
 
 
 @every_op
@@ -109,24 +20,29 @@ def test_the_check_passes_the_rules_as_they_are(op: Op) -> None:
 
 
 @every_op
-def test_every_broken_rule_is_caught(op: Op, monkeypatch: pytest.MonkeyPatch) -> None:
-    if op.name in FLAT:
-        pytest.skip("its derivative is zero everywhere")
-    missed, count = [], 0
-    for what, fields in breaks(op):
-        with monkeypatch.context() as patch:
-            for field, rule in fields.items():
-                patch.setattr(op, field, rule)
-            count += 1
-            if not caught(op):
-                missed.append(what)
-    print(f"{op.name}: {count} breaks, {count - len(missed)} caught")
-    assert not missed
-    assert count >= 12
+def test_every_broken_rule_is_caught(op: Op, record_property: Any) -> None:
+    tally = Tally()
+    tally.add(op)
+    print(f"{op.name}: {tally}")
+    record_property("mutants", str(tally))
+    assert tally.missed == ()
+    assert tally.tried >= 3  # of a derivative that is zero everywhere only the term too many is a break
 
 
-def test_many_breaks_are_tried() -> None:
-    assert sum(1 for op in BUILT_IN if op.name not in FLAT for _ in breaks(op)) > 500
+def test_a_mutant_leaves_the_table_as_it_was() -> None:
+    op = T["tanh"]
+    before = (op.vjp, op.jvp, op.carry)
+    for mutant in mutants(op):
+        mutant.caught()
+    assert (op.vjp, op.jvp, op.carry) == before
+
+
+def test_an_op_declared_later_is_broken_like_all_others() -> None:
+    with declared():
+        tally = Tally()
+        tally.add(ad.elementwise("odd_swish", lambda x: x * T["sigmoid"](x), lambda z, x: z + T["sigmoid"](x) * (1 - z)))
+        assert tally.missed == ()
+        assert tally.tried >= 18
 
 
 # ---------------------------------------------------------------- rules as people get them wrong

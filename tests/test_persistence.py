@@ -400,3 +400,20 @@ def test_a_saved_file_is_readable_as_any_other(tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("")
     ad.save(tmp_path / "w.npz", 1.0)
     assert (tmp_path / "w.npz").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("keep", [copy.deepcopy, lambda world: pickle.loads(pickle.dumps(world))], ids=["deepcopy", "pickle"])
+def test_of_graphs_kept_together_the_stale_stay_stale_and_the_fresh_stay_fresh(keep: Any) -> None:
+    x = ad.Tensor([1.0, 2.0], name="x")
+    early = np.sum(x * 3)
+    x.data = np.array([5.0, 6.0])
+    late = np.sum(x * x)
+    early_too = np.sum(x * 3 + early)
+    for world in ([x, early, late, early_too], [x, late, early, early_too], [late, early_too, x, early], [early, x, late, early_too]):
+        back = dict(zip(map(id, world), keep(world), strict=True))
+        back[id(late)].backward()
+        assert back[id(x)].grad.tolist() == [10.0, 12.0]
+        for root in (early, early_too):
+            with pytest.raises(ad.StaleGraph):
+                back[id(root)].backward()
+            assert back[id(root)].item() == root.item()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, broadcastable_shapes, mutually_broadcastable_shapes
@@ -12,6 +13,8 @@ from hypothesis.extra.numpy import array_shapes, broadcastable_shapes, mutually_
 import autodiff as ad
 from tests.cases import close
 from tests.programs import SMOOTH, programs, total
+
+pytestmark = pytest.mark.filterwarnings("ignore::autodiff.errors.BroadcastWarning")  # random shapes mean every pair
 
 seeds = st.integers(0, 2**32 - 1)
 few = settings(max_examples=40, deadline=None)

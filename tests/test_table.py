@@ -9,24 +9,41 @@ import pytest
 
 import autodiff as ad
 from autodiff import ops
+from autodiff.containers import leaves, map_leaves
 from autodiff.ops import Op
-from tests.cases import BUILT_IN, caller, close, declared, every_case, every_op, moving, operands, packed, tensors, ulps_apart, weighted
-
-Kw = dict[str, Any]
-Args = tuple[Any, ...]
-
+from tests.cases import (
+    BUILT_IN,
+    COMPOSED,
+    Args,
+    Kw,
+    caller,
+    close,
+    declared,
+    every_call,
+    every_case,
+    every_composed_call,
+    every_op,
+    is_moving,
+    moving,
+    operands,
+    packed,
+    tensors,
+    ulps_apart,
+    variables,
+    weighted,
+)
 
 # ---------------------------------------------------------------- derivatives
 
 
-@every_case
-def test_both_modes_agree_with_differences_to_order_2(op: Op, args: Args, kw: Kw) -> None:
+@every_call
+def test_both_modes_agree_with_differences_to_order_2(op: Any, args: Args, kw: Kw) -> None:
     ad.check_grads(caller(op, kw), *args, order=2)
 
 
 @pytest.mark.slow
-@every_case
-def test_both_modes_agree_with_differences_to_order_3(op: Op, args: Args, kw: Kw) -> None:
+@every_call
+def test_both_modes_agree_with_differences_to_order_3(op: Any, args: Args, kw: Kw) -> None:
     ad.check_grads(caller(op, kw), *args, order=3)
 
 
@@ -56,26 +73,23 @@ def test_jvp_agrees_with_the_complex_step(op: Op, args: Args, kw: Kw) -> None:
     close(op.jvp(ts, z, *xs, **kw), step)
 
 
-@every_case
-def test_recorded_gradient_equals_the_plain_one(op: Op, args: Args, kw: Kw) -> None:
-    xs = tensors(op, args)
-    leaves = [x for x in xs if isinstance(x, ad.Tensor)]
-    E = weighted(op(*packed(op, xs), **kw))
-    for plain, recorded in zip(ad.gradient(E, leaves), ad.gradient(E, leaves, record=True), strict=True):
+@every_call
+def test_recorded_gradient_equals_the_plain_one(op: Any, args: Args, kw: Kw) -> None:
+    made, xs = variables(args)
+    E = weighted(op(*made, **kw))
+    for plain, recorded in zip(ad.gradient(E, xs), ad.gradient(E, xs, record=True), strict=True):
         assert isinstance(recorded, ad.Tensor)
         close(recorded.data, plain, 1e-14)
 
 
-@every_case
-def test_backward_transforms_and_gradient_are_the_same_numbers(op: Op, args: Args, kw: Kw) -> None:
-    xs = tensors(op, args)
-    leaves = [x for x in xs if isinstance(x, ad.Tensor)]
-    E = weighted(op(*packed(op, xs), **kw))
+@every_call
+def test_backward_transforms_and_gradient_are_the_same_numbers(op: Any, args: Args, kw: Kw) -> None:
+    made, xs = variables(args)
+    E = weighted(op(*made, **kw))
     E.backward()
-    argnums = tuple(range(len(args))) if op.arity is None else tuple(moving(args))
-    by_transform = ad.grad(lambda *args: weighted(op(*args, **kw)), argnums)(*args)
-    flat = by_transform[0] if op.arity is None else by_transform
-    for leaf, got, transformed in zip(leaves, ad.gradient(E, leaves), flat, strict=True):
+    by_transform = ad.grad(lambda args: weighted(op(*args, **kw)))(args)
+    flat = [g for _, g in leaves(by_transform) if g is not None]
+    for leaf, got, transformed in zip(xs, ad.gradient(E, xs), flat, strict=True):
         assert leaf.grad.shape == leaf.shape
         assert np.array_equal(leaf.grad, got)
         assert np.array_equal(leaf.grad, transformed)
@@ -115,24 +129,23 @@ def test_value_equals_tensor_equals_numpy(op: Op) -> None:
                 assert a.grad == pytest.approx(b.grad.item(), rel=4e-15, abs=4e-16)
 
 
-@every_case
-def test_float32_stays_float32(op: Op, args: Args, kw: Kw) -> None:
-    small, big = tensors(op, args, np.float32), tensors(op, args)
-    z, wide = op(*packed(op, small), **kw), op(*packed(op, big), **kw)
-    if "dtype" not in kw:
-        assert z.dtype == np.float32
-    close(z.data, wide.data, 2e-6)
+@every_call
+def test_float32_stays_float32(op: Any, args: Args, kw: Kw) -> None:
+    (small, xs), (big, ys) = variables(args, np.float32), variables(args)
+    z, wide = op(*small, **kw), op(*big, **kw)
+    for (_, a), (_, b) in zip(leaves(z), leaves(wide), strict=True):
+        assert a.dtype == kw.get("dtype", np.float32)
+        close(a.data, b.data, 2e-6)
     weighted(z).backward()
     weighted(wide).backward()
-    for a, b in zip(small, big, strict=True):
-        if isinstance(a, ad.Tensor):
-            assert a.grad.dtype == np.float32
-            close(a.grad, b.grad, 2e-5)
-    seeds = [np.ones(x.shape, np.float32) for x in small if isinstance(x, ad.Tensor)]
-    leaves = [np.asarray(x.data) for x in small if isinstance(x, ad.Tensor)]
-    rest = [x for x in small if not isinstance(x, ad.Tensor)]
-    tangent = ad.jvp(lambda *ms: op(*packed(op, [*rest, *ms]), **kw), leaves, seeds)[1]
-    assert np.asarray(tangent).dtype == z.dtype or np.shape(tangent) == ()
+    for x, y in zip(xs, ys, strict=True):
+        assert x.grad.dtype == np.float32
+        close(x.grad, y.grad, 2e-5)
+    plain = map_leaves(lambda x: np.asarray(x, np.float32) if is_moving(x) else x, args)
+    tangents = map_leaves(lambda x: np.ones_like(x) if is_moving(x) else x, plain)
+    moved = ad.jvp(lambda args: op(*args, **kw), (plain,), (tangents,))[1]
+    for (_, t), (_, a) in zip(leaves(moved), leaves(z), strict=True):
+        assert np.asarray(t).dtype == a.dtype or np.shape(t) == ()
 
 
 def _scattered(x: Any) -> Any:
@@ -161,19 +174,80 @@ def test_where_operands_lie_in_memory_does_not_matter(op: Op, args: Args, kw: Kw
         close(op.jvp([t if t is None else _scattered(t) for t in tangents], _scattered(z), *far, **kw), want, 1e-14)
 
 
-@every_case
-def test_numpy_s_own_functions_record_the_op(op: Op, args: Args, kw: Kw) -> None:
-    plain = op(*packed(op, tensors(op, args)), **kw)
+def by_numpy(op: Any, function: Any, args: Args, kw: Kw) -> Any:
+    """The call as NumPy writes it."""
+    return function(kw["subscripts"], *args[0]) if op.name == "einsum" else function(*args, **kw)
+
+
+@every_call
+def test_numpy_s_own_functions_record_the_op(op: Any, args: Args, kw: Kw) -> None:
     for function in op.numpy:
-        xs = tensors(op, args)
-        z = function(kw["subscripts"], *xs) if op.name == "einsum" else function(*packed(op, xs), **kw)
-        assert z.op is op
-        assert np.array_equal(z.data, plain.data)
-        leaves = [x for x in xs if isinstance(x, ad.Tensor)]
-        again = tensors(op, args)
-        want = ad.gradient(weighted(op(*packed(op, again), **kw)), [x for x in again if isinstance(x, ad.Tensor)])
-        for got, expected in zip(ad.gradient(weighted(z), leaves), want, strict=True):
+        made, xs = variables(args)
+        z = by_numpy(op, function, made, kw)
+        same, ys = variables(args)
+        plain = op(*same, **kw)
+        want = by_numpy(op, function, args, kw)
+        for (_, a), (_, b), (_, c) in zip(leaves(z), leaves(plain), leaves(want), strict=True):
+            assert op.kind == "composed" or a.op is op
+            assert np.array_equal(a.data, b.data)
+            close(a.data, c, 1e-13)  # NumPy's own number
+        assert type(z) is type(plain)
+        for got, expected in zip(ad.gradient(weighted(z), xs), ad.gradient(weighted(plain), ys), strict=True):
             assert np.array_equal(got, expected)
+
+
+@every_composed_call
+def test_methods_are_the_functions(op: Any, args: Args, kw: Kw) -> None:
+    if not hasattr(ad.Tensor, op.name) or isinstance(args[0], list):
+        pytest.skip(f"{op.name} is no method")
+    made, _ = variables(args)
+    z, want = getattr(made[0], op.name)(*made[1:], **kw), op(*made, **kw)
+    for (_, a), (_, b) in zip(leaves(z), leaves(want), strict=True):
+        assert np.array_equal(a.data, b.data)
+
+
+def test_tensors_have_the_methods_of_arrays() -> None:
+    """What ndarray has and Tensor lacks is in-place, complex, about memory, or bytes."""
+    missing = {name for name in dir(np.ndarray) if not name.startswith("_") and not hasattr(ad.Tensor, name)}
+    assert missing == MISSING
+
+
+MISSING = {
+    *("fill", "put", "resize", "setfield", "setflags", "byteswap"),
+    *(
+        "base",
+        "ctypes",
+        "device",
+        "dump",
+        "dumps",
+        "flags",
+        "flat",
+        "getfield",
+        "itemsize",
+        "mT",
+        "nbytes",
+        "strides",
+        "to_device",
+        "tobytes",
+        "tofile",
+        "view",
+    ),
+    *(
+        "all",
+        "any",
+        "argpartition",
+        "argsort",
+        "choose",
+        "compress",
+        "conj",
+        "conjugate",
+        "imag",
+        "nonzero",
+        "real",
+        "round",
+        "searchsorted",
+    ),
+}
 
 
 @every_case
@@ -193,7 +267,184 @@ def test_rules_write_into_nothing_they_are_given(op: Op, args: Args, kw: Kw) -> 
     assert all(np.array_equal(a, b) for a, b in zip(before, (*xs, z, g, *ts), strict=True))
 
 
+# Calls as people write them, of an array or a Tensor of shape (3, 4): by position, by keyword, as a method.
+SPELLINGS: dict[str, Any] = {
+    name: eval(f"lambda x: {name}", {"np": np})
+    for name in (
+        *(
+            "np.sum(x, 0)",
+            "np.sum(a=x, axis=1)",
+            "np.mean(x, (0, 1))",
+            "np.max(x, 1, None, True)",
+            "np.min(x, axis=-1, out=None)",
+            "np.amax(x, 0)",
+        ),
+        *(
+            "np.std(x, 0, None, None, 1)",
+            "np.var(x, axis=(0, 1), ddof=2, dtype=None)",
+            "np.std(x, keepdims=True)",
+            "np.prod(x, -1)",
+            "np.prod(x, (0, 1))",
+        ),
+        *("np.cumsum(x)", "np.cumsum(x, 1)", "np.cumprod(x, axis=None)", "np.sort(x, 0)", "np.sort(x, None)", "np.sort(x, kind='stable')"),
+        *(
+            "np.clip(x, None, 0.5)",
+            "np.clip(x, 0, None)",
+            "np.clip(x, -0.1, 0.1)",
+            "np.clip(x, a_min=0, a_max=1, out=None)",
+            "np.clip(x, min=0.2)",
+        ),
+        *("np.take(x, 1)", "np.take(x, [[0, 1], [2, 2]], 0)", "np.squeeze(x[None], 0)", "np.expand_dims(x, (0, 2))", "np.trace(x, 1)"),
+        *(
+            "np.roll(x, 1, 0)",
+            "np.roll(x, (1, 2), (0, 1))",
+            "np.flip(x, (0, 1))",
+            "np.rot90(x, -1, (1, 0))",
+            "np.tile(x, 2)",
+            "np.repeat(x, [1, 2, 0], 0)",
+        ),
+        *(
+            "np.pad(x, 1)",
+            "np.pad(x, ((1, 2), (0, 1)), 'edge')",
+            "np.pad(x, 2, mode='wrap')",
+            "np.pad(x, 1, constant_values=(1, 2))",
+            "np.tril(x, -1)",
+        ),
+        *(
+            "np.diff(x, 2)",
+            "np.diff(x, n=1, axis=0)",
+            "np.split(x, 2, 1)[1]",
+            "np.array_split(x, 3, axis=1)[0]",
+            "np.vsplit(x, [1])[1]",
+            "np.gradient(x, 0.5)[1]",
+        ),
+        *(
+            "np.moveaxis(x, 0, 1)",
+            "np.swapaxes(x, 0, -1)",
+            "np.transpose(x, (1, 0))",
+            "np.atleast_3d(x)",
+            "np.ravel(x, order='C')",
+            "np.reshape(x, -1)",
+        ),
+        *(
+            "np.tensordot(x, x, ([0, 1], [0, 1]))",
+            "np.tensordot(x, x.T, 1)",
+            "np.tensordot(x, x, axes=0)",
+            "np.inner(x, x)",
+            "np.vdot(x, x)",
+            "np.kron(x, x)",
+        ),
+        *(
+            "np.einsum('ij,ij', x, x, optimize=True)",
+            "np.einsum('...j->...', x)",
+            "np.einsum(x, [0, 1], x, [2, 1])",
+            "np.cross(x[:, :3], x[:, 1:])",
+        ),
+        *(
+            "np.linalg.norm(x, None, 1)",
+            "np.linalg.norm(x, 1)",
+            "np.linalg.norm(x, axis=(0, 1), ord='nuc')",
+            "np.linalg.norm(x, 2, keepdims=True)",
+        ),
+        *(
+            "np.linalg.svd(x, False)[1]",
+            "np.linalg.svd(x, compute_uv=False)",
+            "np.linalg.eigh(x @ x.T, UPLO='U').eigenvalues",
+            "np.linalg.slogdet(x @ x.T)[1]",
+        ),
+        *(
+            "np.vstack([x, x[0]])",
+            "np.hstack((x, x))",
+            "np.dstack([x, x])",
+            "np.column_stack([x, x[:, 0]])",
+            "np.append(x, x[:1], 0)",
+            "np.concatenate([x, x], None)",
+        ),
+        *(
+            "np.linspace(x, 1.0, 3)",
+            "np.linspace(0, x[0], 4, axis=1)",
+            "np.select([np.full((3, 4), True)], [x])",
+            "np.broadcast_arrays(x, x[0])[1]",
+        ),
+        *(
+            "np.diag(x)",
+            "np.diag(x, -1)",
+            "np.diag(x[0], 2)",
+            "np.diagonal(x, 1)",
+            "np.stack([x, x], -1)",
+            "np.delete(x, 1, 1)",
+            "np.partition(x, 2)",
+        ),
+        *(
+            "x.std(0)",
+            "x.std(axis=1, ddof=1)",
+            "x.var(ddof=1)",
+            "x.prod(0)",
+            "x.cumsum(0)",
+            "x.cumprod()",
+            "x.clip(0, 1)",
+            "x.clip(max=0.3)",
+        ),
+        *(
+            "x.ravel()",
+            "x.flatten()",
+            "x[None].squeeze()",
+            "x.swapaxes(0, 1)",
+            "x.repeat(2, 0)",
+            "x.take([0, 1], 1)",
+            "x.trace(1)",
+            "x.diagonal(-1)",
+        ),
+        *(
+            "x.dot(x.T)",
+            "x.sum(0)",
+            "x.mean(keepdims=True)",
+            "x.max(1)",
+            "x.reshape(4, 3)",
+            "x.reshape((2, 6))",
+            "x.transpose(1, 0)",
+            "x.copy()",
+            "x.T",
+        ),
+        *(
+            "x % 0.7",
+            "-7 % (x * x + 1)",
+            "abs(x)",
+            "+x",
+            "x[..., None] * x[0]",
+            "2.0**x",
+            "np.arctan2(x, 2)",
+            "np.hypot(3, x)",
+            "np.logaddexp(x, 0)",
+        ),
+    )
+}
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_calls_as_people_write_them(name: str) -> None:
+    f = SPELLINGS[name]
+    x = np.random.default_rng(2).normal(size=(3, 4))
+    z = f(ad.Tensor(x))
+    close(z.data, f(x), 1e-13)
+    ad.check_grads(f, x, order=1)
+
+
+def test_the_sort_method_returns_what_it_sorted() -> None:
+    t = ad.Tensor([3.0, 1.0, 2.0])
+    assert t.sort().data.tolist() == [1.0, 2.0, 3.0]
+    assert t.data.tolist() == [3.0, 1.0, 2.0]
+
+
 # ---------------------------------------------------------------- the records
+
+
+def test_every_composition_has_a_sample_and_a_sentence() -> None:
+    for f in COMPOSED:
+        assert f.sample(np.random.default_rng(0))
+        assert f.__doc__
+        assert all(ops.BY_NUMPY[function] is f for function in f.numpy)
+        assert f.name not in ops.TABLE or ops.TABLE[f.name].numpy == ()
 
 
 @every_op

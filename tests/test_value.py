@@ -332,9 +332,9 @@ def test_methods_work_where_nothing_is_recorded() -> None:
     assert not z.active
 
 
-def test_no_rule_for_floor_and_mod() -> None:
+def test_no_rule_for_floor_division() -> None:
     v = ad.Value(2.0)
-    for f in (lambda: v // 2, lambda: 2 // v, lambda: v % 2, lambda: 2 % v, lambda: np.float64(2.0) // v):
+    for f in (lambda: v // 2, lambda: 2 // v, lambda: np.float64(2.0) // v):
         with pytest.raises(ad.NoRule):
             f()
 

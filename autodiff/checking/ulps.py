@@ -99,7 +99,7 @@ def _carried(n: Any, mags: list[Any], ulps: list[int]) -> tuple[Any, int]:
     if op.kind == "bilinear":
         return op.forward(*mags, **n.kw), ulps[0] + ulps[1] + _summed(op, xs, n.kw) + OP_ULPS
     if op.kind == "elementwise" and not any(callable(p) for p in op.partials):
-        return sum(m for m, p in zip(mags, op.partials, strict=True) if p is not None) + np.zeros(n.shape), max(ulps) + OP_ULPS
+        return sum(abs(p) * m for m, p in zip(mags, op.partials, strict=True) if p is not None) + np.zeros(n.shape), max(ulps) + OP_ULPS
     if op.kind == "elementwise":
         # Of factors the magnitudes multiply and the ulps add; so |partial| * magnitude counts once each.
         moving = [(p, m) for p, m, a in zip(op.partials, mags, n.args, strict=True) if p is not None and isinstance(a, Node)]
@@ -108,7 +108,7 @@ def _carried(n: Any, mags: list[Any], ulps: list[int]) -> tuple[Any, int]:
     length = max((s for x in xs for s in np.shape(x)), default=1)
     terms = max(1, math.ceil(sum(map(np.size, xs)) / max(1, np.size(z))), length if op.kind == "general" else 1)
     spread = op.jvp(mags, z, *xs, **n.kw) if op.monotone else _dense(op, mags, z, xs, n.kw)
-    return np.maximum(np.abs(z), spread), max(ulps) + terms + OP_ULPS
+    return np.maximum(np.abs(z), 0.0 if spread is None else spread), max(ulps) + terms + OP_ULPS
 
 
 def _summed(op: Op, xs: list[Any], kw: dict[str, Any]) -> int:

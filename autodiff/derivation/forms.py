@@ -8,6 +8,7 @@ index forms are written in.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import count
@@ -150,6 +151,8 @@ class Symbol(Operand):
     def __apply__(op: Op, args: Sequence[Any], kw: dict[str, Any]) -> Any:
         space = next(a.space for a in args if isinstance(a, Symbol))
         args = [space.lift(a) if isinstance(a, Size) else a for a in args]
+        if any(isinstance(a, float) and not math.isfinite(a) for a in args):  # inf and nan follow no rule that formulas are made by
+            raise NoForm(op)
         if op.name == "where" and isinstance(args[0], Symbol) and args[0].guard:
             space.guards.append(args[0].poly)
             return args[2]
@@ -157,7 +160,7 @@ class Symbol(Operand):
             return _CORE[op.name](space, op, *args)
         if op.form is not None:
             return product(space, op.form(*(len(shape_of(a)) for a in args), **kw), args)
-        if isinstance(op.index, str) and None not in args[0].dims:
+        if isinstance(op.index, str) and len(args[0]._shape) == 2 and None not in args[0].dims:
             x = args[0]
             before, _, after = op.index.partition("->")
             axes = [before.index(letter) for letter in after]

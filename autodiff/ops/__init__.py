@@ -1,5 +1,6 @@
 """The table of ops: to add an op you edit one entry; to add a reader, at most one field of `Op`."""
 
+from . import arrange, elementary, factorizations  # noqa: F401  (their entries join the table)
 from .linalg import diag, inv, logdet, norm, solve, trace
 from .pointwise import (
     abs,
@@ -35,12 +36,28 @@ from .products import dot, einsum, matmul, outer
 from .reductions import max, mean, min, sum
 from .shapes import broadcast_to, cast, concatenate, getitem, reshape, scatter, stack, transpose
 from .softmaxes import log_softmax, logsumexp, softmax
-from .table import BY_NUMPY, RESERVED, TABLE, Op, bilinear, bind_numpy, elementwise, general, linear, no_rule, op_by_name
+from .table import (
+    BY_NUMPY,
+    COMPOSED,
+    RESERVED,
+    TABLE,
+    Composition,
+    Op,
+    bilinear,
+    bind_numpy,
+    elementwise,
+    general,
+    linear,
+    no_rule,
+    op_by_name,
+)
 
-RESERVED.update(TABLE)
+RESERVED.update(TABLE, COMPOSED)
 
 __all__ = [
     "BY_NUMPY",
+    "COMPOSED",
+    "Composition",
     "TABLE",
     "Op",
     "abs",

@@ -8,15 +8,29 @@ with what this file makes.
 from __future__ import annotations
 
 import ast
+import math
+import re
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from .operand import Operand
 from .table import TABLE, Op
 
 TARGET = Path(__file__).parent.parent / "value_ops.py"
 
-_DUNDERS = {"add": "add", "sub": "sub", "mul": "mul", "div": "truediv", "pow": "pow", "neg": "neg", "identity": "pos", "abs": "abs"}
+_DUNDERS = {
+    "add": "add",
+    "sub": "sub",
+    "mul": "mul",
+    "div": "truediv",
+    "pow": "pow",
+    "neg": "neg",
+    "identity": "pos",
+    "abs": "abs",
+    "mod": "mod",
+}
 
 _HEADER = '''"""The operators of Value.  Generated from the table of ops by `make ops`; edit the table, not this file.
 
@@ -27,7 +41,7 @@ Python refuses where IEEE gives inf or nan, take the long way through `__apply__
 
 from __future__ import annotations
 
-from math import cos, exp, expm1, fabs, log, log1p, sin, sqrt, tanh
+{imports}
 from math import pow as power
 from typing import Any
 
@@ -51,11 +65,17 @@ class Text(Operand):
             raise TypeError(f"{op.name} has no source text on floats")
         return Text("(" + op.scalar.format(*(_source(a) for a in args)) + ")")
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kw: Any) -> Any:
+        return Text(f"isfinite({self.source})") if ufunc is np.isfinite else super().__array_ufunc__(ufunc, method, *args, **kw)
+
     def _compare(self, sign: str, other: Any) -> Text:
         return Text(f"({self.source} {sign} {_source(other)})")
 
     def __lt__(self, other: Any) -> Text:
         return self._compare("<", other)
+
+    def __le__(self, other: Any) -> Text:
+        return self._compare("<=", other)
 
     def __gt__(self, other: Any) -> Text:
         return self._compare(">", other)
@@ -107,7 +127,7 @@ def _body(op: Op, operands: list[str], moving: list[int], raw: list[str]) -> str
             steps.append(f"{slot} = {partials[i]}")
             slots.append(f"out.{slot} = {slot}")
     lines = [loads]
-    if any(c in step for step in steps for c in ("(", "/")):
+    if any(c in step for step in steps for c in ("(", "/", "%", "**")):
         lines += ["try:", *(f"    {step}" for step in steps), "except (ArithmeticError, ValueError):"]
         lines += [f"    return self.__apply__({op.name.upper()}, ({', '.join(operands)},), {{}})"]
     else:
@@ -149,12 +169,14 @@ def source() -> str:
     """The text of value_ops.py."""
     ops = [op for op in TABLE.values() if op.kind == "elementwise" and op.scalar is not None]
     constants = "\n".join(f'{op.name.upper()} = TABLE["{op.name}"]' for op in ops)
-    text = _HEADER + constants + "\n\nnew = object.__new__\n\n\n"
+    text = constants + "\n\nnew = object.__new__\n\n\n"
     text += 'class Value(ValueBase):\n    """One number that remembers how it was made; see the README for a tour.\n\n'
     text += "    >>> import autodiff as ad\n    >>> x = ad.Value(2.0); y = x * x + 1; y.backward(); x.grad\n    4.0\n"
     text += '    """\n\n    __slots__ = ()\n\n'
     text += "\n".join(_method(op) for op in ops)
-    return text
+    names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)} & set(dir(math))
+    used = sorted(names, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
+    return _HEADER.format(imports=f"from math import {', '.join(used)}") + text
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ import numpy as np
 
 from ..errors import NoRule
 from . import pointwise as p
+from .elementary import mod
 from .products import matmul
-from .table import BY_NUMPY, TABLE, Op, bind_numpy, no_rule
+from .table import BY_NUMPY, Op, bind_numpy, functions, kept, no_rule
 
 NO_KW: dict[str, Any] = {}
 
@@ -29,13 +30,26 @@ OPERATORS: dict[Any, Callable[..., Any]] = {
     np.multiply: operator.mul,
     np.divide: operator.truediv,
     np.power: operator.pow,
+    np.remainder: operator.mod,
 }
 
 
 # What these say of a node concerns its plain numbers too.
 ABOUT = {
-    *(np.isfinite, np.isnan, np.isinf, np.signbit),
-    *(np.shape, np.ndim, np.size, np.argmax, np.argmin, np.argsort, np.zeros_like, np.ones_like, np.empty_like, np.full_like),
+    *(np.isfinite, np.isnan, np.isinf, np.signbit, np.isreal, np.iscomplex),
+    *(
+        np.shape,
+        np.ndim,
+        np.size,
+        np.argmax,
+        np.argmin,
+        np.argsort,
+        np.argpartition,
+        np.zeros_like,
+        np.ones_like,
+        np.empty_like,
+        np.full_like,
+    ),
     *(np.array_equal, np.allclose, np.isclose, np.any, np.all, np.count_nonzero, np.iscomplexobj, np.isrealobj, np.result_type),
     *(np.nonzero, np.array_repr, np.array_str, np.array2string, np.searchsorted, np.may_share_memory, np.shares_memory),
 }
@@ -64,10 +78,7 @@ class NumpyProtocols:
     def __floordiv__(self, other: Any) -> Any:
         raise no_rule("//", "floor_divide")
 
-    def __mod__(self, other: Any) -> Any:
-        raise no_rule("%", "remainder")
-
-    __rfloordiv__, __rmod__ = __floordiv__, __mod__
+    __rfloordiv__ = __floordiv__
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kw: Any) -> Any:
         if ufunc in ABOUT and method == "__call__" and not kw:
@@ -83,13 +94,14 @@ class NumpyProtocols:
         if ufunc not in BY_NUMPY:
             raise no_rule(name, ufunc.__name__)
         op, (operands, statics) = bind_numpy(ufunc, args, kw)
-        return self.__apply__(op, operands, statics)
+        return self.__apply__(op, operands, kept(statics))
 
     def __array_function__(self, func: Any, types: Any, args: Any, kw: Any) -> Any:
         if func in ABOUT:
             return func(*numbers_of(func, args), **kw)
         op, (operands, statics) = bind_numpy(func, args, kw)
-        return self.__apply__(op, operands, statics)
+        statics = kept(statics)
+        return op(*operands, **statics) if op.kind == "composed" else self.__apply__(op, operands, statics)
 
 
 def _binary(op: Op) -> tuple[Any, Any]:
@@ -112,6 +124,7 @@ class Operand(NumpyProtocols):
     __mul__, __rmul__ = _binary(p.mul)
     __truediv__, __rtruediv__ = _binary(p.div)
     __pow__, __rpow__ = _binary(p.pow)
+    __mod__, __rmod__ = _binary(mod)
     __matmul__, __rmatmul__ = _binary(matmul)
 
     def __neg__(self) -> Any:
@@ -125,7 +138,7 @@ class Operand(NumpyProtocols):
 
 
 def add_methods(kind: type) -> None:
-    """Every op of the table with one operand becomes a method too, unless the class has one of its own."""
-    for op in TABLE.values():
-        if op.arity == 1 and not hasattr(kind, op.name):
+    """Every op of the table with one operand, and whatever arrays have as a method, becomes one, unless the class has its own."""
+    for op in functions():
+        if (op.arity == 1 or hasattr(np.ndarray, op.name)) and not hasattr(kind, op.name):
             setattr(kind, op.name, lambda self, *args, _op=op, **kw: _op(self, *args, **kw))

@@ -67,7 +67,15 @@ pow: Op = elementwise(
     index=lambda x, y: exp(y * log(x)),  # for an exponent that is no plain number
 )
 neg: Op = elementwise("neg", np.negative, -1, numpy=(np.negative,), symbol="−", scalar="-{0}", index=lambda x: -1 * x)
-identity: Op = elementwise("identity", np.positive, 1, numpy=(np.positive,), symbol="=", scalar="{0}", index=lambda x: x)
+identity: Op = elementwise(
+    "identity",
+    np.positive,
+    1,
+    numpy=(np.positive, np.copy, np.real, np.real_if_close, np.conjugate),
+    symbol="=",
+    scalar="{0}",
+    index=lambda x: x,
+)
 square: Op = elementwise("square", np.square, lambda z, x: 2 * x, numpy=(np.square,), symbol="x²", scalar="{0} * {0}", index=lambda x: x**2)
 sqrt: Op = elementwise(
     "sqrt",

@@ -1,4 +1,4 @@
-"""Entries of the table: products of matrices and vectors, each known by its index form."""
+"""Entries of the table: products of matrices, vectors and arrays, each known by its index form."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeMismatch
-from .table import Case, Op, add_up, bilinear, shape_of, sum_to
+from .pointwise import mul
+from .shapes import getitem, reshape, transpose
+from .table import Case, Op, add_up, bilinear, composed, contract, shape_of, sum_to
 
 
 def _matmul(x: Any, y: Any) -> Any:
@@ -58,7 +60,7 @@ matmul = bilinear(
     _matmul,
     matmul_form,
     _matmul_direct,
-    numpy=(np.matmul,),
+    numpy=(np.matmul, np.linalg.matmul),
     symbol="@",
     sample=_sampler(*_COMMON, ((5, 2, 3), (5, 3, 4)), ((5, 2, 3), (3, 4)), ((3,), (5, 3, 4)), ((5, 1, 2, 3), (6, 3, 4))),
 )
@@ -73,7 +75,84 @@ def _outer(x: Any, y: Any) -> Any:
     return np.outer(x, y)
 
 
-outer = bilinear("outer", _outer, lambda m, n: "i,j->ij", numpy=(np.outer,), symbol="⊗", sample=_sampler(((2,), (3,))))
+outer = bilinear("outer", _outer, lambda m, n: "i,j->ij", numpy=(np.outer, np.linalg.outer), symbol="⊗", sample=_sampler(((2,), (3,))))
+
+
+# ---------------------------------------------------------------- other products, written as contractions
+
+
+@composed(np.inner, sample=_sampler(((2, 3), (4, 3)), ((3,), (3,)), ((2, 3), ())), arity=2)
+def inner(x: Any, y: Any) -> Any:
+    """The sum of products over the last axes of both."""
+    m, n = len(shape_of(x)), len(shape_of(y))
+    if not m or not n:
+        return mul(x, y)
+    a, b = ascii_letters[:m], ascii_letters[m : m + n - 1]
+    return contract(f"{a},{b}{a[-1]}->{a[:-1]}{b}", x, y)
+
+
+def _sample_tensordot(rng: np.random.Generator) -> list[Case]:
+    x, y = rng.normal(size=(2, 3, 4)), rng.normal(size=(4, 3, 5))
+    return [((x, y), {"axes": [(1, 2), (1, 0)]}), ((x, y[:, 0]), {"axes": 1}), ((x, y[0]), {"axes": 0}), ((x, y), {"axes": ([-1], [0])})]
+
+
+@composed(np.tensordot, np.linalg.tensordot, sample=_sample_tensordot, arity=2)
+def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
+    """The sum of products over pairs of axes: the last of x with the first of y, so many, or those listed for each."""
+    m, n = len(shape_of(x)), len(shape_of(y))
+    first, second = (range(m - axes, m), range(axes)) if isinstance(axes, int) else (([k] if isinstance(k, int) else k) for k in axes)
+    if len(first) != len(second) or max(len(first), len(second)) > min(m, n):
+        raise ShapeMismatch(f"tensordot of shapes {shape_of(x)} and {shape_of(y)} over axes={axes}: each axis needs a partner")
+    a, b = list(ascii_letters[:m]), list(ascii_letters[m : m + n])
+    for i, j in zip(first, second, strict=True):
+        b[j] = a[i]
+        if shape_of(x)[i] != shape_of(y)[j]:
+            raise ShapeMismatch(f"tensordot of shapes {shape_of(x)} and {shape_of(y)}: axis {i} and axis {j} have different lengths")
+    summed = {a[i] for i in first}
+    return contract(f"{''.join(a)},{''.join(b)}->{''.join(s for s in a + b if s not in summed)}", x, y)
+
+
+@composed(np.vdot, sample=_sampler(((2, 3), (2, 3))), arity=2)
+def vdot(x: Any, y: Any) -> Any:
+    """The sum of the products of all entries."""
+    return dot(reshape(x, shape=-1), reshape(y, shape=-1))
+
+
+@composed(np.kron, sample=_sampler(((2, 3), (4, 2)), ((3,), (2,)), ((2, 3), (2,)), ((), (2,))), arity=2)
+def kron(x: Any, y: Any) -> Any:
+    """The Kronecker product: each entry of x times the whole of y."""
+    n = max(len(shape_of(x)), len(shape_of(y)))
+    a, b = ((1,) * (n - len(shape_of(v))) + tuple(shape_of(v)) for v in (x, y))
+    apart = mul(reshape(x, shape=tuple(k for d in a for k in (d, 1))), reshape(y, shape=tuple(k for d in b for k in (1, d))))
+    return reshape(apart, shape=tuple(i * j for i, j in zip(a, b, strict=True)))
+
+
+def _sample_cross(rng: np.random.Generator) -> list[Case]:
+    x, y = rng.normal(size=(3, 3)), rng.normal(size=(3, 3))
+    return [((x, y), {}), ((x[0], y), {}), ((x, y), {"axisa": 0, "axisc": 0}), ((x, y), {"axis": 0})]
+
+
+@composed(np.cross, sample=_sample_cross, arity=2)
+def cross(x: Any, y: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Any:
+    """The vector product of vectors of three entries, which stand along the given axes."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    x, y = _last(x, axisa), _last(y, axisb)
+    if shape_of(x)[-1:] != (3,) or shape_of(y)[-1:] != (3,):
+        raise ShapeMismatch(f"cross of vectors of {shape_of(x)[-1:]} and {shape_of(y)[-1:]} entries: both must have three")
+    x1, x2, y1, y2 = (getitem(v, index=(..., order)) for v in (x, y) for order in (np.array([1, 2, 0]), np.array([2, 0, 1])))
+    z = x1 * y2 - x2 * y1
+    rank = len(shape_of(z))
+    place = range(rank)[axisc]
+    order = [*range(rank - 1)]
+    return transpose(z, axes=(*order[:place], rank - 1, *order[place:])) if place != rank - 1 else z
+
+
+def _last(x: Any, axis: int) -> Any:
+    """`x` with one axis moved to the end."""
+    rank = len(shape_of(x))
+    place = range(rank)[axis]
+    return x if place == rank - 1 else transpose(x, axes=(*(k for k in range(rank) if k != place), place))
 
 
 # ---------------------------------------------------------------- einsum
@@ -102,9 +181,8 @@ def explicit(subscripts: str, ranks: Sequence[int]) -> str:
 
 
 def _einsum(*xs: Any, subscripts: str) -> Any:
-    if len(xs) > 2:  # contracted in pairs, of which two of booleans would give "or" and not a sum
-        xs = tuple(np.asarray(x, dtype=np.result_type(*xs)) for x in xs)
-    return np.einsum(explicit(subscripts, [len(shape_of(x)) for x in xs]), *xs, optimize=len(xs) > 2)
+    dtype = np.result_type(*xs)  # with `optimize` two of three are multiplied first, and two of integers would wrap around
+    return np.einsum(explicit(subscripts, [len(shape_of(x)) for x in xs]), *(np.asarray(x, dtype) for x in xs), optimize=len(xs) > 2)
 
 
 def _einsum_vjp(i: int, g: Any, z: Any, *xs: Any, subscripts: str) -> Any:
@@ -147,9 +225,22 @@ class _Einsum(Op):
     def bind(self, args: Sequence[Any], kw: dict[str, Any]) -> Case:
         if len(args) == 1 and isinstance(args[0], tuple) and args[0] and isinstance(args[0][0], str):
             args = args[0]  # as NumPy's protocol hands them on
+        kw = {key: value for key, value in kw.items() if key != "optimize"}  # how it is computed, not what
         if args and isinstance(args[0], str):
-            return tuple(args[1:]), {"subscripts": args[0]}
+            return super().bind((args[1:], args[0]), kw)
+        if len(args) > 1 and not isinstance(args[1], str):
+            return super().bind((args[: len(args) // 2 * 2 : 2], _written_out(args)), kw)
         return super().bind(args, kw)
+
+
+def _written_out(args: Sequence[Any]) -> str:
+    """The subscripts of einsum(x, [0, 1], y, [1, 2], [0, 2]) as a text."""
+    before = ",".join(map(_letters, args[1::2]))
+    return f"{before}->{_letters(args[-1])}" if len(args) % 2 else before
+
+
+def _letters(places: Sequence[Any]) -> str:
+    return "".join("..." if k is Ellipsis else ascii_letters[k] for k in places)
 
 
 einsum = _Einsum(

@@ -1,7 +1,8 @@
-"""Entries of the table: sums, means, maxima and minima over axes."""
+"""Entries of the table: sums, means, products, spreads, maxima and minima over axes, and running sums and products."""
 
 from __future__ import annotations
 
+import builtins
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -10,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from .shapes import broadcast_to, reshape
-from .table import Case, Op, general, linear, shape_of
+from .pointwise import square
+from .shapes import broadcast_to, concatenate, getitem, reshape, transpose
+from .table import Case, Op, composed, dtype_of, general, linear, shape_of
 
 Axis = int | tuple[int, ...] | None
 PRODUCT = range(2**9, 2**16)  # for so many entries the product with ones is faster than the reduction
@@ -83,7 +85,7 @@ def _sum_form(x: Any, axis: Axis = None, keepdims: bool = False) -> str:
     return f"{letters}->{out}"
 
 
-def _extreme(name: str, reduce: Callable[..., Any]) -> Op:
+def _extreme(name: str, reduce: Callable[..., Any], also: Callable[..., Any]) -> Op:
     # Entries that share the extreme value share the derivative, as in PyTorch's amax and in JAX.
     def shares(z: Any, x: Any, axis: Axis) -> Any:
         hit = x == restore(z, shape_of(x), axis)
@@ -101,7 +103,7 @@ def _extreme(name: str, reduce: Callable[..., Any]) -> Op:
     def jvp(ts: Sequence[Any], z: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
         return sum(ts[0] * shares(z, x, axis), axis=axis, keepdims=keepdims)
 
-    return general(name, forward, vjp, jvp, numpy=(reduce,), sample=sample_axes, analytic=False, monotone=True, index=form)
+    return general(name, forward, vjp, jvp, numpy=(reduce, also), sample=sample_axes, analytic=False, monotone=True, index=form)
 
 
 sum = linear("sum", _sum, _sum_transpose, numpy=(np.sum,), symbol="Σ", sample=sample_axes, monotone=True, index=_sum_form)
@@ -115,5 +117,133 @@ mean = linear(
     monotone=True,
     index=lambda x, axis=None, keepdims=False: sum(x, axis=axis, keepdims=keepdims) / _count(x, axis),
 )
-max = _extreme("max", np.max)
-min = _extreme("min", np.min)
+max = _extreme("max", np.max, np.amax)
+min = _extreme("min", np.min, np.amin)
+
+# ---------------------------------------------------------------- variance
+
+
+@composed(np.var, sample=lambda rng: [*sample_axes(rng), ((rng.normal(size=(3, 4)),), {"ddof": 1, "axis": 0})])
+def var(x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    """The mean of the squared distances from the mean; with `ddof`, their sum divided by n - ddof."""
+    return sum(square(x - mean(x, axis=axis, keepdims=True)), axis=axis, keepdims=keepdims) / freedom(x, axis, ddof)
+
+
+def freedom(x: Any, axis: Axis, ddof: float) -> float:
+    """What a sum of squared distances is divided by."""
+    return builtins.max(_count(x, axis) - ddof, 0)
+
+
+# ---------------------------------------------------------------- products
+
+
+def _in_rows(x: Any, axis: Axis) -> tuple[Any, Callable[[Any], Any]]:
+    """`x` as a matrix whose first axis is all that `axis` names, and the way back to the shape of `x`."""
+    shape, kept = shape_of(x), kept_shape(shape_of(x), axis)
+    gone = [i for i, k in enumerate(kept) if axis is None or i in _places(axis, len(shape))]
+    order = (*gone, *(i for i in range(len(shape)) if i not in gone))
+    moved = tuple(shape[i] for i in order)
+    matrix = reshape(transpose(x, axes=order), shape=(math.prod(moved[: len(gone)]), math.prod(moved[len(gone) :])))
+    back = tuple(sorted(range(len(order)), key=order.__getitem__))
+    return matrix, lambda rows: transpose(reshape(rows, shape=moved), axes=back)
+
+
+def _places(axis: Axis, rank: int) -> set[int]:
+    return {a % rank for a in (axis if isinstance(axis, tuple) else (axis,))}  # type: ignore[operator]
+
+
+def others(x: Any) -> Any:
+    """For each row the product of all other rows: halves are multiplied and then handed back down, so nothing is divided."""
+    n = shape_of(x)[0]
+    if n < 2:
+        return np.ones(shape_of(x), dtype_of(x))
+    half = n // 2
+    a, b, rest = getitem(x, slice(0, half)), getitem(x, slice(half, 2 * half)), getitem(x, slice(2 * half, None))
+    pairs = others(concatenate([a * b, rest]))
+    above, last = getitem(pairs, slice(0, half)), getitem(pairs, slice(half, None))
+    return concatenate([above * b, above * a, last])
+
+
+def _without_one(x: Any, axis: Axis) -> Any:
+    rows, back = _in_rows(x, axis)
+    return back(others(rows))
+
+
+def _prod(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    return np.prod(x, axis=axis, keepdims=keepdims)
+
+
+def _prod_vjp(i: int, g: Any, z: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    return restore(g, shape_of(x), axis) * _without_one(x, axis)
+
+
+def _prod_jvp(ts: Sequence[Any], z: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    return sum(ts[0] * _without_one(x, axis), axis=axis, keepdims=keepdims)
+
+
+prod = general("prod", _prod, _prod_vjp, _prod_jvp, numpy=(np.prod,), symbol="Π", sample=sample_axes)
+
+# ---------------------------------------------------------------- running sums and products
+
+
+def _backwards(x: Any, axis: int) -> Any:
+    return getitem(x, (slice(None),) * axis + (slice(None, None, -1),))
+
+
+def _line(x: Any, axis: int | None) -> tuple[Any, int]:
+    """The operand and the axis that a running sum goes along: without an axis, all entries in one."""
+    return (reshape(x, shape=-1), 0) if axis is None else (x, range(len(shape_of(x)))[axis])
+
+
+def _cumsum(x: Any, axis: int | None = None) -> Any:
+    return np.cumsum(x, axis=axis)
+
+
+def _cumsum_transpose(i: int, g: Any, x: Any, axis: int | None = None) -> Any:
+    g, along = _line(g, 0 if axis is None else axis)
+    return reshape(_backwards(cumsum(_backwards(g, along), axis=along), along), shape=shape_of(x))
+
+
+def _cumprod(x: Any, axis: int | None = None) -> Any:
+    return np.cumprod(x, axis=axis)
+
+
+def _recurrence(a: Any, b: Any, axis: int) -> Any:
+    """h with h[0] = b[0] and h[k] = a[k] h[k-1] + b[k] along an axis, in log2(n) steps, each of which doubles the reach.
+
+    Blelloch, Prefix sums and their applications, CMU-CS-90-190 (1990), on recurrences.
+    """
+    n, reach, before = shape_of(b)[axis], 1, (slice(None),) * axis
+    while reach < n:
+        first, rest, far = (*before, slice(0, reach)), (*before, slice(reach, None)), (*before, slice(0, n - reach))
+        b = concatenate([getitem(b, first), getitem(b, rest) + getitem(a, rest) * getitem(b, far)], axis=axis)
+        a = concatenate([getitem(a, first), getitem(a, rest) * getitem(a, far)], axis=axis)
+        reach *= 2
+    return b
+
+
+def _shifted(z: Any, axis: int, fill: float) -> Any:
+    """Along an axis each entry in its follower's place, and `fill` in the first."""
+    edge = np.full((*shape_of(z)[:axis], 1, *shape_of(z)[axis + 1 :]), fill, dtype_of(z))
+    return getitem(concatenate([edge, z], axis=axis), (slice(None),) * axis + (slice(0, -1),))
+
+
+# z[k] = x[k] z[k-1], so a tangent follows the recurrence dz[k] = x[k] dz[k-1] + dx[k] z[k-1], and a cotangent
+# the same from the end: h[k] = g[k] + x[k+1] h[k+1].  Nothing is divided: zeros are as good as any entry.
+def _cumprod_vjp(i: int, g: Any, z: Any, x: Any, axis: int | None = None) -> Any:
+    line, along = _line(x, axis)
+    h = _backwards(_recurrence(_shifted(_backwards(line, along), along, 0.0), _backwards(g, along), along), along)
+    return reshape(h * _shifted(z, along, 1.0), shape=shape_of(x))
+
+
+def _cumprod_jvp(ts: Sequence[Any], z: Any, x: Any, axis: int | None = None) -> Any:
+    (line, along), (t, _) = _line(x, axis), _line(ts[0], axis)
+    return _recurrence(line, t * _shifted(z, along, 1.0), along)
+
+
+def _sample_running(rng: np.random.Generator) -> list[Case]:
+    return [((rng.normal(size=(3, 5)),), kw) for kw in ({}, {"axis": 0}, {"axis": -1})] + [((rng.normal(size=1),), {})]
+
+
+cumsum = linear("cumsum", _cumsum, _cumsum_transpose, numpy=(np.cumsum,), sample=_sample_running, monotone=True)
+cumprod = general("cumprod", _cumprod, _cumprod_vjp, _cumprod_jvp, numpy=(np.cumprod,), sample=_sample_running)

@@ -117,7 +117,9 @@ def _stack_transpose(i: int, g: Any, *xs: Any, axis: int = 0) -> Any:
     return getitem(g, (slice(None),) * (axis % len(shape_of(g))) + (i,))
 
 
-def _sampler(*calls: tuple[tuple[int, ...], dict[str, Any]]) -> Any:
+def of_shape(*calls: tuple[tuple[int, ...], dict[str, Any]]) -> Any:
+    """A sampler of calls of one operand, each given by its shape and options."""
+
     def sample(rng: np.random.Generator) -> list[Case]:
         return [((rng.normal(size=shape),), kw) for shape, kw in calls]
 
@@ -145,7 +147,7 @@ reshape: Op = linear(
     _reshape,
     lambda i, g, x, shape: reshape(g, shape=shape_of(x)),
     numpy=(np.reshape,),
-    sample=_sampler(((2, 6), {"shape": (3, 4)}), ((2, 6), {"shape": -1}), ((), {"shape": (1, 1)})),
+    sample=of_shape(((2, 6), {"shape": (3, 4)}), ((2, 6), {"shape": -1}), ((), {"shape": (1, 1)})),
     index=_reshape_form,
 )
 transpose: Op = linear(
@@ -154,7 +156,7 @@ transpose: Op = linear(
     _transpose_back,
     numpy=(np.transpose,),
     symbol="ᵀ",
-    sample=_sampler(((2, 3), {}), ((2, 3, 4), {"axes": (2, 0, 1)}), ((2, 3, 4), {"axes": (-1, 0, 1)}), ((3,), {})),
+    sample=of_shape(((2, 3), {}), ((2, 3, 4), {"axes": (2, 0, 1)}), ((2, 3, 4), {"axes": (-1, 0, 1)}), ((3,), {})),
     index=_transpose_form,
 )
 broadcast_to: Op = linear(
@@ -163,14 +165,14 @@ broadcast_to: Op = linear(
     lambda i, g, x, shape: sum_to(g, shape_of(x)),
     numpy=(np.broadcast_to,),
     symbol="copies",
-    sample=_sampler(((3, 1), {"shape": (2, 3, 4)}), ((), {"shape": (2,)})),
+    sample=of_shape(((3, 1), {"shape": (2, 3, 4)}), ((), {"shape": (2,)})),
     index=_broadcast_form,
 )
 cast: Op = linear(
     "cast",
     _cast,
     lambda i, g, x, dtype: cast(g, x.dtype),
-    sample=_sampler(((3,), {"dtype": np.float64})),
+    sample=of_shape(((3,), {"dtype": np.float64})),
     analytic=False,
     index=lambda x, dtype: x,
 )
@@ -179,7 +181,7 @@ getitem: Op = linear(
     _getitem,
     lambda i, g, x, index: scatter(g, index, shape_of(x)),
     symbol="[ ]",
-    sample=_sampler(*(((3, 4), {"index": index}) for index in (*_INDICES, (slice(None), None), _PAIRS, _MASK, ()))),
+    sample=of_shape(*(((3, 4), {"index": index}) for index in (*_INDICES, (slice(None), None), _PAIRS, _MASK, ()))),
     index=_getitem_form,
 )
 scatter: Op = linear(
@@ -187,7 +189,7 @@ scatter: Op = linear(
     _scatter,
     lambda i, g, x, index, shape: getitem(g, index),
     symbol="into 0",
-    sample=_sampler(
+    sample=of_shape(
         ((4,), {"index": 1, "shape": (3, 4)}),
         ((3, 1), {"index": (..., None), "shape": (3,)}),
         ((3, 4), {"index": np.array([2, 0, 2]), "shape": (5, 4)}),

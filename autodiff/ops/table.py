@@ -12,10 +12,16 @@ A rule gets `z`, the op's result, and `xs`, its operands, and is ordinary code:
 - it uses operators, plain NumPy functions and ops of the table, nothing else.  So the same rule
   runs on floats and arrays (numbers come out), on nodes (it is recorded, and gradients can be
   differentiated again), on symbols (a formula comes out) and on text (source code comes out);
-- it changes nothing in place, least of all the cotangent `g`;
+- it changes nothing in place, least of all the cotangent `g`, and never writes again into an array it gave;
 - it prefers `z` to recomputing, and takes no `if` on data: it uses `where` and comparisons;
 - it is never asked for the derivative with respect to a constant (`x ** 2` takes no logarithm);
 - None means that the derivative is zero by structure.
+
+What is no op
+-------------
+A function that can be written with ops of the table is a `Composition`, declared by `composed`: it stands for
+functions of NumPy's and has a sampler as an op has, but a call of it records the ops it consists of.  A function
+with several results (eigh, svd, slogdet) is a composition of one op for each.
 
 The index form of an op
 -----------------------
@@ -37,7 +43,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from functools import cache, lru_cache
+from functools import cache, lru_cache, wraps
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,7 +56,8 @@ Sampler = Callable[["np.random.Generator"], list[Case]]  # as text: NumPy loads 
 ndarray = np.ndarray
 TABLE: dict[str, Op] = {}
 RESERVED: set[str] = set()  # the built-in names, once all are declared; an op of the user may be declared anew
-BY_NUMPY: dict[Any, Op] = {}  # NumPy's functions, and the op that stands for each
+COMPOSED: dict[str, Composition] = {}  # functions written with ops of the table
+BY_NUMPY: dict[Any, Any] = {}  # NumPy's functions, and the op or composition that stands for each
 
 
 class Op:
@@ -91,6 +98,7 @@ class Op:
         for part, rule in {"forward": forward, "vjp": vjp, "jvp": jvp, "form": form or forward}.items():
             if not callable(rule):
                 raise TypeError(f"{name}: {part} must be a function, not {rule!r}")
+        forward = _real(name, forward) if RESERVED else forward
         self.name, self.kind, self.arity = name, kind, arity
         self.forward, self.vjp, self.jvp = forward, vjp, jvp
         self.partials, self.carry, self.form, self.sample = partials, carry, form, sample
@@ -99,6 +107,7 @@ class Op:
         self.index, self.latex, self.source = index, latex, source
         self.statics = _statics(forward, arity)  # names of the keyword arguments
         self.known = frozenset(self.statics)  # the same, to look names up in
+        self.watched = 2 if kind == "elementwise" and arity == 2 else -1  # a result of this rank may be a vector's with a column
         self.__doc__ = _described(self)
         taken = [name] if name in RESERVED else [f"np.{f.__name__}" for f in numpy if getattr(BY_NUMPY.get(f), "name", "") in RESERVED]
         if taken:
@@ -112,7 +121,7 @@ class Op:
         for x in args:
             if x.__class__ is not ndarray:
                 if hasattr(x, "__apply__"):
-                    return x.__apply__(self, args, kw)
+                    return x.__apply__(self, args, kept(kw) if kw else kw)
                 if isinstance(x, (list, tuple)) and any(hasattr(item, "__apply__") for item in x):
                     raise BadOperand(
                         f"{self.name} got a list of nodes. Of Tensors make one with ad.stack or ad.concatenate; lists of Values go "
@@ -139,14 +148,84 @@ class Op:
         statics = dict(zip(self.statics, rest, strict=False))
         for key, value in kw.items():
             if key not in self.statics:
-                raise NoRule(f"{self.name} has no rule for the keyword {key}=; {self._known()}.")
+                raise no_keyword(self, key)
             if key in statics:
                 raise TypeError(f"{self.name} got two values for {key}=")
             statics[key] = value
         return operands, statics
 
-    def _known(self) -> str:
-        return f"it knows {', '.join(s + '=' for s in self.statics)}" if self.statics else "it takes operands only"
+
+class Composition:
+    """A function of NumPy's, or like them, that is written with ops of the table; made by `composed`.
+
+    Nothing of its own is recorded: a call records the ops it consists of, so that every reader knows it already.
+
+    >>> import autodiff as ad, numpy as np
+    >>> ad.grad(lambda x: np.var(x, ddof=1))(np.array([1.0, 3.0]))
+    array([-2.,  2.])
+    """
+
+    kind = "composed"
+
+    def __init__(self, function: Callable[..., Any], numpy: tuple[Any, ...], sample: Sampler, arity: int) -> None:
+        self.name, self.function, self.numpy, self.sample, self.arity = function.__name__, function, numpy, sample, arity
+        self.statics = _statics(function, arity)
+        self.known = frozenset(self.statics)
+        self.__doc__ = function.__doc__
+        COMPOSED[self.name] = self
+        BY_NUMPY.update(dict.fromkeys(numpy, self))
+
+    def __call__(self, *args: Any, **kw: Any) -> Any:
+        for key in kw:
+            if key not in self.known:
+                raise no_keyword(self, key)
+        return self.function(*args, **kw)
+
+    def __repr__(self) -> str:
+        return f"<composition {self.name}>"
+
+    def bind(self, args: Sequence[Any], kw: dict[str, Any]) -> Case:
+        """The call as it is: Python binds the arguments of a function better than anyone."""
+        return tuple(args), kw
+
+
+def composed(*numpy: Any, sample: Sampler, arity: int = 1) -> Callable[[Callable[..., Any]], Composition]:
+    """Declare that a function written with ops stands for functions of NumPy's; `arity` counts its operands."""
+    return lambda function: Composition(function, numpy, sample, arity)
+
+
+def no_keyword(op: Op | Composition, key: str) -> NoRule:
+    """The error for a keyword argument without a rule."""
+    known = f"it knows {', '.join(s + '=' for s in op.statics)}" if op.statics else "it takes operands only"
+    return NoRule(f"{op.name} has no rule for the keyword {key}=; {known}.")
+
+
+def kept(statics: dict[str, Any]) -> dict[str, Any]:
+    """Static arguments as they are now, whatever becomes of the caller's lists and arrays."""
+    return {key: _kept(value) for key, value in statics.items()}
+
+
+def _kept(static: Any) -> Any:
+    if static.__class__ is list or static.__class__ is tuple:
+        return static.__class__([_kept(part) for part in static])
+    return static.copy() if static.__class__ is np.ndarray else static
+
+
+def _real(name: str, forward: Callable[..., Any]) -> Callable[..., Any]:
+    """The forward of a user's op, whose result must be real numbers: what is recorded of it is a float."""
+
+    @wraps(forward)
+    def checked(*xs: Any, **kw: Any) -> Any:
+        z = forward(*xs, **kw)
+        kind = np.asarray(z).dtype.kind
+        if kind in "iub":
+            return np.asarray(z, float)
+        if isinstance(z, tuple | list) or (kind != "f" and not any(np.iscomplexobj(x) for x in xs)):
+            what = f"a {type(z).__name__}" if isinstance(z, tuple | list) else f"numbers of dtype {np.asarray(z).dtype}"
+            raise BadOperand(f"the forward of {name} gave {what}; an op has one result, an array of real numbers")
+        return z
+
+    return checked
 
 
 def _described(op: Op) -> str:
@@ -185,32 +264,41 @@ def _numpy_signature(func: Any) -> Any:
         return None
 
 
-def bind_numpy(func: Any, args: Sequence[Any], kw: dict[str, Any]) -> tuple[Op, Case]:
-    """The op and the bound call that a call of a NumPy function means; raises NoRule if none does."""
+def bind_numpy(func: Any, args: Sequence[Any], kw: dict[str, Any]) -> tuple[Any, Case]:
+    """The op or composition, and the bound call, that a call of a NumPy function means; raises NoRule if none does."""
     op = BY_NUMPY.get(func)
     if op is None:
         raise no_rule(f"np.{getattr(func, '__name__', func)}", getattr(func, "__name__", ""))
+    try:
+        return op, op.bind(*_by_name(op, func, args, kw))
+    except NoRule as error:
+        raise NoRule(f"np.{func.__name__}: {error}") from None
+
+
+def _by_name(op: Any, func: Any, args: Sequence[Any], kw: dict[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
+    """A call as NumPy's signature reads it: operands first, the others by name, without those left at their defaults."""
     signature = None if isinstance(func, np.ufunc) else _numpy_signature(func)
-    if signature is None:
-        return op, op.bind(args, kw)
+    if signature is None or any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values()):
+        return args, kw
     given = signature.bind(*args, **kw).arguments
+    given.update(given.pop("kwargs", {}))
     count = 1 if op.arity is None else op.arity
     operands, statics = list(given.values())[:count], dict(list(given.items())[count:])
     for name in list(statics):
-        default = signature.parameters[name].default
-        if name not in op.statics and (statics[name] is default or statics[name] is np._NoValue):
+        parameter = signature.parameters.get(name)
+        if statics[name] is np._NoValue or (name not in op.known and parameter is not None and statics[name] is parameter.default):
             del statics[name]
-    try:
-        return op, op.bind(operands, statics)
-    except NoRule as error:
-        raise NoRule(f"np.{func.__name__}: {error}") from None
+    for name in statics:
+        if name not in op.known:
+            raise no_keyword(op, name)
+    return operands, statics
 
 
 def no_rule(what: str, name: str) -> NoRule:
     """The error for a call without a rule: what there is, the nearest name, and the way out."""
     import difflib
 
-    known = sorted({f"np.{f.__name__}" for f in BY_NUMPY} | {f"ad.{op.name}" for op in TABLE.values() if _is_called_by_name(op)})
+    known = sorted({f"np.{f.__name__}" for f in BY_NUMPY} | {f"ad.{op.name}" for op in functions() if _is_called_by_name(op)})
     near = difflib.get_close_matches(name, [k[3:] for k in known], n=2, cutoff=0.7)
     hint = f" Did you mean {' or '.join(k for k in known if k[3:] in near)}?" if near else ""
     return NoRule(
@@ -220,8 +308,13 @@ def no_rule(what: str, name: str) -> NoRule:
     )
 
 
-def _is_called_by_name(op: Op) -> bool:
-    required = len(op.statics) - len(getattr(op.forward, "__defaults__", None) or ())
+def functions() -> list[Any]:
+    """Everything that can be called: the compositions, and the ops."""
+    return [*COMPOSED.values(), *TABLE.values()]
+
+
+def _is_called_by_name(op: Any) -> bool:
+    required = len(op.statics) - len(getattr(getattr(op, "forward", None) or op.function, "__defaults__", None) or ())
     return not op.numpy and op.arity == 1 and required <= 0
 
 
@@ -375,6 +468,11 @@ def shape_of(x: Any) -> tuple[int, ...]:
         return x.shape  # type: ignore[no-any-return]
     except AttributeError:
         return ()
+
+
+def dtype_of(*xs: Any) -> Any:
+    """The dtype that the operands have together; plain numbers take their partners'."""
+    return np.result_type(*([x.dtype for x in xs if shape_of(x) or hasattr(x, "__apply__")] or [np.float64]))
 
 
 def add_up(terms: Iterable[Any]) -> Any:

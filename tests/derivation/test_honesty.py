@@ -286,3 +286,10 @@ def test_options_of_the_wrong_kind(options: dict[str, Any], error: type[Exceptio
 def test_arguments_that_the_function_lacks(wrt: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"counted from 0|counts the arguments"):
         ad.derive(lambda x, y: np.sum(x * y))(np.ones(3), np.ones(3), wrt=wrt)
+
+
+def test_a_literal_infinity_has_no_formula() -> None:
+    x = ad.Tensor(np.ones(3), name="x")
+    for E in (np.sum(np.minimum(x, np.inf)), np.sum(np.clip(x, 0.0, None))):
+        with pytest.raises(ad.NoIndexForm):
+            ad.derive(E, wrt=x)

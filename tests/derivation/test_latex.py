@@ -105,12 +105,14 @@ def check(seed: int) -> None:
                     assert latex_reads_as(f.latex, "E", values, 3, values["∂" + s.name]), f.latex
 
 
+@pytest.mark.filterwarnings("ignore::autodiff.errors.BroadcastWarning")
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.integers(0, 10**6))
 def test_latex_says_what_the_source_computes(seed: int) -> None:
     check(seed)
 
 
+@pytest.mark.filterwarnings("ignore::autodiff.errors.BroadcastWarning")  # random shapes mean every pair
 @pytest.mark.slow
 @pytest.mark.parametrize("start", range(0, 600, 100))
 def test_latex_of_600_random_graphs(start: int) -> None:

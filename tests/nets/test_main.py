@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nets import TwoLayer, closed_form
+from nets import TwoLayer, closed_form, run
 from nets import __main__ as command
 from nets.data import one_hot
 from nets.prove import BY_HAND, Differences, by_derivation, by_differences, by_graph, prove, table
@@ -150,7 +150,7 @@ def test_runs_of_one_second_get_folders_of_their_own(here, monkeypatch):
         def now(cls, tz=None):
             return cls(2026, 1, 2, 12, 0, 0)
 
-    monkeypatch.setattr(command, "datetime", Noon)
+    monkeypatch.setattr(run, "datetime", Noon)
     folders = [command.reserve(None) for _ in range(3)]
     assert [str(f) for f in folders] == [str(Path("runs", f"digits-20260102-120000{end}")) for end in ("", "-2", "-3")]
 

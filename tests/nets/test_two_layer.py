@@ -9,8 +9,7 @@ import autodiff as ad
 from autodiff.checking.ulps import agree
 from autodiff.node import order
 from nets import TwoLayer, array_of_values, forward
-from nets.data import Examples, batches, digits, one_hot
-from nets.train import Diverged, accuracy, step, train
+from nets.data import one_hot
 from nets.two_layer import outputs
 
 
@@ -125,62 +124,3 @@ def test_wrong_shapes_are_told(x, t, says):
     net = TwoLayer.random(4, 5, 3)
     with pytest.raises(ad.ShapeMismatch, match=says):
         net(np.ones(x), np.ones(t))
-
-
-# ---------------------------------------------------------------- data and training
-
-
-def test_batches_go_through_every_example_once():
-    x, t = np.arange(7.0)[None, :], np.arange(14.0).reshape(2, 7)
-    parts = list(batches(x, t, 3, np.random.default_rng(0)))
-    assert sorted(v for part, _ in parts for v in part[0]) == list(range(7))
-    assert all(np.array_equal(part[0], targets[0]) for part, targets in parts)
-    again = list(batches(x, t, 3, np.random.default_rng(0)))
-    assert all(np.array_equal(a, b) for (a, _), (b, _) in zip(parts, again, strict=True))
-
-
-def test_digits_are_split_by_class_and_by_seed():
-    pytest.importorskip("sklearn")
-    train_part, test_part = digits(0)
-    assert train_part.x.shape[0] == 64 and train_part.x.shape[1] + test_part.x.shape[1] == 1797
-    assert train_part.x.min() == 0 and train_part.x.max() == 1
-    assert np.array_equal(train_part.t.argmax(axis=0), train_part.labels) and (test_part.t.sum(axis=0) == 1).all()
-    shares = np.bincount(test_part.labels) / (np.bincount(train_part.labels) + np.bincount(test_part.labels))
-    assert np.all(abs(shares - 0.2) < 0.01)
-    columns = {column.tobytes() for column in train_part.x.T}
-    assert not columns & {column.tobytes() for column in test_part.x.T}
-    assert not np.array_equal(digits(1)[1].labels, test_part.labels) and np.array_equal(digits(0)[1].x, test_part.x)
-
-
-def test_a_step_goes_down_along_the_gradient():
-    net, x, t = small(m=6)
-    E = net(x, t).E
-    wanted = {name: p.data - 0.1 * ad.gradient(E, p) for name, p in net.parameters().items()}
-    assert step(net, x, t, 0.1) == E.item()
-    assert all(np.array_equal(p.data, wanted[name]) for name, p in net.parameters().items())
-    assert net(x, t).E.item() < E.item()
-
-
-def three_clouds():
-    rng = np.random.default_rng(0)
-    labels = np.arange(60) % 3
-    return Examples(np.array([[0.0, 3.0, 0.0], [0.0, 0.0, 3.0]])[:, labels] + 0.3 * rng.normal(size=(2, 60)), one_hot(labels, 3), labels)
-
-
-def test_training_learns_and_repeats():
-    pytest.importorskip("tqdm")
-    points = three_clouds()
-    histories = []
-    for _ in range(2):
-        net = TwoLayer.random(2, 4, 3)
-        histories.append(train(net, points, points, epochs=20, batch=7, lr=0.5, seed=3, quiet=True))
-    assert histories[0] == histories[1] and len(histories[0]) == 20
-    assert histories[0][-1].accuracy == accuracy(net, points) == 1.0
-    assert histories[0][-1].loss < 0.1 < histories[0][0].loss
-
-
-def test_steps_too_long_are_told():
-    pytest.importorskip("tqdm")
-    points = three_clouds()
-    with pytest.raises(Diverged, match=r"in epoch \d: steps of lr = 1e\+06 are too long"):
-        train(TwoLayer.random(2, 4, 3), points, points, epochs=9, batch=2, lr=1e6, seed=0, quiet=True)
