@@ -34,8 +34,9 @@ def resized(graph: Recorded, lengths: Mapping[int, int], fill: Fill, cut: Mappin
 
     if graph.again is not None and not cut and root is None:
         return graph.again({s.name: fill(s, shape(s)) for s in graph.sources if s.node is not None and s.node.active})
-    nodes = {s.key: fill(s, shape(s)) for s in graph.sources if s.node is not None}
-    arrays = {s.key: fill(s, shape(s)) for s in graph.sources if s.node is None}
+    data = graph.filled(lambda s: fill(s, shape(s)))
+    nodes = {s.key: data[s.key] for s in graph.sources if s.node is not None}
+    arrays = {s.key: data[s.key] for s in graph.sources if s.node is None}
     wanted = graph.nodes if root is None else order(graph.by_id[root])
     new = replay(wanted, {**nodes, **cut}, arrays)
     names = {id(n): graph.names[k] for k, n in new.items() if k in graph.names}
@@ -58,7 +59,9 @@ def shrinks(graph: Recorded) -> bool:
     lengths = {n for s in graph.sources for n in s.data.shape if n > 1}
     plain = [float(a) for n in graph.nodes for a in n.args if isinstance(a, int | float)]
     fixed = any(isinstance(v, tuple | np.ndarray) for n in graph.nodes for k, v in n.kw.items() if k not in ("axis", "axes"))
-    return not fixed and not graph.conditions and not any(abs(a) == n or abs(a * n) == 1 for a in plain for n in lengths)
+    return (
+        not fixed and not graph.fixed and not graph.conditions and not any(abs(a) == n or abs(a * n) == 1 for a in plain for n in lengths)
+    )
 
 
 def goal_in(graph: Recorded, other: Recorded, goal: Goal) -> Goal:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..errors import NotConnected
 from ..node import Node, check_fresh, order
-from ..replay import replay
+from ..replay import links, replay
 from ..reverse import pull
 from ..tensor import constant_tensor
 from ..value import ValueBase
@@ -125,6 +125,11 @@ class Source:
     def key(self) -> int:
         return self.node.id if self.node is not None else id(self.data)
 
+    @property
+    def moves(self) -> bool:
+        """Is it a variable, not given data?"""
+        return self.node is not None and bool(self.node.active)
+
 
 # ---------------------------------------------------------------- the graph
 
@@ -151,7 +156,9 @@ class Recorded:
             if name:
                 self.by_name[name] = a
         for s in self.sources:
-            s.kinds.extend(kinds_of(s.data, s.node is not None and s.node.active))
+            s.kinds.extend(kinds_of(s.data, s.moves))
+        named = [s.data if s.node is None else s.node for s in self.sources if s.name and not s.moves]
+        self.links = links([s.data for s in self.sources if not s.name and not s.moves], named)
         self.users: dict[int, list[int]] = {n.id: [] for n in self.nodes}
         for n in self.nodes:
             for k in dict.fromkeys(a.id for a in n.args if isinstance(a, Node)):
@@ -239,15 +246,28 @@ class Recorded:
         rng, looser, points = np.random.default_rng(seed), looser or {}, []
         for _ in range(count):
             for reach in (None, *REACHES):
-                values = {}
-                for s in self.sources:
+
+                def fill(s: Source, reach: float | None = reach) -> Array:
                     x = s.data if s.data.dtype == bool else s.data.astype(float)
                     new = s.kinds[looser.get(s.key, 0)].draw(rng, x)
-                    values[s.key] = new if reach is None or s.data.dtype == bool else x + reach * (new - x)
-                if (point := Point(self, values)).finite:
+                    return new if reach is None or s.data.dtype == bool else x + reach * (new - x)
+
+                if (point := Point(self, self.filled(fill))).finite:
                     points.append(point)
                     break
         return points
+
+    @property
+    def fixed(self) -> bool:
+        """Does given data stay as recorded, because some without a name may have been computed from it, nobody knows how?"""
+        return None in self.links.values()
+
+    def filled(self, fill: Callable[[Source], Array]) -> dict[int, Array]:
+        """Other data by the keys of its sources: what is known to be computed from named data is computed again."""
+        values = {s.key: s.data if self.fixed and not s.moves else fill(s) for s in self.sources}
+        for key, (a, k, c) in ((key, link) for key, link in self.links.items() if link is not None):
+            values[key] = k * np.asarray(values[a.id if isinstance(a, Node) else id(a)]) + c
+        return values
 
     def families(self) -> Iterator[tuple[Source, int]]:
         """Every way to give up properties of one source: the source, and how many it gives up."""

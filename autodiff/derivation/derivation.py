@@ -152,7 +152,7 @@ class Derivation:
         """The derivative at the arrays given by name, by the printed source; leaves not given keep their recorded values.
 
         Raises TypeError for a name or kind of data that there is not, ValueError where the shapes do not fit, an assumption
-        does not hold, or a condition was recorded that the given arrays may change: it must be given with them.
+        does not hold, or a condition or constant was recorded that the given arrays may change: it must be given with them.
         """
         graph = self._graph
         values = {name: _numbers(name, x) for name, x in graph.data()}
@@ -162,11 +162,16 @@ class Derivation:
         values.update({name: _numbers(name, x) for name, x in given.items()})
         graph.check_shapes({name: np.shape(values[name]) for name in given})
         source = self._source()
-        if given and (fixed := [name for name in graph.conditions(lambda name: _mentions(source, name)) if name not in given]):
-            raise ValueError(
-                f"the formula uses the recorded condition {fixed[0]}, which may be another one at the given {', '.join(given)}: "
-                f"pass it too, as {fixed[0]}=, an array of booleans of shape {np.shape(values[fixed[0]])}"
-            )
+        recorded = graph.recorded_in(lambda name: _mentions(source, name))
+        moving = {graph.names[n.id] for n in graph.nodes if n.active and n.id in graph.names}
+        new_data = given.keys() - moving - graph.recorded().keys()  # a constant may be computed from it, not from a variable
+        for name, a in recorded.items():
+            if name not in given and given and (a.dtype == bool or new_data):
+                kind, entries = ("condition", "booleans") if a.dtype == bool else ("constant", "numbers")
+                raise ValueError(
+                    f"the formula uses the recorded {kind} {name}, which may be another one at the given {', '.join(given)}: "
+                    f"pass it too, as {name}=, an array of {entries} of shape {a.shape}"
+                )
         new = replay(graph, values)
         for a in self.assumptions:
             if not a.holds(values[a.name]):

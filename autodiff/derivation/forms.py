@@ -79,7 +79,7 @@ class Space:
             self.join(dims[0], dims[1])
             identity = mul(plain_number(float(array[0, 0])), expr.factor(expr.delta(dims[0]), (0, 1)))
             return Symbol(self, identity, array.shape, (dims[0], dims[0]))
-        name = name or next(c for k in count(len(self.constants) + 1) if (c := f"c{k}") not in self.taken and c not in self.constants)
+        name = name or next(c for k in count(1) if (c := f"c{k}") not in self.taken and c not in self.constants)
         self.constants[name] = array
         return self.opaque(name, array.shape, dims, indicator=array.dtype == bool)
 

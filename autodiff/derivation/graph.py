@@ -14,7 +14,7 @@ from ..errors import NoIndexForm, TooBig
 from ..naming import variables
 from ..node import Node, order
 from ..ops.table import RESERVED, TABLE, shape_of, sum_to
-from ..replay import call
+from ..replay import call, links
 from . import expr
 from .expr import Atom, Poly
 from .forms import NoForm, Space, Symbol, product
@@ -41,6 +41,10 @@ class Graph:
         for key in self.arrays:
             if key in found:
                 self.space.called[key] = self._unique(found[key])
+        fixed = [n for n in self.nodes if n.op is None and not n.active and n.shape]
+        named = [*fixed, *(a for key, a in self.arrays.items() if key in self.space.called)]
+        made = links([a for key, a in self.arrays.items() if key not in self.space.called], named)
+        self.links = {key: link for key, link in made.items() if link is not None}
         self.space.taken = self._taken
         self.sizes: dict[str, int] = {}
         self.axes = self._axes(dims)
@@ -143,20 +147,25 @@ class Graph:
 
     def _axes(self, wished: Mapping[str, Sequence[str]]) -> dict[int, tuple[str | None, ...]]:
         """The name of each axis of each node: axes that must have the same length share theirs."""
-        space, axes = self.space, {}
-        raw = {key: space.lift(a) for key, a in self.arrays.items()}
+        space, axes = self.space, {n.id: self._new_dims(n) for n in self.nodes if self.is_variable(n)}
+        raw = {key: space.lift(a) for key, a in self.arrays.items() if key not in self.links}
+        fixed = [s.dims for s in raw.values()]
+
+        def operand(a: Any) -> Any:
+            return space.opaque(f"#{a.id}", a.shape, axes[a.id]) if isinstance(a, Node) else raw.get(id(a), a)
+
+        raw.update({key: k * operand(a) + c for key, (a, k, c) in self.links.items()})
         averaged: list[str] = []
         first: list[str] = []
         for n in self.nodes:
-            own = tuple(space.new_dim() if k != 1 else None for k in n.shape)
-            axes[n.id] = own
             if self.is_variable(n):
                 continue
-            args = [space.opaque(f"#{a.id}", a.shape, axes[a.id]) if isinstance(a, Node) else raw.get(id(a), a) for a in self.args[n.id]]
+            args = [operand(a) for a in self.args[n.id]]
             try:
                 z = space.lift(call(n.op, args, n.kw))
             except NoForm:
-                first += [d for d in own if d]
+                axes[n.id] = self._new_dims(n)
+                first += [d for d in axes[n.id] if d]
                 continue
             axes[n.id] = tuple(z.dims)
             averaged += [a.name for a in expr.atoms_in(z.poly) if a.kind == "size"]
@@ -164,7 +173,7 @@ class Graph:
             inner = [d for a in args if isinstance(a, Symbol) for d in a.dims if d and space.find(d) not in outer]
             first += [*inner, *filter(None, z.dims)]
         leaves = [(n, axes[n.id]) for n in self.nodes if self.is_variable(n)]
-        fixed = [s.dims for s in raw.values()] + [ds for n, ds in leaves if not n.active]
+        fixed += [ds for n, ds in leaves if not n.active]
         moving = [ds for n, ds in leaves if n.active]
         first += [d for ds in (*fixed, *moving) for d in ds if d]
         names = self._dim_names(first, averaged, fixed, moving, wished, axes)
@@ -177,6 +186,9 @@ class Graph:
         space.constants.clear()
         self.atoms = expr.start()  # those so far knew no names of axes
         return out
+
+    def _new_dims(self, n: Any) -> tuple[str | None, ...]:
+        return tuple(self.space.new_dim() if k != 1 else None for k in n.shape)
 
     def _dim_names(
         self,
@@ -275,7 +287,9 @@ class Graph:
         if not isinstance(a, np.ndarray):
             return a
         if id(a) not in self._raw:
-            self._raw[id(a)] = self.space.lift(a, self._raw_axes[id(a)])
+            link = self.links.get(id(a))
+            x = self.space.lift(a, self._raw_axes[id(a)]) if link is None else link[1] * self._operand(link[0]) + link[2]
+            self._raw[id(a)] = x
         return self._raw[id(a)]
 
     def pull(self, n: Any, i: int, g: Symbol) -> Symbol | None:
@@ -313,8 +327,8 @@ class Graph:
         found = {name: self.arrays[key] for key, name in self.array_names.items()}
         return {name: a for name, a in found.items() if a.dtype == bool or self.unnamed(name)}
 
-    def conditions(self, used: Callable[[str], bool]) -> list[str]:
-        """The recorded conditions that used names are made of."""
+    def recorded_in(self, used: Callable[[str], bool]) -> dict[str, Any]:
+        """What is recorded, as above, of what used names are made of."""
         names = self.array_names
         found: dict[int, set[str]] = {}
         out: set[str] = set()
@@ -322,8 +336,7 @@ class Graph:
             below = [found[a.id] if isinstance(a, Node) else {names[id(a)]} if id(a) in names else set() for a in self.args[n.id]]
             found[n.id] = set().union(*below)
             out |= found[n.id] if n.id in self.names and used(self.names[n.id]) else set()
-        recorded = self.recorded()
-        return [name for name, a in recorded.items() if a.dtype == bool and (name in out or used(name))]
+        return {name: a for name, a in self.recorded().items() if name in out or used(name)}
 
     def check_shapes(self, given: Mapping[str, tuple[int, ...]]) -> None:
         """Raises ValueError where arrays do not have the axes of their variables, in lengths that fit all others."""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DerivationFailed, NotVerified
+from ..node import Node
 from ..replay import replay as run_again
 from ..reverse import pull
 from ..value import ValueBase
@@ -29,6 +30,8 @@ def replay(graph: Graph, values: Mapping[str, Any]) -> dict[int, Any]:
     arrays = {key: np.asarray(values.get(name, graph.arrays[key])) for key, name in graph.array_names.items()}
     arrays = {key: a.item() if a.dtype == bool and a.ndim == 0 else a for key, a in arrays.items()}
     variables = {n.id: values[graph.names[n.id]] for n in graph.nodes if graph.is_variable(n)}
+    for key, (a, k, c) in graph.links.items():
+        arrays[key] = k * np.asarray(variables[a.id] if isinstance(a, Node) else arrays[id(a)]) + c
     return run_again(graph.nodes, variables, arrays, graph.args)
 
 

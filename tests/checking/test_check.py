@@ -400,6 +400,21 @@ def test_a_report_of_nothing_is_right() -> None:
     assert distinct([]) == []
 
 
+@pytest.mark.parametrize("hard", [False, True])
+def test_data_that_numpy_computed_from_named_data_follows_it(hard: bool) -> None:
+    rng = np.random.default_rng(3)
+    X, w = rng.normal(size=(6, 2)), ad.Tensor(rng.normal(size=2), "w")
+    y = np.round(rng.uniform(size=6)) if hard else rng.uniform(size=6)
+    p = ad.sigmoid(X @ w).named("p")
+    verdict = ad.check(-np.mean(y * np.log(p) + (1 - y) * np.log(1 - p)), {"w": "X.T @ (p - y) / m"}).verdicts[0]
+    assert verdict.status == "right" and not verdict.assumptions
+    E = -np.mean(y * np.log(p) + (1 - y**3) * np.log(1 - p))  # nobody knows what this is made of: the data stays
+    claims = {"w": "X.T @ (p - y) / m"}
+    assert ad.check(E, claims).ok == hard
+    graph = Recorded(E, {id(y): "y"})
+    assert graph.fixed and graph.drawn(1)[0].data[id(y)] is y
+
+
 # ---------------------------------------------------------------- in pictures
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
+from autodiff.derivation.derivation import _mentions
 from autodiff.derivation.graph import Graph
 from autodiff.errors import DerivationFailed, NoIndexForm, NotConnected
 from autodiff.ops import TABLE
@@ -140,6 +141,35 @@ def test_a_condition_on_a_single_number(kind: Any, at: float) -> None:
     assert d(a=5.0, c1=True) == 10 and d(a=5.0, c1=False) == 3
     times = ad.derive(a * (a > 0), a)
     assert times.text.splitlines()[0] == "dE/da = c1"
+
+
+@pytest.mark.parametrize("node", [False, True])
+@pytest.mark.parametrize("made", [lambda a: 1 - a, lambda a: -a, lambda a: 2 * a - 1])
+def test_what_numpy_computed_from_a_named_array_before_follows_it(node: bool, made: Any) -> None:
+    X, w = np.random.default_rng(1).normal(size=(5, 3)), V("w", 1, -2, 3)
+    for t in (np.array([1.0, 0, 0, 1, 1]), np.array([0.1, 0.7, 0.3, 0.2, 0.6])):
+        given = ad.constant(t, name="t") if node else t
+
+        def loss(t: Any, other: Any) -> Any:
+            p = ad.sigmoid(X @ w)
+            return -np.mean(t * np.log(p) + other * np.log(1 - p))
+
+        d = ad.derive(loss(given, made(t)), wrt=w)
+        assert "c1" not in d.text and _mentions(d.text, "t")
+        new = np.array([0.0, 1, 1, 0, 1])
+        assert np.allclose(d(t=new), ad.gradient(loss(new, made(new)), w))
+
+
+def test_a_constant_that_may_be_computed_from_data_is_not_kept_for_other_data() -> None:
+    t, w = np.array([0.5, 2.0, 3.0]), V("w", 1, 2, 3)
+    d = ad.derive(np.sum(t * w**2 + t**2 * w), w)
+    assert np.array_equal(d(w=np.ones(3)), 2 * t + t**2)
+    with pytest.raises(ValueError, match=r"recorded constant c1, which may be another one at the given t: pass it too, as c1="):
+        d(t=2 * t)
+    assert np.array_equal(d(t=2 * t, c1=4 * t**2), 4 * t * w.data + 4 * t**2)
+    u = 1 - t
+    both = ad.derive(np.sum(t * w**2 + u * w + (1 - t) * w**3), w)  # u has a name of its own, and is 1 - t too
+    assert "t" in both.text and "u" in both.text and "c1" not in both.text
 
 
 def test_conditions_are_folded() -> None:
