@@ -130,8 +130,8 @@ class Derivation:
         return "\n".join(f"{f.left} = {f.text}" for f in self._without)
 
     def formula(self, node: Any) -> Formula | None:
-        """The closed form at a named node, for pictures; None if this derivation has none."""
-        return next((s.result for s in self.steps if s.node is node), None)
+        """The closed form at a named node, for pictures; None if there is none, or it counts repeats of the node, too."""
+        return next((s.result for s in self.steps if s.node is node and node.id not in self._graph.merged), None)
 
     def rule(self, node: Any, i: int) -> str:
         """What the gradient of `node` gives its operand i, in symbols: the text on an edge of a picture."""
@@ -145,7 +145,7 @@ class Derivation:
         if d is None:
             return "0"
         dims = {**graph.all_dims(), "∂" + graph.label(node).split(",")[0]: graph.axes[node.id]}
-        given = graph.axes[node.args[i].id]
+        given = graph.axes[graph.args[node.id][i].id]
         return Writer(dims, True, graph.names[graph.root.id]).write(_tree(d.poly, tuple(range(len(given))), given))
 
     def __call__(self, **arrays: Any) -> Any:

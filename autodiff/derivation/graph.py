@@ -26,17 +26,14 @@ class Graph:
     def __init__(self, root: Any, frame: Any, opaque: Collection[Any], dims: Mapping[str, Sequence[str]], targets: Sequence[Any]) -> None:
         self.root = root
         self.cut = {n.id for n in opaque}
-        self.nodes = self._above_the_cut(order(root))
         self.space = Space()
         self.renamed: dict[str, str] = {}  # names that could not be had, by what they became
         self._called = {t.id for t in targets} | self.cut
         found = {key: name for key, name in variables(frame).items() if name.isidentifier()}
+        self.merged: set[int] = set()  # nodes that stand for others, too
+        self.args: dict[int, list[Any]] = {}
+        self.nodes = self._without_repeats(self._above_the_cut(order(root)), found)
         self.names = self._name(found)
-        # A condition on numbers is recorded as a plain bool, which here becomes an array of its own, to be told from others.
-        self.args = {
-            n.id: [np.asarray(a) if isinstance(a, bool | np.bool_) else a for a in n.args] if n.id not in self.cut else []
-            for n in self.nodes
-        }
         self.arrays = {id(a): a for args in self.args.values() for a in args if isinstance(a, np.ndarray)}
         for key in self.arrays:
             if key in found:
@@ -72,6 +69,24 @@ class Graph:
             if n.id in needed and n.id not in self.cut:
                 needed.update(a.id for a in n.args if isinstance(a, Node))
         return [n for n in nodes if n.id in needed]
+
+    def _without_repeats(self, nodes: list[Any], found: Mapping[int, str]) -> list[Any]:
+        """The nodes with their operands in `args`: what nobody named and was computed twice alike is one node."""
+        seen: dict[Any, Any] = {}
+        first: dict[int, Any] = {}
+        for n in nodes:
+            # A condition on numbers is recorded as a plain bool, which here becomes an array of its own, to be told from others.
+            plain = [np.asarray(a) if isinstance(a, bool | np.bool_) else a for a in n.args] if n.id not in self.cut else []
+            args = [first[a.id] if isinstance(a, Node) else a for a in plain]
+            own = self.is_variable(n) or n is self.root or n.name or id(n) in found or n.id in self._called
+            key = n.id if own else (n.op.name, *map(_identity, args), *((k, _identity(x)) for k, x in n.kw.items()))
+            same = seen.setdefault(key, n)
+            if same is not n and np.array_equal(same.data, n.data):
+                first[n.id] = same
+                self.merged.add(same.id)
+            else:
+                first[n.id], self.args[n.id] = n, args
+        return [n for n in nodes if n.id in self.args]
 
     def is_variable(self, n: Any) -> bool:
         """Is it a leaf, or taken for one?"""
@@ -131,8 +146,8 @@ class Graph:
         names: dict[int, str] = {}
         k = 0
         for n in self.nodes:
-            operands = [a.id for a in n.args if isinstance(a, Node)]
-            if n.op is None:
+            operands = [a.id for a in self.args[n.id] if isinstance(a, Node)]
+            if self.is_variable(n):
                 continue
             if n.op.kind == "bilinear" or (n.op.name in ("add", "sub") and affine & set(operands)):
                 affine.add(n.id)
@@ -294,12 +309,12 @@ class Graph:
 
     def pull(self, n: Any, i: int, g: Symbol) -> Symbol | None:
         """The vjp of a node's op, run on symbols: what the cotangent g gives operand i."""
-        xs = self.operands(n)
+        xs, to = self.operands(n), self.args[n.id][i]
         try:
             if n.op.form is not None:
                 a, b, out = re.split(",|->", n.op.form(*(len(shape_of(x)) for x in xs), **n.kw))
                 other = f"{out},{b}->{a}" if i == 0 else f"{out},{a}->{b}"
-                d = sum_to(product(self.space, other, [g, xs[1 - i]], n.args[i].shape), n.args[i].shape)
+                d = sum_to(product(self.space, other, [g, xs[1 - i]], to.shape), to.shape)
             else:
                 d = n.op.vjp(i, g, self.symbol(n), *xs, **n.kw)
         except NoForm as error:
@@ -308,7 +323,7 @@ class Graph:
             raise self.too_big(n) from None
         if d is None:
             return None
-        d = self._settled(self.space.lift(d), n.args[i])
+        d = self._settled(self.space.lift(d), to)
         return d.map(self.space.known) if n.op.kind == "general" else d
 
     # ------------------------------------------------------------ what the variables hold
@@ -397,6 +412,13 @@ class Graph:
             f"the formula at {self.label(n)} grows too long to read: too much between it and the nearest names. Give intermediate "
             f"results names, such as z1 = (W1 @ x).named('z1'); they then stand in the formula as they are."
         )
+
+
+def _identity(x: Any) -> Any:
+    """What operands and keywords are told apart by: plain numbers and texts by value, all else by object."""
+    if isinstance(x, tuple):
+        return tuple(map(_identity, x))
+    return (type(x), x) if x is None or isinstance(x, int | float | str) else id(x)
 
 
 def _is_activation(op: Any) -> bool:

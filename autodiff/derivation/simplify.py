@@ -382,6 +382,13 @@ def _sums_to_one(m: Mono, f: Factor) -> Iterator[Poly]:
                 yield mul(Poly({without(m, f): 1}), contract(Poly({rest: 1}), left))
 
 
+def _flat(q: Poly) -> Poly:
+    """A sum within a sum as one."""
+    lone = [m for m in q.terms if len(m) == 1 and m[0][0].kind == "group" and m[0][2] == 1] if len(q) > 1 else []
+    rest = Poly({m: c for m, c in q.terms.items() if m not in lone})
+    return add(rest, *(scale(opened(*m[0][:2]), q.terms[m]) for m in lone)) if lone else q
+
+
 def _take_out(q: Poly) -> Poly:
     """A x + B x -> (A + B) x: two contractions that share factors become one."""
     return _settled(q, _shared)
@@ -483,6 +490,7 @@ class Simplifier:
         self._expand = Rewrite(_expand)
         self._known = Rewrite(known_functions)
         self._out = Rewrite(_take_out)
+        self._flat = Rewrite(_flat)
         folds = [fold for atom, body in reversed(definitions.items()) for fold in _folds(atom, body)]
         self._folds = [(needed, Rewrite(fold)) for needed, fold in folds]
         self._relations = [Rewrite(r.rule()) for r in relations]
@@ -519,7 +527,7 @@ class Simplifier:
                 q = _cheaper(q, self._expand(q))
             q = self._named(q)
             q = self._known(q)
-            q = _cheaper(q, self._out(q))
+            q = self._flat(_cheaper(q, self._out(q)))
             q = min(wrap(q), q, key=cost)
             if q == p:
                 break

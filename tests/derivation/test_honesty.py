@@ -45,6 +45,17 @@ def test_two_things_under_one_name_prove_nothing(monkeypatch: pytest.MonkeyPatch
         ad.derive(np.sum(a * b))
 
 
+def test_what_was_computed_twice_alike_is_one_result() -> None:
+    X, w, t = np.random.default_rng(1).normal(size=(5, 3)), V("w", 1, -2, 3), np.array([1.0, 0, 0, 1, 1])
+    E = -np.mean(t * np.log(ad.sigmoid(X @ w)) + (1 - t) * np.log(1 - ad.sigmoid(X @ w)))
+    d = ad.derive(E)
+    assert d.results[-1].text == "X.T @ (y1 - t) / m" and "dE/dz1 = dE/dy1 * y1 * (1 - y1)" in str(d) and "z2" not in str(d)
+    assert np.allclose(d()["dE/dw"], ad.gradient(E, w)) and ad.draw(E, formulas=True).svg
+    z = (X @ w).named("z")  # what a person named is that result alone
+    both = ad.derive(np.sum(ad.softplus(z) - t * (X @ w)), wrt=[z, w])
+    assert [f.text for f in both.results] == ["sigmoid(z)", "X.T @ (sigmoid(z) - t)"]
+
+
 # ---------------------------------------------------------------- assumptions
 
 
