@@ -295,13 +295,17 @@ class Check:
             where = [tuple(int(i) for i in k) for k in np.argwhere(~np.isfinite(bad[0]))]
             said = f"{len(where)} of {bad[0].size} entries are not finite, the first at {where[0]}"
             return self._made(j, WRONG, mistake=Mistake.NOT_A_NUMBER, sentence=said)
-        carried = self.carried(j, points)
+        carried = "" if self.nothing(j) else self.carried(j, points)
         if carried:
             v = self._made(j, CARRIED, sentence=carried, layout=j.layout)
             self.wrong.append((j, v, []))
             return v
         found = self.explained(j) if j.arrays else [of_shape(j.claim, j.raw, points), *self.edited(j)]
         return self._wrong(j, found)
+
+    def nothing(self, j: Judged) -> bool:
+        """Is a wrong claim zero, but for rounding?  Zeros follow from zeros, so they are nobody's work."""
+        return bool(j.arrays) and all(np.all(np.abs(c) <= s) for c, s in zip(j.arrays, self.case(j).exact, strict=True))
 
     def edited(self, j: Judged) -> list[Explanation]:
         """The one-edit fix of a formula whose numbers cannot be compared with the truth."""

@@ -162,9 +162,10 @@ def distinct(found: list[Explanation]) -> list[Explanation]:
 
 def _of_array(case: Case, catalogue: Catalogue) -> Iterator[Explanation]:
     claimed, truth, goal = case.claimed, case.truth, case.goal
-    if all(not np.any(c) for c in claimed) and any(np.any(t) for t in truth):
-        yield Explanation(Mistake.ZERO, f"{goal.text} is not zero", 1, rank=1)
-    elif case.fits(-t for t in truth):
+    if all(not np.any(c) for c in claimed):  # many mistakes give zero somewhere, and none is known to have been made
+        yield Explanation(Mistake.ZERO, f"this is {'all zeros' if truth[0].size > 1 else '0'}, and {goal.text} is not", 0)
+        return
+    if case.fits(-t for t in truth):
         yield Explanation(Mistake.SIGN, f"the sign: this is exactly minus {goal.text}", 1, constant=-1.0, fix="change the sign")
     if goal.kind == "gradient":
         yield from _catalogue(case, catalogue)
