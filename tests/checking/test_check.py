@@ -412,3 +412,11 @@ def test_a_picture_shows_the_verdicts_not_by_colour_alone(run: Any) -> None:
         assert "the first that is wrong" in text
         assert "factor (1 - y1) is missing" in text
     assert "✗" not in ad.draw(run.E, report=ad.check(run.E, student(run))).svg
+
+
+def test_zeros_earn_nothing_and_follow_from_nothing(run: Any) -> None:
+    report = ad.check(run.E, {name: np.zeros(getattr(run, name).shape) for name in ("W1", "b1", "W2", "b2")})
+    assert {v.status for v in report.verdicts} == {"wrong"}
+    assert {v.mistake for v in report.verdicts} == {Mistake.ZERO}
+    assert report.first_wrong.sentence == "this is all zeros, and dE/dW2 is not"
+    assert report.score() == 0.0
