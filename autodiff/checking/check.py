@@ -6,6 +6,7 @@ anywhere, at others.  This file judges and says what follows from what; why a cl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -406,13 +407,18 @@ class Check:
             mistake=first.code,
             sentence=perhaps + first.text,
             others=others[:SHOWN],
-            fix=fix,
+            fix=fix + self._lengths_in(fix),
             layout=j.layout,
             counterexample=counterexample(j, self.graph),
             edge=self._edge(j.goal, first),
         )
         self.wrong.append((j, v, found))
         return v
+
+    def _lengths_in(self, fix: str) -> str:
+        """What lengths of axes a fix speaks of."""
+        said = [f"{name} = {n}" for name, n in self.graph.sizes.items() if name != "m" and re.search(rf"\b{name}\b", fix)]
+        return f", where {', '.join(said)}" if said else ""
 
     def _differs(self, e: Explanation, first: Explanation, j: Judged) -> bool:
         """Would two explanations of the same numbers give other numbers elsewhere?  Then they are two, and not one said twice."""

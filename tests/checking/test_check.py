@@ -420,3 +420,15 @@ def test_zeros_earn_nothing_and_follow_from_nothing(run: Any) -> None:
     assert {v.mistake for v in report.verdicts} == {Mistake.ZERO}
     assert report.first_wrong.sentence == "this is all zeros, and dE/dW2 is not"
     assert report.score() == 0.0
+
+
+def test_m_and_the_other_lengths_are_those_that_derive_names() -> None:
+    rng = np.random.default_rng(1)
+    X, T, W = rng.normal(size=(8, 4)), rng.normal(size=(8, 3)), ad.Tensor(rng.normal(size=(4, 3)), name="W")
+    Y = (X @ W).named("Y")
+    E = np.mean((Y - T) ** 2)
+    assert "2 * (Y - T) / (m * n1)" in ad.derive(E, wrt=Y).numpy
+    assert ad.check(E, "dE/dY = 2 * (Y - T) / (m * n1)\ndE/dY = 2 * (Y - T) / (m * 3)\ndE/dY = 2 * (Y - T) / 24").ok
+    v = ad.check(E, "dE/dY = 2 * (Y - T) / m").first_wrong
+    assert v.sentence == "this is W.shape[1] times dE/dY, in every entry"
+    assert v.fix.endswith("where n1 = 3")
