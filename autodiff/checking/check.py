@@ -174,8 +174,8 @@ def recorded_anew() -> Block:
 class Check:
     """The claims of one graph, judged in order; `derivation` says that they are lines which follow one another."""
 
-    def __init__(self, graph: Recorded, claims: list[Claim], derivation: bool) -> None:
-        self.graph, self.derivation = graph, derivation
+    def __init__(self, graph: Recorded, claims: list[Claim], derivation: bool, said: tuple[str, ...] = ()) -> None:
+        self.graph, self.derivation, self.said = graph, derivation, said
         rounded = decimals_of(claims)
         claims = [replace(c, decimals=rounded) if c.numbers is not None else c for c in claims]
         with recorded_anew():
@@ -201,7 +201,7 @@ class Check:
     def report(self) -> Report:
         with recorded_anew():
             verdicts = tuple(self.verdict(j) for j in self.judged)
-        return Report(verdicts, tuple(self.remarks(verdicts)))
+        return Report(verdicts, (*self.said, *self.remarks(verdicts)))
 
     def verdict(self, j: Judged) -> Verdict:
         v = self.right(j) if j.status == RIGHT else self.undecided(j) if j.status == UNDECIDED else self.failed(j)
@@ -540,8 +540,7 @@ def check(E: Any, claims: Any, *xs: Any) -> Report:
     power rule: of (y - t) ** 2 the exponent in front is missing
     """
     graph = recorded_of(E, xs)
-    read, derivation = claims_of(graph, claims, numbers_in_frame(graph))
-    return Check(graph, read, derivation).report()
+    return Check(graph, *claims_of(graph, claims, numbers_in_frame(graph))).report()
 
 
 def check_code(E: Any, fn: Callable[..., Any]) -> Report:
