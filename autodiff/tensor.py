@@ -16,7 +16,7 @@ from . import node as switches
 from . import ops
 from .containers import map_leaves
 from .errors import AutodiffError, BadOperand, BroadcastWarning, Detached, NoRule, ReadOnly, ShapeMismatch
-from .node import Node, assigned_result, rebound, settle, tick
+from .node import Node, assigned_result, order, rebound, settle, tick
 from .ops import BY_NUMPY, Op
 from .ops.operand import COMPARISONS, NO_KW, Operand, add_methods
 
@@ -455,8 +455,8 @@ def _lift(op: Op, x: Any) -> Any:
         return x
     if isinstance(x, Tensor):
         return x
-    if isinstance(x, Node) and x.op is None and not x.active:
-        return constant_tensor(x._data, x.name)
+    if isinstance(x, Node) and not x.active:
+        return _beside(x)
     if isinstance(x, Node):
         raise BadOperand(
             f"{op.name} cannot combine a Value and a Tensor. Make the number a Tensor from the start, ad.Tensor(2.0) for ad.Value(2.0); "
@@ -475,6 +475,19 @@ def _lift(op: Op, x: Any) -> Any:
             + ("; take .real and .imag apart" if array.dtype.kind == "c" else "")
         )
     return array if array.ndim else array.item()  # a single number takes its partner's dtype
+
+
+def _beside(x: Any) -> Tensor:
+    """The Tensor that stands for a constant Value beside Tensors: one and the same each time, computed as the Value was."""
+    found: dict[int, Any] = {}
+    for n in order(x):
+        twin = n._note("beside", None)
+        if twin is None or twin._data != n._data:
+            operands = tuple(found[a.id] if isinstance(a, Node) else a for a in n.args)
+            twin = constant_tensor(n._data, n.name) if n.op is None else record(n.op, operands, n.kw)
+            n._write("beside", twin)
+        found[n.id] = twin
+    return found[x.id]  # type: ignore[no-any-return]
 
 
 def _plain(x: Any) -> Any:

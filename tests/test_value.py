@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
+from autodiff.node import order
 
 BINARY = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "**": operator.pow}
 DERIVATIVES = {
@@ -317,6 +318,16 @@ def test_a_constant_is_part_of_the_graph_and_is_not_moved() -> None:
     assert c.grad is None
     assert (c * 2).active is False
     assert (c + c).active is False
+
+
+def test_results_of_constants_stand_beside_tensors_as_the_constants_do() -> None:
+    lam, w, v = ad.constant(0.5), ad.Tensor([1.0, 2.0], name="w"), ad.Tensor([3.0], name="v")
+    E = lam / 2 * ad.sum(w**2) + ad.exp(-lam) * ad.sum(w) + ad.sum([lam, lam]) * ad.sum(v)
+    E.backward()
+    assert np.allclose(w.grad, 0.5 * w.data + np.exp(-0.5))
+    assert np.allclose(v.grad, 1.0)
+    assert "lam" in ad.derive(E, wrt=v).text
+    assert len([n for n in order(E) if n.op is None]) == 3  # the same lam wherever it stands
 
 
 @pytest.mark.parametrize("name", ["exp", "tanh", "relu", "sigmoid", "sqrt", "log", "sin", "square"])

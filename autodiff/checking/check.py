@@ -6,6 +6,7 @@ anywhere, at others.  This file judges and says what follows from what; why a cl
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -173,8 +174,8 @@ def recorded_anew() -> Block:
 class Check:
     """The claims of one graph, judged in order; `derivation` says that they are lines which follow one another."""
 
-    def __init__(self, graph: Recorded, claims: list[Claim], derivation: bool) -> None:
-        self.graph, self.derivation = graph, derivation
+    def __init__(self, graph: Recorded, claims: list[Claim], derivation: bool, said: tuple[str, ...] = ()) -> None:
+        self.graph, self.derivation, self.said = graph, derivation, said
         rounded = decimals_of(claims)
         claims = [replace(c, decimals=rounded) if c.numbers is not None else c for c in claims]
         with recorded_anew():
@@ -200,7 +201,7 @@ class Check:
     def report(self) -> Report:
         with recorded_anew():
             verdicts = tuple(self.verdict(j) for j in self.judged)
-        return Report(verdicts, tuple(self.remarks(verdicts)))
+        return Report(verdicts, (*self.said, *self.remarks(verdicts)))
 
     def verdict(self, j: Judged) -> Verdict:
         v = self.right(j) if j.status == RIGHT else self.undecided(j) if j.status == UNDECIDED else self.failed(j)
@@ -295,13 +296,17 @@ class Check:
             where = [tuple(int(i) for i in k) for k in np.argwhere(~np.isfinite(bad[0]))]
             said = f"{len(where)} of {bad[0].size} entries are not finite, the first at {where[0]}"
             return self._made(j, WRONG, mistake=Mistake.NOT_A_NUMBER, sentence=said)
-        carried = self.carried(j, points)
+        carried = "" if self.nothing(j) else self.carried(j, points)
         if carried:
             v = self._made(j, CARRIED, sentence=carried, layout=j.layout)
             self.wrong.append((j, v, []))
             return v
         found = self.explained(j) if j.arrays else [of_shape(j.claim, j.raw, points), *self.edited(j)]
         return self._wrong(j, found)
+
+    def nothing(self, j: Judged) -> bool:
+        """Is a wrong claim zero, but for rounding?  Zeros follow from zeros, so they are nobody's work."""
+        return bool(j.arrays) and all(np.all(np.abs(c) <= s) for c, s in zip(j.arrays, self.case(j).exact, strict=True))
 
     def edited(self, j: Judged) -> list[Explanation]:
         """The one-edit fix of a formula whose numbers cannot be compared with the truth."""
@@ -402,13 +407,18 @@ class Check:
             mistake=first.code,
             sentence=perhaps + first.text,
             others=others[:SHOWN],
-            fix=fix,
+            fix=fix + self._lengths_in(fix),
             layout=j.layout,
             counterexample=counterexample(j, self.graph),
             edge=self._edge(j.goal, first),
         )
         self.wrong.append((j, v, found))
         return v
+
+    def _lengths_in(self, fix: str) -> str:
+        """What lengths of axes a fix speaks of."""
+        said = [f"{name} = {n}" for name, n in self.graph.sizes.items() if name != "m" and re.search(rf"\b{name}\b", fix)]
+        return f", where {', '.join(said)}" if said else ""
 
     def _differs(self, e: Explanation, first: Explanation, j: Judged) -> bool:
         """Would two explanations of the same numbers give other numbers elsewhere?  Then they are two, and not one said twice."""
@@ -530,8 +540,7 @@ def check(E: Any, claims: Any, *xs: Any) -> Report:
     power rule: of (y - t) ** 2 the exponent in front is missing
     """
     graph = recorded_of(E, xs)
-    read, derivation = claims_of(graph, claims, numbers_in_frame(graph))
-    return Check(graph, read, derivation).report()
+    return Check(graph, *claims_of(graph, claims, numbers_in_frame(graph))).report()
 
 
 def check_code(E: Any, fn: Callable[..., Any]) -> Report:

@@ -17,7 +17,8 @@ import numpy as np
 
 from ..errors import BadFormula, BadOperand, NotConnected
 from ..node import Node
-from .mathtext import Formula, Line, read
+from .mathtext import Formula, Line, Target, defined, read, read_target
+from .mathtext.names import Names
 from .points import Array, Env, Point, Recorded, as_matrix, is_vector, no_node
 from .ulps import rounding
 
@@ -213,17 +214,33 @@ def goal_of_label(graph: Recorded, label: str, returned: bool = False) -> Goal |
     return None
 
 
-def claims_of(graph: Recorded, given: Any, known: Mapping[str, float]) -> tuple[list[Claim], bool]:
-    """The claims in the order in which they are judged, and whether they are a derivation: lines that follow one another."""
+class Claims(NamedTuple):
+    """Claims in the order in which they are judged, whether they are lines that follow one another, and what was said of others."""
+
+    claims: list[Claim]
+    derivation: bool
+    remarks: tuple[str, ...]
+
+
+def claims_of(graph: Recorded, given: Any, known: Mapping[str, float]) -> Claims:
+    """The claims among what a person gives to be checked."""
     if isinstance(given, Mapping):
-        found = list(_read(graph, [Item(str(label), None, claim) for label, claim in given.items()], known))
-        return sorted(found, key=lambda c: chain_order(graph, c.goal)), False
+        reader = Reader(graph, known)
+        found = list(reader.read(Item(str(label), None, claim) for label, claim in given.items()))
+        return Claims(sorted(found, key=lambda c: chain_order(graph, c.goal)), False, tuple(reader.remarks))
     if isinstance(given, str):
-        given = [line for line in given.splitlines() if line.strip()]
+        given = [line for text in given.splitlines() for line in re.split(r"(?<!\\);", text.partition("#")[0]) if not _EMPTY.fullmatch(line)]
     if not isinstance(given, Iterable):
         forms = "a dict such as {'W2': array}, or a list of labelled lines, [('(5)', 'dE/dz2 = y2 - t'), ...]"
         raise BadOperand(f"claims are {forms}, not {type(given).__name__}")
-    return list(_read(graph, (_line(k, item) for k, item in enumerate(given, 1)), known)), True
+    reader = Reader(graph, known)
+    found = list(reader.read(_line(k, item) for k, item in enumerate(given, 1)))
+    if reader.remarks and not found:
+        raise BadFormula(" ".join(reader.remarks))
+    return Claims(found, True, tuple(reader.remarks))
+
+
+_EMPTY = re.compile(r"\s*(?:\\(?:begin|end)\{[a-z]+\*?\}\s*|\$\$|\\[\[\]])?\s*")  # blank, or what opens and closes displayed lines
 
 
 class Item(NamedTuple):
@@ -233,6 +250,10 @@ class Item(NamedTuple):
     target: str | None
     claim: Any
     spellings: Mapping[str, str] = {}
+
+    @property
+    def about(self) -> str:
+        return self.label if self.target is None else self.target
 
 
 def _line(k: int, item: Any) -> Item:
@@ -255,34 +276,105 @@ def chain_order(graph: Recorded, goal: Goal) -> tuple[int, int, bool]:
     return 1, -k, leaf
 
 
-def _read(graph: Recorded, items: Iterable[Item], known: Mapping[str, float]) -> Iterator[Claim]:
-    last: Line | None = None
-    names = {name: name for name in (*graph.by_name, *graph.sizes, *known)}
-    for label, target, given, spellings in items:
-        line, broken = None, ""
-        if isinstance(given, str):
-            try:
-                line = read(given, {**names, **spellings}, graph.root_name, after=last.target if last is not None else None)
-            except ValueError as error:
-                broken = str(error)
-        goal = _goal(graph, label, target, line) or (_goal(graph, "", None, last) if isinstance(given, str) else None)
+class Reader:
+    """Reads claims one after the other; a later one may speak of what an earlier one was about, or gave a name of its own."""
+
+    def __init__(self, graph: Recorded, known: Mapping[str, float]) -> None:
+        self.graph, self.known = graph, known
+        self.names = {name: name for name in (*graph.by_name, *graph.sizes, *known)}
+        self.own: dict[str, Formula] = {}  # formulas of the names that lines give to results of their own
+        self.last: Line | None = None
+        self.remarks: list[str] = []
+
+    def read(self, items: Iterable[Item]) -> Iterator[Claim]:
+        for item in items:
+            yield from self._text(item) if isinstance(item.claim, str) else self._given(item)
+
+    def _given(self, item: Item) -> Iterator[Claim]:
+        """A claim that is no text."""
+        goal, given = goal_of_label(self.graph, item.about), item.claim
         if goal is None:
-            raise BadFormula(f"{label}: {broken}") if broken else no_node(graph, target or label, f"the claim {label!r}")
-        claim = Claim(label, goal, text=given if isinstance(given, str) else "", broken=broken, numbers_known=known)
-        if line is not None:
-            last = line if line.target is not None else last
-            shown = line.label or label
-            several = len(line.formulas) > 1
-            for k, formula in enumerate(line.formulas, 1):
-                yield replace(claim, label=f"{shown}.{k}" if several else shown, formula=formula)
-        elif isinstance(given, str):
-            yield claim
-        elif isinstance(given, Node):
+            raise no_node(self.graph, item.about, f"the claim {item.label!r}")
+        claim = Claim(item.label, goal, numbers_known=self.known)
+        if isinstance(given, Node):
             yield replace(claim, numbers=np.asarray(given.data, float))
         elif callable(given):
-            yield replace(claim, function=function_of_names(given, graph))
+            yield replace(claim, function=function_of_names(given, self.graph))
         else:
             yield _of_numbers(claim, given)
+
+    def _text(self, item: Item) -> Iterator[Claim]:
+        """A formula, an equation, or a line that names a result of the writer's own."""
+        text, root, names = item.claim, self.graph.root_name, {**self.names, **item.spellings}
+        goal = goal_of_label(self.graph, item.about)
+        if goal is None and "=" not in text:
+            self.remarks.append(f"{item.label} is no equation, so it was not checked: {text.strip()!r}.")
+            return
+        try:
+            line = read(text, names, root, after=self.last.target if self.last is not None and goal is None else None)
+        except ValueError as error:
+            if goal is None and (new := defined(text, Names(names, root))):
+                self._define(item.label, *new, names)
+                return
+            if goal is None and (target := self._target_of_unread(text, names)) is not None:
+                goal, self.last = self._goal_of(target, item.label), Line(text, "", target, ())
+            if goal is None:
+                raise _not_there(self.graph, text, item.label) or BadFormula(f"{item.label}: {error}") from None
+            yield Claim(item.label, goal, text=text, broken=str(error), numbers_known=self.known)
+            return
+        if line.target is not None and (length := {**self.known, **self.graph.sizes}.get(line.target.of)) is not None:
+            self.remarks.append(f"{item.label} is about {line.target.of}, which is {length:g} here; it was not judged.")
+            return
+        goal = self._goal_of(line.target, item.label) or goal
+        if goal is None:
+            raise no_node(self.graph, item.about, f"the claim {item.label!r}")
+        self.last = line if line.target is not None else self.last
+        label, several = line.label or item.label, len(line.formulas) > 1
+        for k, formula in enumerate(line.formulas, 1):
+            shown = f"{label}.{k}" if several else label
+            yield Claim(shown, goal, formula=formula.map(self._meant), text=text, numbers_known=self.known)
+
+    def _define(self, label: str, name: str, text: str, names: Mapping[str, str]) -> None:
+        try:
+            formula = read(text, names, self.graph.root_name).formula
+        except ValueError as error:
+            raise BadFormula(f"{label}: {error}") from None
+        self.own[name], self.names[name], self.last = formula.map(self._meant), name, None
+        self.remarks.append(f"{label} gives {name} a meaning for the lines that use it; the graph has no {name}, so it is not judged itself.")
+
+    def _meant(self, f: Formula) -> Formula:
+        """A name of the writer's own as the formula that it stands for."""
+        own = self.own.get(f.value[0]) if f.op == "name" else None
+        return f if own is None else own.map(lambda g: g)
+
+    def _target_of_unread(self, text: str, names: Mapping[str, str]) -> Target | None:
+        """What a line is about that cannot be read."""
+        left = text.partition("=")[0]
+        if not left.strip(" &"):
+            return self.last.target if self.last is not None else None
+        try:
+            return read_target(left + "=", names, self.graph.root_name)
+        except ValueError:
+            return None
+
+    def _goal_of(self, t: Target | None, label: str) -> Goal | None:
+        if t is None:
+            return None
+        return goal_for(self.graph, t.kind if t.kind != "gradient" else "jacobian", t.of, t.wrt, f"the claim {label!r}")
+
+
+def _not_there(graph: Recorded, text: str, label: str) -> NotConnected | None:
+    """The error for a line about a derivative that the graph does not have; None if its left side is none."""
+    left = re.sub(r"\\partial\s*|∂", "d", text.partition("=")[0])
+    left = re.sub(r"\\[a-zA-Z]+|[{}_&$\s]", "", re.sub(r"\}\s*\{", "/", left))
+    if re.search(r"d(?:\^?2|²)\w*/d\w+(?:\^?2|²|d)", left):
+        return NotConnected(f"the claim {label!r} is about a second derivative; ad.check judges first ones, and ad.derive gives the second")
+    found = re.search(r"d(\w+)/d(\w+)$", left)
+    if found is None:
+        return None
+    names = Names(graph.by_name, graph.root_name)
+    missing = [name for name in found.groups() if names.variable(name) is None]
+    return no_node(graph, missing[0], f"the claim {label!r}") if missing else None
 
 
 def _of_numbers(claim: Claim, given: Any) -> Claim:
@@ -290,14 +382,6 @@ def _of_numbers(claim: Claim, given: Any) -> Claim:
         return replace(claim, numbers=np.asarray(given, dtype=float))
     except (TypeError, ValueError):
         return replace(claim, broken=f"{type(given).__name__} is no claim: give an array of numbers, a function, or a formula as text")
-
-
-def _goal(graph: Recorded, label: str, target: str | None, line: Line | None) -> Goal | None:
-    """What is meant: by a target given apart, by the left side of a line, or by the label."""
-    if line is not None and line.target is not None:
-        t = line.target
-        return goal_for(graph, t.kind if t.kind != "gradient" else "jacobian", t.of, t.wrt, f"the claim {label!r}")
-    return goal_of_label(graph, target if target is not None else label)
 
 
 # ---------------------------------------------------------------- functions of the user's

@@ -41,7 +41,9 @@ def resized(graph: Recorded, lengths: Mapping[int, int], fill: Fill, cut: Mappin
     new = replay(wanted, {**nodes, **cut}, arrays)
     names = {id(n): graph.names[k] for k, n in new.items() if k in graph.names}
     names |= {id(arrays[s.key]): s.name for s in graph.sources if s.node is None and s.name}
-    return Recorded(new[graph.root_id if root is None else root], names)
+    small = Recorded(new[graph.root_id if root is None else root], names)
+    small.sizes = {name: lengths.get(n, n) for name, n in graph.sizes.items()}  # also of axes that have become too short to tell
+    return small
 
 
 def distinct_sizes(graph: Recorded) -> Recorded:

@@ -21,13 +21,12 @@ from ..ops.table import TABLE
 from .claims import Claim, Goal, Reading, aligned
 from .mathtext import Formula, read
 from .mistakes import FORMS, Mistake, applied, catalogue, constants
-from .points import Array, Env, Point, Recorded, Sweep, Wrong, is_vector
+from .points import DERIVED, Array, Env, Point, Recorded, Sweep, Wrong, is_vector
 
 EFFORT = 300_000  # rules run on numbers, at most, for the catalogue of one graph; the rest of it is left out, and said to be
 PAIRS = 2_000  # pairs of mistakes that are tried
 MOST_EDITS = 600
 SMALL = 64  # entries of a result whose whole Jacobian is computed
-DERIVED = 200  # nodes of a graph whose gradients are written as formulas
 BITS = 40  # how much rounded numbers must say before pairs of mistakes may explain them
 FEW_BITS = 12  # of rounded numbers that say less than this, some entry of the catalogue fits by chance
 SAME_TEXT = {Mistake.SIGN, Mistake.BATCH_FACTOR, Mistake.FACTOR}  # of these one explanation is enough
@@ -162,9 +161,10 @@ def distinct(found: list[Explanation]) -> list[Explanation]:
 
 def _of_array(case: Case, catalogue: Catalogue) -> Iterator[Explanation]:
     claimed, truth, goal = case.claimed, case.truth, case.goal
-    if all(not np.any(c) for c in claimed) and any(np.any(t) for t in truth):
-        yield Explanation(Mistake.ZERO, f"{goal.text} is not zero", 1, rank=1)
-    elif case.fits(-t for t in truth):
+    if all(not np.any(c) for c in claimed):  # many mistakes give zero somewhere, and none is known to have been made
+        yield Explanation(Mistake.ZERO, f"this is {'all zeros' if truth[0].size > 1 else '0'}, and {goal.text} is not", 0)
+        return
+    if case.fits(-t for t in truth):
         yield Explanation(Mistake.SIGN, f"the sign: this is exactly minus {goal.text}", 1, constant=-1.0, fix="change the sign")
     if goal.kind == "gradient":
         yield from _catalogue(case, catalogue)

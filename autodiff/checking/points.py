@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ..errors import NotConnected
+from ..errors import AutodiffError, NotConnected
 from ..node import Node, check_fresh, order
 from ..replay import links, replay
 from ..reverse import pull
@@ -23,6 +24,7 @@ from ..value import ValueBase
 from .ulps import rounding
 
 Array = Any
+DERIVED = 200  # nodes of a graph that is read as formulas
 DRAWN = 3  # points beside the recorded one
 REACHES = (0.5, 0.2, 0.05, 0.01)  # how far points move from the recorded one, where those drawn anew are not finite
 DEEP = 3  # levels of an unnamed result that sentences spell out
@@ -163,7 +165,6 @@ class Recorded:
         for n in self.nodes:
             for k in dict.fromkeys(a.id for a in n.args if isinstance(a, Node)):
                 self.users[k].append(n.id)
-        self.sizes = self._sizes()
         floats = [n.data.dtype for n in self.nodes if getattr(n.data, "dtype", None) is not None and n.data.dtype.kind == "f"]
         self.eps = float(max((np.finfo(d).eps for d in floats), default=np.finfo(float).eps))
         self.again: Callable[[Mapping[str, Array]], Recorded] | None = None  # runs the function that was recorded on other arguments
@@ -205,15 +206,27 @@ class Recorded:
             return f" {sign} ".join(operands) if len(args) == 2 else f"{sign}{operands[0]}"
         return f"{n.op.name}({', '.join(args)})"
 
-    def _sizes(self) -> dict[str, int]:
-        """The batch's size as m, if its axis can be told: the one averaged, or shared by all given data."""
-        averaged = {
-            math.prod(n.args[0].shape) // max(1, math.prod(n.shape)) for n in self.nodes if n.op is not None and n.op.name == "mean"
-        }
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """The lengths of axes by the names that `ad.derive` gives them: m for the number of examples, n0, n1, ... for others."""
+        found: dict[str, int] = {}
+        if len(self.nodes) <= DERIVED:
+            from ..derivation import axis_lengths
+
+            try:
+                found = {name: n for name, n in axis_lengths(self.root).items() if name not in self.by_name}
+            except (AutodiffError, ValueError, TypeError, ArithmeticError):  # not every graph has an index form
+                pass
+        return found if "m" in found or "m" in self.by_name else {**self._examples(), **found}
+
+    def _examples(self) -> dict[str, int]:
+        """The number of examples as m, if it can be told: the only length averaged over, or that shared by all given data."""
+        means = [(np.shape(n.args[0]), n.kw.get("axis")) for n in self.nodes if n.op is not None and n.op.name == "mean"]
+        averaged = {shape[axis or 0] for shape, axis in means if type(axis) is int or len(shape) == 1}
         given = [s for s in self.sources if not (s.node is not None and s.node.active) and s.data.ndim == 2]
         shared = {k for k in (0, 1) if len(given) > 1 and len({s.data.shape[k] for s in given}) == 1}
         sizes = averaged if len(averaged) == 1 else {given[0].data.shape[k] for k in shared} if len(shared) == 1 else set()
-        return {"m": sizes.pop()} if sizes and "m" not in self.by_name else {}
+        return {"m": sizes.pop()} if sizes else {}
 
     def shapes(self) -> str:
         """The sources' shapes in words."""
@@ -221,7 +234,7 @@ class Recorded:
 
     def lengths(self) -> dict[int, str]:
         """The lengths of axes, with words for what they count."""
-        found = {n: name for name, n in self.sizes.items()}
+        found = {n: "m" for name, n in self.sizes.items() if name == "m"}
         for s in self.sources:
             for axis, n in enumerate(s.data.shape):
                 if s.name and n > 1:

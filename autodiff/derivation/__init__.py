@@ -6,6 +6,6 @@ the printed source has been executed and compared with the engine's gradient (ve
 """
 
 from .assume import Assumption, orthogonal, positive, sums_to_one, symmetric
-from .derivation import Derivation, derive
+from .derivation import Derivation, axis_lengths, derive
 
-__all__ = ["Assumption", "Derivation", "derive", "orthogonal", "positive", "sums_to_one", "symmetric"]
+__all__ = ["Assumption", "Derivation", "axis_lengths", "derive", "orthogonal", "positive", "sums_to_one", "symmetric"]

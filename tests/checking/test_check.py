@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -427,3 +428,72 @@ def test_a_picture_shows_the_verdicts_not_by_colour_alone(run: Any) -> None:
         assert "the first that is wrong" in text
         assert "factor (1 - y1) is missing" in text
     assert "✗" not in ad.draw(run.E, report=ad.check(run.E, student(run))).svg
+
+
+def test_zeros_earn_nothing_and_follow_from_nothing(run: Any) -> None:
+    report = ad.check(run.E, {name: np.zeros(getattr(run, name).shape) for name in ("W1", "b1", "W2", "b2")})
+    assert {v.status for v in report.verdicts} == {"wrong"}
+    assert {v.mistake for v in report.verdicts} == {Mistake.ZERO}
+    assert report.first_wrong.sentence == "this is all zeros, and dE/dW2 is not"
+    assert report.score() == 0.0
+
+
+def test_m_and_the_other_lengths_are_those_that_derive_names() -> None:
+    rng = np.random.default_rng(1)
+    X, T, W = rng.normal(size=(8, 4)), rng.normal(size=(8, 3)), ad.Tensor(rng.normal(size=(4, 3)), name="W")
+    Y = (X @ W).named("Y")
+    E = np.mean((Y - T) ** 2)
+    assert "2 * (Y - T) / (m * n1)" in ad.derive(E, wrt=Y).numpy
+    assert ad.check(E, "dE/dY = 2 * (Y - T) / (m * n1)\ndE/dY = 2 * (Y - T) / (m * 3)\ndE/dY = 2 * (Y - T) / 24").ok
+    v = ad.check(E, "dE/dY = 2 * (Y - T) / m").first_wrong
+    assert v.sentence == "this is W.shape[1] times dE/dY, in every entry"
+    assert v.fix.endswith("where n1 = 3")
+
+
+def own_names() -> Any:
+    rng = np.random.default_rng(1)
+    X, T = rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
+    W1, W2 = ad.Tensor(rng.normal(size=(3, 4)), name="W1"), ad.Tensor(rng.normal(size=(4, 2)), name="W2")
+    h = np.tanh(X @ W1).named("h")
+    Y = (h @ W2).named("Y")
+    return (np.sum((Y - T) ** 2) / 2).named("E"), X, T
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "d = Y - T\ndW2 = h.T @ d\ndh = d @ W2.T\ndZ = dh * (1 - h**2)  # through tanh\ndW1 = X.T @ dZ",
+        "m = 8; delta2 = Y - T; dW2 = h.T @ delta2; delta1 = delta2 @ W2.T * (1 - h**2); dW1 = X.T @ delta1",
+        r"""\begin{align}
+        \delta_2 &= Y - T \\
+        \frac{\partial E}{\partial W_2} &= h^T \delta_2 \\
+        \delta_1 &= (\delta_2 W_2^T) \odot (1 - h^2) \\
+        \frac{\partial E}{\partial W_1} &= X^T \delta_1
+        \end{align}""",
+    ],
+)
+def test_names_of_the_writer_s_own_are_definitions_for_later_lines(lines: str) -> None:
+    E, X, T = own_names()
+    report = ad.check(E, lines)
+    assert report.ok, str(report)
+    assert {"dE/dW1", "dE/dW2"} <= {v.target for v in report.verdicts}
+    assert any("a meaning for the lines that use it" in r for r in report.remarks)
+    slip = ad.check(E, lines.replace("1 - h**2", "1 - h").replace("1 - h^2", "1 - h"))
+    assert slip.first_wrong.target == "dE/dW1" and "tanh' is 1 - h^2" in slip.first_wrong.sentence
+
+
+def test_a_line_is_judged_on_its_own_target_or_not_at_all() -> None:
+    E, X, T = own_names()
+    report = ad.check(E, "dE/dY = Y - T\nthis is right\ndE/dW2 = h.T @ (Y - T\n= h.T @ dE/dY")
+    assert [(v.target, v.status) for v in report.verdicts] == [("dE/dY", "right"), ("dE/dW2", "wrong"), ("dE/dW2", "right")]
+    assert report.remarks[0] == "line 2 is no equation, so it was not checked: 'this is right'."
+    for text, said in [
+        ("dE/dv = Y", "is about v, and the graph of E has no node of that name. It has W1, W2, h, Y, E"),
+        (r"\frac{\partial E}{\partial v} = Y", "is about v, "),
+        ("d^2E/dY^2 = 1", "second derivative"),
+    ]:
+        with pytest.raises(ad.errors.NotConnected, match=re.escape(said)):
+            ad.check(E, text)
+    for text, said in [("so that = is this", "the name so is not known"), ("this is right", "is no equation"), ("d = Y -", "too early")]:
+        with pytest.raises(ad.errors.BadFormula, match=said):
+            ad.check(E, text)

@@ -4,6 +4,6 @@
 """
 
 from .formula import Formula
-from .lines import Line, Target, read, read_target
+from .lines import Line, Target, defined, read, read_target
 
-__all__ = ["Formula", "Line", "Target", "read", "read_target"]
+__all__ = ["Formula", "Line", "Target", "defined", "read", "read_target"]

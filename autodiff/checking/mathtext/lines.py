@@ -96,6 +96,18 @@ def read_target(text: str, names: Iterable[str] | Mapping[str, Any], root: str =
     return target
 
 
+def defined(text: str, names: Names) -> tuple[str, str] | None:
+    """The new name, and the text for it, of a line that gives something a name of the writer's own; None if it is no such line.
+
+    >>> defined(r"(3) \\delta_2 = (y - t)/m", Names(["y", "t", "m"], "E"))
+    ('delta2', ' (y - t)/m')
+    """
+    left, sign, right = _labelled(text)[1].partition("=")
+    name = re.sub(r"\\(?:mathbf|boldsymbol|bm|vec|mathrm)\b|[\\{}()_^&]", "", left).strip()
+    new = sign and re.fullmatch(r"[^\W\d]\w*", name) and not names.loss(name) and names.resolve(name, []) is None
+    return (name, right) if new else None
+
+
 _LABEL = re.compile(
     r"""\s*(?:\\(?:therefore|because|Rightarrow|Longrightarrow)\s*)?
     (?P<label>\([\w.*']{1,12}\)(?:\s?(?:line|l\.)?\s?\d+)?(?=[\s:])  # (5), (5) line 2
