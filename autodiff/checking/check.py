@@ -404,7 +404,7 @@ class Check:
             others=others[:SHOWN],
             fix=fix,
             layout=j.layout,
-            counterexample=counterexample(j, self.graph),
+            counterexample=counterexample(j, self.graph, j.goal.truth(self.points[0])),
             edge=self._edge(j.goal, first),
         )
         self.wrong.append((j, v, found))

@@ -225,7 +225,7 @@ class Recorded:
 
     def recorded(self) -> Point:
         """The point at which the graph was recorded."""
-        point = Point(self, {s.key: s.data for s in self.sources})
+        point = Point(self, {s.key: s.data for s in self.sources}, nodes=self.by_id)
         point.eps = self.eps
         return point
 
@@ -281,15 +281,25 @@ class Sweep:
 
 
 class Point:
-    """The graph at one set of data, by key of the sources; results named in `pinned` hold given values instead of their own."""
+    """The graph at one set of data, by key of the sources; results named in `pinned` hold given values instead of their own.
 
-    def __init__(self, graph: Recorded, data: Mapping[int, Array], pinned: Mapping[int, Array] | None = None) -> None:
+    `nodes` are those that were recorded of these data, if there are any.
+    """
+
+    def __init__(
+        self,
+        graph: Recorded,
+        data: Mapping[int, Array],
+        pinned: Mapping[int, Array] | None = None,
+        nodes: dict[int, Any] | None = None,
+    ) -> None:
         self.graph, self.data, self.eps = graph, dict(data), float(np.finfo(float).eps)
-        values = {k: v for k, v in data.items() if k in graph.by_id} | dict(pinned or {})
-        with np.errstate(all="ignore"):
-            new = replay(graph.nodes, values, {k: v for k, v in data.items() if k not in graph.by_id})
-        self.nodes = new
-        self.values: dict[int, Array] = {i: np.asarray(n.data) for i, n in new.items()}
+        if nodes is None:
+            values = {k: v for k, v in data.items() if k in graph.by_id} | dict(pinned or {})
+            with np.errstate(all="ignore"):
+                nodes = replay(graph.nodes, values, {k: v for k, v in data.items() if k not in graph.by_id})
+        self.nodes = nodes
+        self.values: dict[int, Array] = {i: np.asarray(n.data) for i, n in nodes.items()}
         self._base: Sweep | None = None
         self._jacobians: dict[tuple[int, int], Array] = {}
         self._scales: dict[Any, tuple[Array, int]] = {}
