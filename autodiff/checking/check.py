@@ -16,9 +16,9 @@ import numpy as np
 from ..errors import AutodiffError, BadOperand, ShapeMismatch
 from ..naming import user_frame, variables
 from ..node import Block, Node, recording
-from .claims import AS_WRITTEN, Claim, Goal, Reading, aligned, chain_order, claims_of, decimals_of, function_of_names, goal_of_label
+from .claims import AS_WRITTEN, Claim, Goal, Reading, aligned, chain_order, claims_of, function_of_names, goal_of_label, written
 from .counterexample import counterexample, distinct_sizes, goal_in
-from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanations, few, narrowest, of_shape, says_little
+from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanations, few, narrowest, of_shape
 from .mistakes import Mistake
 from .points import Array, Env, Point, Recorded, Wrong, moving
 from .report import CARRIED, RIGHT, UNDECIDED, WRONG, Report, Verdict
@@ -175,12 +175,10 @@ class Check:
 
     def __init__(self, graph: Recorded, claims: list[Claim], derivation: bool) -> None:
         self.graph, self.derivation = graph, derivation
-        rounded = decimals_of(claims)
-        claims = [replace(c, decimals=rounded) if c.numbers is not None else c for c in claims]
+        claims = written(claims)
         with recorded_anew():
             self.points = [graph.recorded(), *(graph.drawn() if any(c.moves for c in claims) else [])]
             self.judged = [judge(c, self.points_of(c)) for c in claims]
-        self.chance = says_little(claims)
         self._catalogue: Catalogue | None = None
         self._cases: dict[int, Case] = {}
         self._resized: Recorded | None = None
@@ -345,8 +343,8 @@ class Check:
         """A claim with its truth and its allowance at every point where it can be evaluated."""
         if id(j) not in self._cases:
             points = self.points_of(j.claim)
-            truth, exact = [j.goal.truth(p) for p in points], [allowance(j.claim, p) for p in points]
-            self._cases[id(j)] = Case(j.claim, points, j.arrays, truth, [s + half_a_unit(j.claim) for s in exact], exact)
+            truth, slack = [j.goal.truth(p) for p in points], [allowance(j.claim, p) for p in points]
+            self._cases[id(j)] = Case(j.claim, points, j.arrays, truth, slack, half_a_unit(j.claim))
         return self._cases[id(j)]
 
     def ranked(self, j: Judged, found: list[Explanation]) -> list[Explanation]:
@@ -391,16 +389,16 @@ class Check:
     def _wrong(self, j: Judged, found: list[Explanation]) -> Verdict:
         told = distinct(found)
         first = told[0]
-        perhaps = "perhaps: " if first.stage and self.chance and j.claim.numbers is not None and first.code is not Mistake.UNKNOWN else ""
         fix = next((e.fix for e in told if e.code is Mistake.EDIT and e.fix), "") or first.fix
         if not fix and j.goal.kind == "gradient" and (right := self.catalogue.right(j.goal.node)) is not None:
             fix = f"{j.goal.text} = {right.text}"
         others = tuple(e.text for e in told[1:] if (e.stage, e.rank) == (first.stage, first.rank) or self._differs(e, first, j))
+        sure = first.code in (Mistake.ZERO, Mistake.UNKNOWN) or not first.stage or not (few(self.case(j)) or (j.claim.decimals and others))
         v = self._made(
             j,
             WRONG,
             mistake=first.code,
-            sentence=perhaps + first.text,
+            sentence=first.text if sure else f"perhaps: {first.text}",
             others=others[:SHOWN],
             fix=fix,
             layout=j.layout,

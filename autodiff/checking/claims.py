@@ -22,6 +22,7 @@ from .points import Array, Env, Point, Recorded, as_matrix, is_vector, no_node
 from .ulps import rounding
 
 DECIMALS = 9  # numbers with fewer were rounded
+FULL = 17  # decimals, at most, that numbers show
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class Claim:
     broken: str = ""
     numbers_known: Mapping[str, float] = field(default_factory=dict)
     decimals: int | None = None  # how many decimals the numbers were rounded to; None if they were not
+    digits: int = FULL  # how many decimals they show
 
     @property
     def moves(self) -> bool:
@@ -130,12 +132,13 @@ class Claim:
         return rounding(node)[0] if isinstance(node, Node) else (np.abs(np.asarray(node, float)), 1)
 
 
-def decimals_of(claims: Iterable[Claim]) -> int | None:
-    """How many decimals the numbers of all claims were rounded to; None if they were not, or there is no telling."""
+def written(claims: Sequence[Claim]) -> list[Claim]:
+    """The claims with how many decimals the numbers of all of them show, and to how many they were rounded, if there is telling."""
     arrays = [c.numbers for c in claims if c.numbers is not None]
     every = np.concatenate([np.ravel(a)[np.isfinite(np.ravel(a))] for a in arrays]) if arrays else np.zeros(0)
-    found = next((d for d in range(DECIMALS) if np.array_equal(np.round(every, d), every)), None)
-    return found if found or np.max(np.abs(every), initial=0.0) >= 5 else None  # a 0 or a 1 is no rounded number yet
+    digits = next((d for d in range(FULL) if np.array_equal(np.round(every, d), every)), FULL)
+    rounded = digits < DECIMALS and (digits or np.max(np.abs(every), initial=0.0) >= 5)  # a 0 or a 1 is no rounded number yet
+    return [replace(c, digits=digits, decimals=digits if rounded else None) if c.numbers is not None else c for c in claims]
 
 
 # ---------------------------------------------------------------- lining up
