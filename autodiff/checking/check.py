@@ -20,7 +20,7 @@ from .claims import AS_WRITTEN, Claim, Goal, Reading, aligned, chain_order, clai
 from .counterexample import counterexample, distinct_sizes, goal_in
 from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanations, few, narrowest, of_shape
 from .mistakes import Mistake
-from .points import Array, Env, Point, Recorded, Wrong, moving
+from .points import Array, Env, Point, Recorded, Wrong, is_vector, moving
 from .report import CARRIED, RIGHT, UNDECIDED, WRONG, Report, Verdict
 from .ulps import Comparison
 
@@ -224,6 +224,8 @@ class Check:
         notes += self.slips(j)
         if (other := self.resized(j)) is not None and other[0].status == WRONG:
             notes.append(f"right at these sizes, but not at others ({other[1].shapes()})")
+        if j.layout == "numerator" and j.claim.formula is None and j.goal.kind == "gradient" and not is_vector(j.raw[0].shape):
+            notes.append(f"the transpose of what is subtracted from {self.graph.names[j.goal.node]} in a step of gradient descent")
         if j.claim.numbers is not None and not j.layout and j.claim.numbers.shape != j.arrays[0].shape:
             notes.append(f"given with the shape {j.claim.numbers.shape}; {self.graph.names[j.goal.node]} has {j.arrays[0].shape}")
         return self._made(j, RIGHT, layout=j.layout, assumptions=self.assumptions(j), notes=tuple(notes))
@@ -495,6 +497,9 @@ def hiding(graph: Recorded) -> str:
     square = [s.name or "a weight" for s in weights if s.data.shape[0] == s.data.shape[1] > 1]
     if square:
         said.append(f"{square[0]} is square, so a transpose keeps its shape")
+    factors = {a.id if isinstance(a, Node) else id(a) for n in graph.nodes if n.op is not None and n.op.form is not None for a in n.args}
+    given = [s for s in graph.sources if s.key in factors and s not in weights and any("symmetric {0}" in k.says for k in s.kinds)]
+    said += [f"{s.name or 'a factor'} is symmetric, so its transpose looks like it" for s in given]
     lengths = sorted({n for s in weights for n in s.data.shape if n == graph.sizes.get("m") and n > 1})
     if lengths:
         said.append(f"m = {lengths[0]} is also the length of another axis, so 1/m looks like its inverse")

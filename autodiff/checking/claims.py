@@ -148,7 +148,6 @@ def aligned(a: Array, truth: Array, goal: Goal, of_text: bool) -> Iterator[tuple
     """The ways in which a claimed array can stand for the true one: the array in its shape, and the layout this takes it to be in.
 
     Layouts are "denominator" (the shape of the variable), "numerator" (its transpose) or "" where there is no telling.
-    A transposed matrix is accepted of a formula only: numbers for a parameter are to be subtracted from it.
     """
     if goal.kind == "jacobian_off_diagonal":
         full = np.broadcast_to(a.reshape(()), truth.shape) if a.size == 1 else a
@@ -164,7 +163,7 @@ def aligned(a: Array, truth: Array, goal: Goal, of_text: bool) -> Iterator[tuple
         yield a.reshape(truth.shape), ("numerator" if turned else "denominator" if column else "") if layout else ""
     elif of_text and a.size == 1:
         yield np.broadcast_to(a.reshape(()), truth.shape), ""
-    if a.ndim == 2 and a.T.shape == truth.shape and not is_vector(a.shape) and of_text and goal.kind in ("gradient", "jacobian"):
+    if a.ndim == 2 and a.T.shape == truth.shape and not is_vector(a.shape) and goal.kind in ("gradient", "jacobian"):
         yield a.T, "numerator" if goal.kind == "gradient" else "denominator"
 
 

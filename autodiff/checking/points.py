@@ -95,6 +95,23 @@ def kinds_of(x: Array, moves: bool) -> list[Kind]:
     if x.dtype == bool or not np.all(np.isfinite(x)):
         return [Kind("{0} as recorded", lambda rng, x: x, lambda rng, shape: np.ones(shape, x.dtype))]
     axes = [i for i, n in enumerate(x.shape) if n > 1]
+    own = _of_entries(x, axes, moves)
+    if x.ndim == 2 and len(axes) == 2 and x.shape[0] == x.shape[1] and np.any(x) and np.allclose(x, x.T):
+        mirrored = [*([DEFINITE] if np.all(np.linalg.eigvalsh(x) > 0) else []), SYMMETRIC]
+        if own[0].says.startswith(("one-hot", "sum")):  # these are lost by drawing, unless rows and columns change places together
+            both = Kind(f"symmetric {{0}} and {own[0].says}", _places_changed, lambda rng, s: np.eye(*s))
+            return [both, *own[:-1], *mirrored, FREE]
+        return [*([] if own[0] is POSITIVE else own[:-1]), *mirrored, FREE]
+    return own
+
+
+def _places_changed(rng: np.random.Generator, x: Array) -> Array:
+    places = rng.permutation(len(x))
+    return x[places][:, places]
+
+
+def _of_entries(x: Array, axes: list[int], moves: bool) -> list[Kind]:
+    """The properties that data of any shape can have."""
     total = next((i for i in axes[:2] if np.allclose(x.sum(i), 1, rtol=1e-6, atol=1e-6)), None)
     if total is not None and np.all(x >= 0):
         name, normal = "sum({0}) = 1" if len(axes) == 1 else f"sum({{0}}, axis={total}) = 1", _normalised(total)
@@ -107,8 +124,6 @@ def kinds_of(x: Array, moves: bool) -> list[Kind]:
         binary = np.all((x == 0) | (x == 1))
         low, high = (0, 1) if binary else (0 if np.all(x >= 0) else -1, 2)
         return [Kind("{0} of zeros and ones" if binary else "integer {0}", lambda rng, x: x, _integers(low, high)), FREE]
-    if x.ndim == 2 and len(axes) == 2 and x.shape[0] == x.shape[1] and np.any(x) and np.allclose(x, x.T):
-        return [*([DEFINITE] if np.all(np.linalg.eigvalsh(x) > 0) else []), SYMMETRIC, FREE]
     return [POSITIVE, FREE] if np.all(x > 0) else [FREE]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import numpy as np
@@ -81,8 +82,38 @@ def test_layouts_are_accepted_and_reported() -> None:
     assert report.ok
     assert {v.target: v.layout for v in report.verdicts} == {"dE/dz2": "numerator", "dE/dW2": "denominator", "dE/dy1": "numerator"}
     assert "mixed" in report.remarks[0]
-    numbers = ad.check(one.E, {"W2": ((one.y2.data - one.t.data) @ one.y1.data.T).T})
-    assert numbers.first_wrong.mistake is Mistake.TRANSPOSED  # numbers are to be subtracted from W2
+
+
+@pytest.mark.parametrize("shape", [(4, 7, 3), (3, 3, 3)])
+def test_transposed_numbers_are_right_in_the_other_layout_and_said_to_be(shape: tuple[int, int, int]) -> None:
+    one = net(4, shape=shape)
+    g = student(one)
+    for claim in (g["W2"].T, lambda y2, t, y1: y1 @ (y2 - t).T / 4, np.round(g["W2"].T, 6)):
+        v = ad.check(one.E, {"W2": claim}).verdicts[0]
+        assert (v.status, v.layout) == ("right", "numerator"), str(v)
+        assert v.notes[-1] == "the transpose of what is subtracted from W2 in a step of gradient descent"
+    assert "W2" in ad.check(one.E, {"W2": g["W2"].T, "W1": g["W1"]}).remarks[0]
+    off = g["W2"].T.copy()
+    off[0, 0] += 1
+    assert ad.check(one.E, {"W2": off}).first_wrong is not None
+
+
+@pytest.mark.parametrize("P", [np.eye(3), np.eye(3)[[1, 0, 2]], np.array([[2.0, 1, 0], [1, 3, 1], [0, 1, 1]]), np.full((2, 2), 0.5)])
+def test_a_transpose_that_recorded_symmetry_hides_is_an_assumption(P: Any) -> None:
+    x, Q = ad.Tensor(np.arange(1.0, len(P) + 1), name="x"), ad.constant(P, name="P")
+    E = ad.sum((Q @ x) ** 2).named("E")
+    assert ad.check(E, {"x": "2 * P.T @ P @ x"}).verdicts[0].assumptions == ()
+    v = ad.check(E, {"x": "2 * P @ P @ x"}).verdicts[0]
+    assert (v.status, v.assumptions) == ("right", ("symmetric P",))
+    assert "P is symmetric, so its transpose looks like it" in ad.check(E, {"x": 2 * P @ P @ x.data}).remarks[0]
+
+
+@pytest.mark.parametrize("t", [np.eye(3), np.full((3, 3), 1 / 3)])
+def test_symmetric_targets_keep_what_other_lines_need_of_them(t: Any) -> None:
+    z = ad.Tensor(np.arange(9.0).reshape(3, 3) / 5, name="z")
+    y = ad.softmax(z, axis=0).named("y")
+    E = (-ad.sum(ad.constant(t, name="t") * ad.log(y))).named("E")
+    assert ad.check(E, {"z": "y - t"}).verdicts[0].assumptions == ("sum(t, axis=0) = 1",)
 
 
 @pytest.mark.parametrize(
@@ -278,6 +309,14 @@ def test_any_text_at_all_is_judged_and_never_an_accident(run: Any, text: str) ->
     assert len(v) >= 1 and all(x.status in ("right", "wrong", "undecided", "carried forward") for x in v)
 
 
+def test_many_examples_cost_no_more_than_their_number() -> None:
+    run = net(4000, shape=(5, 8, 4))
+    began = time.process_time()
+    assert ad.check(run.E, {"W1": "((W2.T @ (y2 - t)) * y1 * (1 - y1)) @ x.T / m"}).ok
+    assert "(1 - y1) is missing" in ad.check(run.E, {"W1": "((W2.T @ (y2 - t)) * y1) @ x.T / m"}).first_wrong.sentence
+    assert time.process_time() - began < 10  # with the bound of softmax's rounding made one entry at a time it takes minutes
+
+
 def test_a_long_chain_is_checked_without_recursion() -> None:
     x = v = ad.Value(0.5, name="v")
     for _ in range(2000):
@@ -342,7 +381,8 @@ def test_every_code_has_a_meaning() -> None:
     [
         (np.eye(3)[:, [0, 1, 1]], False, ["one-hot {0}", "sum({0}, axis=0) = 1", ""]),
         (np.array([0.2, 0.8]), True, ["sum({0}) = 1", ""]),
-        (np.array([[0.0, 1.0], [1.0, 1.0]]), False, ["{0} of zeros and ones", ""]),
+        (np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0]]), False, ["{0} of zeros and ones", ""]),
+        (np.array([[0.0, 1.0], [1.0, 1.0]]), False, ["{0} of zeros and ones", "symmetric {0}", ""]),
         (np.array([3.0, -1.0]), False, ["integer {0}", ""]),
         (np.array([3.0, -1.0]), True, [""]),
         (np.array([[2.0, 1.0], [1.0, 3.0]]), True, ["positive definite {0}", "symmetric {0}", ""]),
