@@ -16,7 +16,19 @@ import numpy as np
 from ..errors import AutodiffError, BadOperand, ShapeMismatch
 from ..naming import user_frame, variables
 from ..node import Block, Node, recording
-from .claims import AS_WRITTEN, Claim, Goal, Reading, aligned, chain_order, claims_of, function_of_names, goal_of_label, written
+from .claims import (
+    AS_WRITTEN,
+    Claim,
+    Goal,
+    Reading,
+    aligned,
+    chain_order,
+    claims_of,
+    function_of_names,
+    goal_of_label,
+    taken_from_outside,
+    written,
+)
 from .counterexample import counterexample, distinct_sizes, goal_in
 from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanations, few, narrowest, of_shape
 from .mistakes import Mistake
@@ -201,7 +213,7 @@ class Check:
         return Report(verdicts, tuple(self.remarks(verdicts)))
 
     def verdict(self, j: Judged) -> Verdict:
-        v = self.right(j) if j.status == RIGHT else self.undecided(j) if j.status == UNDECIDED else self.failed(j)
+        v = self.circular(j) or self.right(j) if j.status == RIGHT else self.undecided(j) if j.status == UNDECIDED else self.failed(j)
         if v.status in (WRONG, CARRIED):
             self.open.setdefault((j.goal.kind, j.goal.node), j.claim.label)
         return v
@@ -212,6 +224,12 @@ class Check:
         )
 
     # ------------------------------------------------------------ right ones
+
+    def circular(self, j: Judged) -> Verdict | None:
+        """The verdict on a formula that is right because it speaks of what it is to give; None for any other."""
+        if j.claim.formula is None or not j.goal.is_in(j.claim.formula, self.graph):
+            return None
+        return self._made(j, UNDECIDED, sentence=f"this gives {j.goal.text} by itself, so it says nothing")
 
     def right(self, j: Judged) -> Verdict:
         notes = []
@@ -482,7 +500,10 @@ class Check:
         if len(layouts) > 1:
             said = (f"{k} layout: {', '.join(dict.fromkeys(t))}" for k, t in sorted(layouts.items(), reverse=True))
             yield f"The layout is mixed: {'; '.join(said)}."
-        if any(j.claim.numbers is not None for j in self.judged) and (hides := hiding(self.graph)):
+        outside = sorted({name for j in self.judged for name in j.claim.outside})
+        if outside:
+            yield f"Functions that use {', '.join(outside)} from outside were compared at the recorded point only."
+        if any(not j.claim.moves for j in self.judged) and (hides := hiding(self.graph)):
             yield hides
         if self.graph.conditions and any(j.claim.moves for j in self.judged):
             yield "The graph holds conditions fixed by the recorded values, so formulas were compared at the recorded point only."
@@ -578,8 +599,9 @@ def check_code_of(graph: Recorded, fn: Callable[..., Any]) -> Report:
         raise
     except Exception as error:  # the user's own code failed: that is the verdict
         return Report((Verdict(name, graph.root_name, WRONG, mistake=Mistake.UNREADABLE, sentence=_failed(error)),))
+    outside = taken_from_outside(fn)
     goals = {label: goal_of_label(graph, str(label), returned=True) for label in labels}
-    claims = [Claim(str(k), goal, function=partial(_named, outputs, k)) for k, goal in goals.items() if goal is not None]
+    claims = [Claim(str(k), goal, function=partial(_named, outputs, k), outside=outside) for k, goal in goals.items() if goal is not None]
     claims.sort(key=lambda c: chain_order(graph, c.goal))
     report = Check(graph, claims, derivation=False).report()
     unknown = ", ".join(str(k) for k, goal in goals.items() if goal is None)

@@ -10,7 +10,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +38,12 @@ class Goal:
     def node(self) -> int:
         """The node that the claim is filed under: that of a gradient, or the value."""
         return self.of if self.wrt is None else self.wrt
+
+    def is_in(self, formula: Formula, graph: Recorded) -> bool:
+        """Does a right side speak of what it is to give?"""
+        names = [graph.names.get(k, "") for k in (self.of, self.wrt) if k is not None]
+        right = formula.args[0] if formula.op == "entries" else formula  # the other operands are of the left side
+        return (names[0] if len(names) == 1 else f"d{names[0]}/d{names[1]}") in right.names
 
     def truth(self, point: Point, sweep: Any = None) -> Array:
         """What the claim should give at a point; of a gradient, with the rules of another sweep."""
@@ -97,11 +103,12 @@ class Claim:
     numbers_known: Mapping[str, float] = field(default_factory=dict)
     decimals: int | None = None  # how many decimals the numbers were rounded to; None if they were not
     digits: int = FULL  # how many decimals they show
+    outside: tuple[str, ...] = ()  # data that the function takes from elsewhere than its parameters, so that it cannot be moved
 
     @property
     def moves(self) -> bool:
         """Can it be evaluated at other points than the recorded one?"""
-        return self.numbers is None
+        return self.numbers is None and not self.outside
 
     def readings(self) -> list[Reading]:
         """The ways to read it: text may mean several formulas, and earlier gradients of vectors may stand in it as rows."""
@@ -119,7 +126,7 @@ class Claim:
         env = Env(point, self.numbers_known, reading.rows, recording)
         with np.errstate(all="ignore"):
             found = self.function(point, env) if self.function is not None else reading.formula.evaluate(env)
-        return found if recording else np.asarray(found, dtype=float)
+        return found if recording else plain(found)
 
     def rounding(self, point: Point, reading: Reading) -> tuple[Array, int] | None:
         """Magnitude and ulps of the claim's own computation, where it can be recorded."""
@@ -132,11 +139,23 @@ class Claim:
         return rounding(node)[0] if isinstance(node, Node) else (np.abs(np.asarray(node, float)), 1)
 
 
+def plain(x: Any) -> Array:
+    """Numbers as an array of floats, masked ones as nan; raises BadOperand for what is none, ValueError for what has no shape."""
+    x = x.data if isinstance(x, Node) else x
+    a = np.asarray(x) if not isinstance(x, np.ma.MaskedArray) else np.ma.filled(x.astype(float), np.nan)
+    if a.dtype.kind == "c" and np.any(a.imag):
+        raise BadOperand("these numbers are complex, and derivatives here are real")
+    if a.dtype.kind in "USMm" or x is None:
+        raise BadOperand(f"{type(x).__name__ if a.ndim == 0 else f'an array of {a.dtype}'} holds no numbers")
+    return a if a.dtype in (np.float32, np.float16) else np.asarray(a.real if a.dtype.kind == "c" else a, dtype=float)
+
+
 def written(claims: Sequence[Claim]) -> list[Claim]:
     """The claims with how many decimals the numbers of all of them show, and to how many they were rounded, if there is telling."""
     arrays = [c.numbers for c in claims if c.numbers is not None]
     every = np.concatenate([np.ravel(a)[np.isfinite(np.ravel(a))] for a in arrays]) if arrays else np.zeros(0)
-    digits = next((d for d in range(FULL) if np.array_equal(np.round(every, d), every)), FULL)
+    own = min((np.finfo(a.dtype).precision for a in arrays), default=FULL)  # of float32 the decimals beyond are the conversion's
+    digits = next((d for d in range(min(own, FULL)) if np.array_equal(np.round(every, d), every)), FULL)
     rounded = digits < DECIMALS and (digits or np.max(np.abs(every), initial=0.0) >= 5)  # a 0 or a 1 is no rounded number yet
     return [replace(c, digits=digits, decimals=digits if rounded else None) if c.numbers is not None else c for c in claims]
 
@@ -264,6 +283,8 @@ def _read(graph: Recorded, items: Iterable[Item], known: Mapping[str, float]) ->
         line, broken = None, ""
         if isinstance(given, str):
             try:
+                if strange := [meant for meant in spellings.values() if meant not in names]:
+                    raise BadFormula(f"a spelling stands for {strange[0]!r}, which is nothing in the graph; it has {', '.join(names)}")
                 line = read(given, {**names, **spellings}, graph.root_name, after=last.target if last is not None else None)
             except ValueError as error:
                 broken = str(error)
@@ -279,17 +300,17 @@ def _read(graph: Recorded, items: Iterable[Item], known: Mapping[str, float]) ->
                 yield replace(claim, label=f"{shown}.{k}" if several else shown, formula=formula)
         elif isinstance(given, str):
             yield claim
-        elif isinstance(given, Node):
-            yield replace(claim, numbers=np.asarray(given.data, float))
         elif callable(given):
-            yield replace(claim, function=function_of_names(given, graph))
+            yield replace(claim, function=function_of_names(given, graph), outside=taken_from_outside(given))
         else:
             yield _of_numbers(claim, given)
 
 
 def _of_numbers(claim: Claim, given: Any) -> Claim:
     try:
-        return replace(claim, numbers=np.asarray(given, dtype=float))
+        return replace(claim, numbers=plain(given))
+    except BadOperand as error:
+        return replace(claim, broken=str(error))
     except (TypeError, ValueError):
         return replace(claim, broken=f"{type(given).__name__} is no claim: give an array of numbers, a function, or a formula as text")
 
@@ -320,6 +341,16 @@ def function_of_names(f: Callable[..., Any], graph: Recorded) -> Callable[[Point
     if missing:
         raise no_node(graph, missing[0], f"the parameter {missing[0]} of {getattr(f, '__name__', 'the function')}")
     return lambda point, env: f(**{name: _own(env[_spelled(graph, name)]) for name in wanted})
+
+
+def taken_from_outside(f: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of data that a function finds around it: neither modules and functions, nor plain numbers and texts."""
+    try:
+        found = inspect.getclosurevars(f)
+    except TypeError:  # what is not written in Python
+        return ()
+    fixed = (ModuleType, int, float, str, np.generic)
+    return tuple(name for name, x in {**found.globals, **found.nonlocals}.items() if not callable(x) and not isinstance(x, fixed))
 
 
 def _known(graph: Recorded, name: str) -> bool:

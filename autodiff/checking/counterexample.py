@@ -72,7 +72,7 @@ def counterexample(j: Judged, graph: Recorded, truth: Array) -> str:
 
     `truth` is that at the recorded point, with which claimed numbers are compared.
     """
-    if j.claim.numbers is not None:
+    if not j.claim.moves:
         return _worst(j, truth)
     lengths = {n for s in graph.sources for n in s.data.shape if n > 1}
     ones = dict.fromkeys(lengths, 1)

@@ -26,6 +26,7 @@ from .points import Array, Env, Point, Recorded, Sweep, Wrong, is_vector
 EFFORT = 300_000  # rules run on numbers, at most, for the catalogue of one graph; the rest of it is left out, and said to be
 PAIRS = 2_000  # pairs of mistakes that are tried
 MOST_EDITS = 600
+MOST_WRITTEN = 60_000  # nodes of edited formulas that are evaluated for one claim
 SMALL = 64  # entries of a result whose whole Jacobian is computed
 DERIVED = 200  # nodes of a graph whose gradients are written as formulas
 BITS = 40  # how much numbers must say before pairs of mistakes may explain them
@@ -311,7 +312,10 @@ def edits(case: Case) -> Iterator[Explanation]:
     claim, other = case.claim, None
     assert claim.formula is not None
     rows = {r.rows for r in claim.readings()}
-    for what, variant in _edited(claim.formula, case.points[0].graph):
+    graph = case.points[0].graph
+    for what, variant in _edited(claim.formula, graph):
+        if case.goal.is_in(variant, graph):
+            continue
         for reading in (Reading(variant, r) for r in sorted(rows)):
             shape = _right(case, reading)
             if shape == case.truth[0].shape:
@@ -360,8 +364,9 @@ def _of_formula(f: Formula, p: Point, t: Array) -> Array | None:
 def _edited(f: Formula, graph: Recorded) -> Iterator[tuple[str, Formula]]:
     """The formulas one edit away: names are exchanged for those of their shape first, and for any others last."""
     shapes = {name: np.shape(getattr(x, "data", x)) for name, x in graph.by_name.items() if x is not graph.root}
-    yield from islice(f.edits({**shapes, **dict.fromkeys(graph.sizes, ())}), MOST_EDITS)
-    yield from islice(f.edits(dict.fromkeys((*graph.by_name, *graph.sizes), (-1,))), MOST_EDITS)
+    most = min(MOST_EDITS, MOST_WRITTEN // sum(1 for _ in f.walk()))
+    yield from islice(f.edits({**shapes, **dict.fromkeys(graph.sizes, ())}), most)
+    yield from islice(f.edits(dict.fromkeys((*graph.by_name, *graph.sizes), (-1,))), most)
 
 
 def _right(case: Case, reading: Reading) -> tuple[int, ...] | None:

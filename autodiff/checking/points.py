@@ -99,7 +99,7 @@ def kinds_of(x: Array, moves: bool) -> list[Kind]:
     if x.ndim == 2 and len(axes) == 2 and x.shape[0] == x.shape[1] and np.any(x) and np.allclose(x, x.T):
         mirrored = [*([DEFINITE] if np.all(np.linalg.eigvalsh(x) > 0) else []), SYMMETRIC]
         if own[0].says.startswith(("one-hot", "sum")):  # these are lost by drawing, unless rows and columns change places together
-            both = Kind(f"symmetric {{0}} and {own[0].says}", _places_changed, lambda rng, s: np.eye(*s))
+            both = Kind(f"symmetric {{0}} and {own[0].says}", _places_changed, lambda rng, s: np.eye(s[0]))
             return [both, *own[:-1], *mirrored, FREE]
         return [*([] if own[0] is POSITIVE else own[:-1]), *mirrored, FREE]
     return own
@@ -120,7 +120,7 @@ def _of_entries(x: Array, axes: list[int], moves: bool) -> list[Kind]:
             [Kind("one-hot {0}", lambda rng, x: rng.permuted(x, axis=total), _ones_at_random(total))] if np.all((x == 0) | (x == 1)) else []
         )
         return [*hot, soft, FREE]
-    if not moves and np.all(x == np.round(x)):
+    if not moves and np.any(x) and np.all(x == np.round(x)):
         binary = np.all((x == 0) | (x == 1))
         low, high = (0, 1) if binary else (0 if np.all(x >= 0) else -1, 2)
         return [Kind("{0} of zeros and ones" if binary else "integer {0}", lambda rng, x: x, _integers(low, high)), FREE]

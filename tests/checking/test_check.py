@@ -214,7 +214,66 @@ def test_conditions_keep_formulas_at_the_recorded_point() -> None:
     assert "conditions fixed" in report.remarks[0]
 
 
+@pytest.mark.parametrize("claim", ["dE/dW2", "1 * dE/dW2", "(dE/dW2.T).T"])
+def test_a_gradient_given_by_itself_says_nothing(run: Any, claim: str) -> None:
+    report = ad.check(run.E, {"W2": claim})
+    assert not report.ok
+    assert report.verdicts[0].sentence == "this gives dE/dW2 by itself, so it says nothing"
+    circle = ad.check(run.E, ["dE/dz2 = 2 dE/dz2", "dE/dz2 = dE/dz2", "dE/db2 = dE/dz2 @ np.ones((5, 1))", "y2 = y2"])
+    assert [v.status for v in circle.verdicts][1::2] == ["undecided"] * 2
+    assert "dE/dz2" not in circle.verdicts[0].fix
+
+
+def test_functions_that_use_data_from_outside_stay_at_the_recorded_point(run: Any) -> None:
+    y1, right = run.y1.data, student(run)
+    for f in (lambda y2, t: (y2 - t) @ y1.T / 5, lambda: right["W2"]):
+        report = ad.check(run.E, {"W2": f})
+        assert report.ok
+        assert "from outside were compared at the recorded point only" in report.remarks[0]
+    assert not ad.check(run.E, {"W2": lambda y2, t: (y2 - t) @ y1.T}).ok
+    assert ad.check_code(run.E, lambda W1: {"dW2": right["W2"]}).ok
+
+
+def test_numbers_of_other_kinds_are_what_numpy_makes_of_them_or_refused(run: Any) -> None:
+    g = student(run)["b2"]
+    for right in (g.astype(np.float32), g.tolist(), g.astype(object), g + 0j, np.ma.masked_array(g), g[:, 0], g.T):
+        assert ad.check(run.E, {"b2": right}).ok
+    hidden = np.ma.masked_array(g, mask=[[1], [0], [0]])
+    for wrong in (g.astype(np.float32) * np.float32(1.001), g + 1j, hidden, None, np.array([["1"], ["2"], ["3"]]), lambda y2: None):
+        v = ad.check(run.E, {"b2": wrong}).verdicts[0]
+        assert v.status == "wrong" and v.sentence, str(v)
+
+
+def test_data_of_zeros_have_no_property_that_formulas_may_need() -> None:
+    X, w = ad.constant(np.zeros((3, 2)), name="X"), ad.Tensor([1.0, 2.0], name="w")
+    E = ad.sum((X @ w) ** 2).named("E")
+    assert not ad.check(E, {"w": "X.T @ (X @ w)"}).ok
+    assert ad.check(E, {"w": "2 * X.T @ (X @ w)"}).ok
+    assert not ad.check(ad.sum(w * 0.0 + w).named("E"), {"w": [1.0, 0.0]}).ok  # a factor of zero has no reciprocal
+
+
+def test_long_formulas_are_judged_in_bounded_time() -> None:
+    a, b = ad.Value(2.0, name="a"), ad.Value(1.0, name="b")
+    began = time.process_time()
+    assert not ad.check((a * b + a**2).named("V"), {"a": "b + " * 900 + "2a"}).ok
+    assert time.process_time() - began < 6
+
+
 # ---------------------------------------------------------------- functions that can be run again
+
+
+@pytest.mark.parametrize(
+    ("f", "xs", "words"),
+    [
+        (lambda w: ad.sum(w**2), (), "missing a required argument: 'w'"),
+        (lambda w: ad.sum(w**2), (np.array([1, 2]),), "whole numbers and containers are taken as they are"),
+        (lambda p: ad.sum(p["w"] ** 2), ({"w": np.ones(2)},), "whole numbers and containers are taken as they are"),
+        (lambda w: (ad.sum(w), 1), (np.ones(2),), "the result is to be one array"),
+    ],
+)
+def test_a_function_that_records_nothing_is_refused(f: Any, xs: Any, words: str) -> None:
+    with pytest.raises(ad.BadOperand, match=words):
+        ad.check(f, {"w": "2 w"}, *xs)
 
 
 def test_a_function_is_recorded_on_its_arguments() -> None:
