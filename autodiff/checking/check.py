@@ -17,11 +17,23 @@ import numpy as np
 from ..errors import AutodiffError, BadOperand, ShapeMismatch
 from ..naming import user_frame, variables
 from ..node import Block, Node, recording
-from .claims import AS_WRITTEN, Claim, Goal, Reading, aligned, chain_order, claims_of, decimals_of, function_of_names, goal_of_label
+from .claims import (
+    AS_WRITTEN,
+    Claim,
+    Goal,
+    Reading,
+    aligned,
+    chain_order,
+    claims_of,
+    function_of_names,
+    goal_of_label,
+    taken_from_outside,
+    written,
+)
 from .counterexample import counterexample, distinct_sizes, goal_in
-from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanations, few, narrowest, of_shape, says_little
+from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanations, few, narrowest, of_shape
 from .mistakes import Mistake
-from .points import Array, Env, Point, Recorded, Wrong, moving
+from .points import Array, Env, Point, Recorded, Wrong, is_vector, moving
 from .report import CARRIED, RIGHT, UNDECIDED, WRONG, Report, Verdict
 from .ulps import Comparison
 
@@ -176,12 +188,10 @@ class Check:
 
     def __init__(self, graph: Recorded, claims: list[Claim], derivation: bool, said: tuple[str, ...] = ()) -> None:
         self.graph, self.derivation, self.said = graph, derivation, said
-        rounded = decimals_of(claims)
-        claims = [replace(c, decimals=rounded) if c.numbers is not None else c for c in claims]
+        claims = written(claims)
         with recorded_anew():
             self.points = [graph.recorded(), *(graph.drawn() if any(c.moves for c in claims) else [])]
             self.judged = [judge(c, self.points_of(c)) for c in claims]
-        self.chance = says_little(claims)
         self._catalogue: Catalogue | None = None
         self._cases: dict[int, Case] = {}
         self._resized: Recorded | None = None
@@ -204,7 +214,7 @@ class Check:
         return Report(verdicts, (*self.said, *self.remarks(verdicts)))
 
     def verdict(self, j: Judged) -> Verdict:
-        v = self.right(j) if j.status == RIGHT else self.undecided(j) if j.status == UNDECIDED else self.failed(j)
+        v = self.circular(j) or self.right(j) if j.status == RIGHT else self.undecided(j) if j.status == UNDECIDED else self.failed(j)
         if v.status in (WRONG, CARRIED):
             self.open.setdefault((j.goal.kind, j.goal.node), j.claim.label)
         return v
@@ -215,6 +225,12 @@ class Check:
         )
 
     # ------------------------------------------------------------ right ones
+
+    def circular(self, j: Judged) -> Verdict | None:
+        """The verdict on a formula that is right because it speaks of what it is to give; None for any other."""
+        if j.claim.formula is None or not j.goal.is_in(j.claim.formula, self.graph):
+            return None
+        return self._made(j, UNDECIDED, sentence=f"this gives {j.goal.text} by itself, so it says nothing")
 
     def right(self, j: Judged) -> Verdict:
         notes = []
@@ -227,6 +243,8 @@ class Check:
         notes += self.slips(j)
         if (other := self.resized(j)) is not None and other[0].status == WRONG:
             notes.append(f"right at these sizes, but not at others ({other[1].shapes()})")
+        if j.layout == "numerator" and j.claim.formula is None and j.goal.kind == "gradient" and not is_vector(j.raw[0].shape):
+            notes.append(f"the transpose of what is subtracted from {self.graph.names[j.goal.node]} in a step of gradient descent")
         if j.claim.numbers is not None and not j.layout and j.claim.numbers.shape != j.arrays[0].shape:
             notes.append(f"given with the shape {j.claim.numbers.shape}; {self.graph.names[j.goal.node]} has {j.arrays[0].shape}")
         return self._made(j, RIGHT, layout=j.layout, assumptions=self.assumptions(j), notes=tuple(notes))
@@ -306,7 +324,7 @@ class Check:
 
     def nothing(self, j: Judged) -> bool:
         """Is a wrong claim zero, but for rounding?  Zeros follow from zeros, so they are nobody's work."""
-        return bool(j.arrays) and all(np.all(np.abs(c) <= s) for c, s in zip(j.arrays, self.case(j).exact, strict=True))
+        return bool(j.arrays) and all(np.all(np.abs(c) <= s) for c, s in zip(j.arrays, self.case(j).slack, strict=True))
 
     def edited(self, j: Judged) -> list[Explanation]:
         """The one-edit fix of a formula whose numbers cannot be compared with the truth."""
@@ -350,8 +368,8 @@ class Check:
         """A claim with its truth and its allowance at every point where it can be evaluated."""
         if id(j) not in self._cases:
             points = self.points_of(j.claim)
-            truth, exact = [j.goal.truth(p) for p in points], [allowance(j.claim, p) for p in points]
-            self._cases[id(j)] = Case(j.claim, points, j.arrays, truth, [s + half_a_unit(j.claim) for s in exact], exact)
+            truth, slack = [j.goal.truth(p) for p in points], [allowance(j.claim, p) for p in points]
+            self._cases[id(j)] = Case(j.claim, points, j.arrays, truth, slack, half_a_unit(j.claim))
         return self._cases[id(j)]
 
     def ranked(self, j: Judged, found: list[Explanation]) -> list[Explanation]:
@@ -396,20 +414,20 @@ class Check:
     def _wrong(self, j: Judged, found: list[Explanation]) -> Verdict:
         told = distinct(found)
         first = told[0]
-        perhaps = "perhaps: " if first.stage and self.chance and j.claim.numbers is not None and first.code is not Mistake.UNKNOWN else ""
         fix = next((e.fix for e in told if e.code is Mistake.EDIT and e.fix), "") or first.fix
         if not fix and j.goal.kind == "gradient" and (right := self.catalogue.right(j.goal.node)) is not None:
             fix = f"{j.goal.text} = {right.text}"
         others = tuple(e.text for e in told[1:] if (e.stage, e.rank) == (first.stage, first.rank) or self._differs(e, first, j))
+        sure = first.code in (Mistake.ZERO, Mistake.UNKNOWN) or not first.stage or not (few(self.case(j)) or (j.claim.decimals and others))
         v = self._made(
             j,
             WRONG,
             mistake=first.code,
-            sentence=perhaps + first.text,
+            sentence=first.text if sure else f"perhaps: {first.text}",
             others=others[:SHOWN],
             fix=fix + self._lengths_in(fix),
             layout=j.layout,
-            counterexample=counterexample(j, self.graph),
+            counterexample=counterexample(j, self.graph, j.goal.truth(self.points[0])),
             edge=self._edge(j.goal, first),
         )
         self.wrong.append((j, v, found))
@@ -492,7 +510,10 @@ class Check:
         if len(layouts) > 1:
             said = (f"{k} layout: {', '.join(dict.fromkeys(t))}" for k, t in sorted(layouts.items(), reverse=True))
             yield f"The layout is mixed: {'; '.join(said)}."
-        if any(j.claim.numbers is not None for j in self.judged) and (hides := hiding(self.graph)):
+        outside = sorted({name for j in self.judged for name in j.claim.outside})
+        if outside:
+            yield f"Functions that use {', '.join(outside)} from outside were compared at the recorded point only."
+        if any(not j.claim.moves for j in self.judged) and (hides := hiding(self.graph)):
             yield hides
         if self.graph.conditions and any(j.claim.moves for j in self.judged):
             yield "The graph holds conditions fixed by the recorded values, so formulas were compared at the recorded point only."
@@ -507,6 +528,9 @@ def hiding(graph: Recorded) -> str:
     square = [s.name or "a weight" for s in weights if s.data.shape[0] == s.data.shape[1] > 1]
     if square:
         said.append(f"{square[0]} is square, so a transpose keeps its shape")
+    factors = {a.id if isinstance(a, Node) else id(a) for n in graph.nodes if n.op is not None and n.op.form is not None for a in n.args}
+    given = [s for s in graph.sources if s.key in factors and s not in weights and any("symmetric {0}" in k.says for k in s.kinds)]
+    said += [f"{s.name or 'a factor'} is symmetric, so its transpose looks like it" for s in given]
     lengths = sorted({n for s in weights for n in s.data.shape if n == graph.sizes.get("m") and n > 1})
     if lengths:
         said.append(f"m = {lengths[0]} is also the length of another axis, so 1/m looks like its inverse")
@@ -584,8 +608,9 @@ def check_code_of(graph: Recorded, fn: Callable[..., Any]) -> Report:
         raise
     except Exception as error:  # the user's own code failed: that is the verdict
         return Report((Verdict(name, graph.root_name, WRONG, mistake=Mistake.UNREADABLE, sentence=_failed(error)),))
+    outside = taken_from_outside(fn)
     goals = {label: goal_of_label(graph, str(label), returned=True) for label in labels}
-    claims = [Claim(str(k), goal, function=partial(_named, outputs, k)) for k, goal in goals.items() if goal is not None]
+    claims = [Claim(str(k), goal, function=partial(_named, outputs, k), outside=outside) for k, goal in goals.items() if goal is not None]
     claims.sort(key=lambda c: chain_order(graph, c.goal))
     report = Check(graph, claims, derivation=False).report()
     unknown = ", ".join(str(k) for k, goal in goals.items() if goal is None)

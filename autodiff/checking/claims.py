@@ -10,7 +10,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,7 @@ from .points import Array, Env, Point, Recorded, as_matrix, is_vector, no_node
 from .ulps import rounding
 
 DECIMALS = 9  # numbers with fewer were rounded
+FULL = 17  # decimals, at most, that numbers show
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,12 @@ class Goal:
     def node(self) -> int:
         """The node that the claim is filed under: that of a gradient, or the value."""
         return self.of if self.wrt is None else self.wrt
+
+    def is_in(self, formula: Formula, graph: Recorded) -> bool:
+        """Does a right side speak of what it is to give?"""
+        names = [graph.names.get(k, "") for k in (self.of, self.wrt) if k is not None]
+        right = formula.args[0] if formula.op == "entries" else formula  # the other operands are of the left side
+        return (names[0] if len(names) == 1 else f"d{names[0]}/d{names[1]}") in right.names
 
     def truth(self, point: Point, sweep: Any = None) -> Array:
         """What the claim should give at a point; of a gradient, with the rules of another sweep."""
@@ -96,11 +103,13 @@ class Claim:
     broken: str = ""
     numbers_known: Mapping[str, float] = field(default_factory=dict)
     decimals: int | None = None  # how many decimals the numbers were rounded to; None if they were not
+    digits: int = FULL  # how many decimals they show
+    outside: tuple[str, ...] = ()  # data that the function takes from elsewhere than its parameters, so that it cannot be moved
 
     @property
     def moves(self) -> bool:
         """Can it be evaluated at other points than the recorded one?"""
-        return self.numbers is None
+        return self.numbers is None and not self.outside
 
     def readings(self) -> list[Reading]:
         """The ways to read it: text may mean several formulas, and earlier gradients of vectors may stand in it as rows."""
@@ -118,7 +127,7 @@ class Claim:
         env = Env(point, self.numbers_known, reading.rows, recording)
         with np.errstate(all="ignore"):
             found = self.function(point, env) if self.function is not None else reading.formula.evaluate(env)
-        return found if recording else np.asarray(found, dtype=float)
+        return found if recording else plain(found)
 
     def rounding(self, point: Point, reading: Reading) -> tuple[Array, int] | None:
         """Magnitude and ulps of the claim's own computation, where it can be recorded."""
@@ -131,12 +140,25 @@ class Claim:
         return rounding(node)[0] if isinstance(node, Node) else (np.abs(np.asarray(node, float)), 1)
 
 
-def decimals_of(claims: Iterable[Claim]) -> int | None:
-    """How many decimals the numbers of all claims were rounded to; None if they were not, or there is no telling."""
+def plain(x: Any) -> Array:
+    """Numbers as an array of floats, masked ones as nan; raises BadOperand for what is none, ValueError for what has no shape."""
+    x = x.data if isinstance(x, Node) else x
+    a = np.asarray(x) if not isinstance(x, np.ma.MaskedArray) else np.ma.filled(x.astype(float), np.nan)
+    if a.dtype.kind == "c" and np.any(a.imag):
+        raise BadOperand("these numbers are complex, and derivatives here are real")
+    if a.dtype.kind in "USMm" or x is None:
+        raise BadOperand(f"{type(x).__name__ if a.ndim == 0 else f'an array of {a.dtype}'} holds no numbers")
+    return a if a.dtype in (np.float32, np.float16) else np.asarray(a.real if a.dtype.kind == "c" else a, dtype=float)
+
+
+def written(claims: Sequence[Claim]) -> list[Claim]:
+    """The claims with how many decimals the numbers of all of them show, and to how many they were rounded, if there is telling."""
     arrays = [c.numbers for c in claims if c.numbers is not None]
     every = np.concatenate([np.ravel(a)[np.isfinite(np.ravel(a))] for a in arrays]) if arrays else np.zeros(0)
-    found = next((d for d in range(DECIMALS) if np.array_equal(np.round(every, d), every)), None)
-    return found if found or np.max(np.abs(every), initial=0.0) >= 5 else None  # a 0 or a 1 is no rounded number yet
+    own = min((np.finfo(a.dtype).precision for a in arrays), default=FULL)  # of float32 the decimals beyond are the conversion's
+    digits = next((d for d in range(min(own, FULL)) if np.array_equal(np.round(every, d), every)), FULL)
+    rounded = digits < DECIMALS and (digits or np.max(np.abs(every), initial=0.0) >= 5)  # a 0 or a 1 is no rounded number yet
+    return [replace(c, digits=digits, decimals=digits if rounded else None) if c.numbers is not None else c for c in claims]
 
 
 # ---------------------------------------------------------------- lining up
@@ -146,7 +168,6 @@ def aligned(a: Array, truth: Array, goal: Goal, of_text: bool) -> Iterator[tuple
     """The ways in which a claimed array can stand for the true one: the array in its shape, and the layout this takes it to be in.
 
     Layouts are "denominator" (the shape of the variable), "numerator" (its transpose) or "" where there is no telling.
-    A transposed matrix is accepted of a formula only: numbers for a parameter are to be subtracted from it.
     """
     if goal.kind == "jacobian_off_diagonal":
         full = np.broadcast_to(a.reshape(()), truth.shape) if a.size == 1 else a
@@ -162,7 +183,7 @@ def aligned(a: Array, truth: Array, goal: Goal, of_text: bool) -> Iterator[tuple
         yield a.reshape(truth.shape), ("numerator" if turned else "denominator" if column else "") if layout else ""
     elif of_text and a.size == 1:
         yield np.broadcast_to(a.reshape(()), truth.shape), ""
-    if a.ndim == 2 and a.T.shape == truth.shape and not is_vector(a.shape) and of_text and goal.kind in ("gradient", "jacobian"):
+    if a.ndim == 2 and a.T.shape == truth.shape and not is_vector(a.shape) and goal.kind in ("gradient", "jacobian"):
         yield a.T, "numerator" if goal.kind == "gradient" else "denominator"
 
 
@@ -229,7 +250,9 @@ def claims_of(graph: Recorded, given: Any, known: Mapping[str, float]) -> Claims
         found = list(reader.read(Item(str(label), None, claim) for label, claim in given.items()))
         return Claims(sorted(found, key=lambda c: chain_order(graph, c.goal)), False, tuple(reader.remarks))
     if isinstance(given, str):
-        given = [line for text in given.splitlines() for line in re.split(r"(?<!\\);", text.partition("#")[0]) if not _EMPTY.fullmatch(line)]
+        given = [
+            line for text in given.splitlines() for line in re.split(r"(?<!\\);", text.partition("#")[0]) if not _EMPTY.fullmatch(line)
+        ]
     if not isinstance(given, Iterable):
         forms = "a dict such as {'W2': array}, or a list of labelled lines, [('(5)', 'dE/dz2 = y2 - t'), ...]"
         raise BadOperand(f"claims are {forms}, not {type(given).__name__}")
@@ -299,7 +322,7 @@ class Reader:
         if isinstance(given, Node):
             yield replace(claim, numbers=np.asarray(given.data, float))
         elif callable(given):
-            yield replace(claim, function=function_of_names(given, self.graph))
+            yield replace(claim, function=function_of_names(given, self.graph), outside=taken_from_outside(given))
         else:
             yield _of_numbers(claim, given)
 
@@ -340,7 +363,9 @@ class Reader:
         except ValueError as error:
             raise BadFormula(f"{label}: {error}") from None
         self.own[name], self.names[name], self.last = formula.map(self._meant), name, None
-        self.remarks.append(f"{label} gives {name} a meaning for the lines that use it; the graph has no {name}, so it is not judged itself.")
+        self.remarks.append(
+            f"{label} gives {name} a meaning for the lines that use it; the graph has no {name}, so it is not judged itself."
+        )
 
     def _meant(self, f: Formula) -> Formula:
         """A name of the writer's own as the formula that it stands for."""
@@ -379,7 +404,9 @@ def _not_there(graph: Recorded, text: str, label: str) -> NotConnected | None:
 
 def _of_numbers(claim: Claim, given: Any) -> Claim:
     try:
-        return replace(claim, numbers=np.asarray(given, dtype=float))
+        return replace(claim, numbers=plain(given))
+    except BadOperand as error:
+        return replace(claim, broken=str(error))
     except (TypeError, ValueError):
         return replace(claim, broken=f"{type(given).__name__} is no claim: give an array of numbers, a function, or a formula as text")
 
@@ -402,6 +429,16 @@ def function_of_names(f: Callable[..., Any], graph: Recorded) -> Callable[[Point
     if missing:
         raise no_node(graph, missing[0], f"the parameter {missing[0]} of {getattr(f, '__name__', 'the function')}")
     return lambda point, env: f(**{name: _own(env[_spelled(graph, name)]) for name in wanted})
+
+
+def taken_from_outside(f: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of data that a function finds around it: neither modules and functions, nor plain numbers and texts."""
+    try:
+        found = inspect.getclosurevars(f)
+    except TypeError:  # what is not written in Python
+        return ()
+    fixed = (ModuleType, int, float, str, np.generic)
+    return tuple(name for name, x in {**found.globals, **found.nonlocals}.items() if not callable(x) and not isinstance(x, fixed))
 
 
 def _known(graph: Recorded, name: str) -> bool:

@@ -72,10 +72,13 @@ def goal_in(graph: Recorded, other: Recorded, goal: Goal) -> Goal:
     return replace(goal, of=of, wrt=None if goal.wrt is None else other.by_name[graph.names[goal.wrt]].id)
 
 
-def counterexample(j: Judged, graph: Recorded) -> str:
-    """The smallest numbers found at which the claim fails, with the truth beside it; "" if none were."""
-    if j.claim.numbers is not None:
-        return _worst(j, graph)
+def counterexample(j: Judged, graph: Recorded, truth: Array) -> str:
+    """The smallest numbers found at which the claim fails, with the truth beside it; "" if none were.
+
+    `truth` is that at the recorded point, with which claimed numbers are compared.
+    """
+    if not j.claim.moves:
+        return _worst(j, truth)
     lengths = {n for s in graph.sources for n in s.data.shape if n > 1}
     ones = dict.fromkeys(lengths, 1)
     sizes = [ones, *({**ones, n: 2} for n in sorted(lengths)), dict.fromkeys(lengths, 2)] if shrinks(graph) else []
@@ -150,11 +153,11 @@ def _shown(j: Judged, small: Recorded, target: Any) -> str:
     return "; ".join(f"{n} = {printed(point.value_of(small.by_name[n]))}" for n in [*data[:4], *rest[:4]])
 
 
-def _worst(j: Judged, graph: Recorded) -> str:
+def _worst(j: Judged, truth: Array) -> str:
     """Of numbers, the entry that is furthest off."""
     if not j.arrays:
         return ""
-    claimed, truth = j.arrays[0], j.goal.truth(graph.recorded())
+    claimed = j.arrays[0]
     where = tuple(int(i) for i in np.unravel_index(int(np.argmax(np.abs(claimed - truth))), truth.shape))
     entry = f"[{', '.join(map(str, where))}]" if where else ""
     return f"{j.goal.text}{entry}: claim {claimed[where]:.6g}, truth {truth[where]:.6g}"

@@ -40,10 +40,22 @@ def recorded_function(f: Callable[..., Any], xs: Sequence[Any]) -> Recorded:
         names = []
     names += [f"x{k}" for k in range(len(names), len(xs))]
     moves = [isinstance(x, float | np.ndarray | list) and np.asarray(x).dtype.kind == "f" for x in xs]
+    name = getattr(f, "__name__", "the function")
+    try:
+        inspect.signature(f).bind(*xs)
+    except TypeError as error:
+        raise BadOperand(
+            f"{name} cannot be called on the {len(xs)} arguments given: {error}; write ad.check({name}, claims, x, ...)"
+        ) from None
+    except ValueError:  # of some functions that are not written in Python nothing is known
+        pass
     leaves = [Tensor(np.asarray(x, float), name=name) if m else x for x, name, m in zip(xs, names, moves, strict=False)]
     root = f(*leaves)
     if not isinstance(root, Node) or not root.active:
-        raise BadOperand(f"{getattr(f, '__name__', 'the function')} gave {type(root).__name__}, which depends on none of its arguments")
+        raise BadOperand(
+            f"{name} gave {type(root).__name__}, which was not recorded from its arguments: the variables are those that are floats or "
+            "float arrays, whole numbers and containers are taken as they are, and the result is to be one array"
+        )
     graph = Recorded(root, {})
     graph.again = lambda given: recorded_function(f, [given.get(name, x) if m else x for x, name, m in zip(xs, names, moves, strict=False)])
     return graph

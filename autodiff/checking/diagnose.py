@@ -26,9 +26,10 @@ from .points import DERIVED, Array, Env, Point, Recorded, Sweep, Wrong, is_vecto
 EFFORT = 300_000  # rules run on numbers, at most, for the catalogue of one graph; the rest of it is left out, and said to be
 PAIRS = 2_000  # pairs of mistakes that are tried
 MOST_EDITS = 600
+MOST_WRITTEN = 60_000  # nodes of edited formulas that are evaluated for one claim
 SMALL = 64  # entries of a result whose whole Jacobian is computed
-BITS = 40  # how much rounded numbers must say before pairs of mistakes may explain them
-FEW_BITS = 12  # of rounded numbers that say less than this, some entry of the catalogue fits by chance
+BITS = 40  # how much numbers must say before pairs of mistakes may explain them
+FEW_BITS = 12  # of numbers that say less than this, some entry of the catalogue fits by chance
 SAME_TEXT = {Mistake.SIGN, Mistake.BATCH_FACTOR, Mistake.FACTOR}  # of these one explanation is enough
 
 
@@ -54,12 +55,12 @@ class Case:
     claimed: list[Array]
     truth: list[Array]
     slack: list[Array]  # allowed differences, of entries of the size of the truth
-    exact: list[Array]  # those of numbers that were not rounded to decimals
+    unit: float = 0.0  # what rounding to the decimals given can change, whatever the size
 
     def fits(self, predicted: Iterable[Array | None]) -> bool:
         """Does a prediction give the claimed numbers at every point?"""
         for a, c, t, s in zip(predicted, self.claimed, self.truth, self.slack, strict=False):
-            if a is None or a.shape != c.shape or not near(a, c, t, s):
+            if a is None or a.shape != c.shape or not near(a, c, t, s, self.unit):
                 return False
         return True
 
@@ -68,12 +69,12 @@ class Case:
         return self.claim.goal
 
 
-def near(a: Array, c: Array, t: Array, slack: Array) -> bool:
-    """Are two arrays equal, where entries of the size of t may differ by `slack`, and larger ones by more?"""
+def near(a: Array, c: Array, t: Array, slack: Array, unit: float = 0.0) -> bool:
+    """Are two arrays equal, where entries of the size of t may differ by `slack`, and larger ones by more, and all by `unit`?"""
     with np.errstate(all="ignore"):
         size, allowed = float(np.max(np.abs(t), initial=0.0)), float(np.max(slack, initial=0.0))
         grown = np.maximum(slack, allowed * np.abs(a) / size if size else slack)
-        return bool(np.all(np.abs(a - c) <= grown) and np.all(np.isfinite(a)))
+        return bool(np.all(np.abs(a - c) <= grown + unit) and np.all(np.isfinite(a)))
 
 
 class Catalogue:
@@ -136,15 +137,13 @@ class Catalogue:
 
 
 def explanations(case: Case, catalogue: Catalogue) -> list[Explanation]:
-    """Every explanation that fits, in order of stage and commonness; empty if none does, or if the numbers say too little to tell."""
-    if case.claim.decimals is not None:  # what fits exactly wants no rounding to explain it
-        found = explanations(replace(case, claim=replace(case.claim, decimals=None), slack=case.exact), catalogue)
-        if found or few(case):
-            return found
-    found = list(_of_array(case, catalogue))
+    """Every explanation that fits, in order of stage and commonness; empty if none does."""
+    found = list(_of_array(replace(case, unit=0.0), catalogue)) if case.unit else []  # what fits exactly wants no rounding to explain it
+    if all(e.code is Mistake.ZERO for e in found):
+        found = list(_of_array(case, catalogue))
     if case.claim.formula is not None:
         found += edits(case)
-    if not found and case.goal.kind == "gradient":
+    if not found and case.goal.kind == "gradient" and not few(case):
         found += _from_right(case, catalogue)
     if not found and case.goal.kind == "gradient" and _bits(case) >= BITS:
         found += _pairs(case, catalogue)
@@ -208,7 +207,8 @@ def _constant(case: Case, graph: Recorded) -> Iterator[Explanation]:
     for k, (text, v) in enumerate(fitting[:3]):
         code = Mistake.BATCH_FACTOR if text.lstrip("-") in ("m", "1/m", "m^2", "1/m^2") else Mistake.FACTOR
         yield Explanation(code, _factor_text(text, case.goal.text, graph), 3, rank=k, constant=v, fix=f"divide by {_grouped(text)}")
-    if not fitting and case.truth[0].size > 1 and case.fits(r * t for t in case.truth):
+    exactly = case.claim.decimals is None or case.unit  # rounded numbers can be no odd factor exactly, but by chance
+    if not fitting and exactly and case.truth[0].size > 1 and case.fits(r * t for t in case.truth):
         yield Explanation(
             Mistake.FACTOR, f"this is {r:.4g} times {case.goal.text}, in every entry", 6, rank=9, constant=r, fix=f"divide by {r:.4g}"
         )
@@ -312,7 +312,10 @@ def edits(case: Case) -> Iterator[Explanation]:
     claim, other = case.claim, None
     assert claim.formula is not None
     rows = {r.rows for r in claim.readings()}
-    for what, variant in _edited(claim.formula, case.points[0].graph):
+    graph = case.points[0].graph
+    for what, variant in _edited(claim.formula, graph):
+        if case.goal.is_in(variant, graph):
+            continue
         for reading in (Reading(variant, r) for r in sorted(rows)):
             shape = _right(case, reading)
             if shape == case.truth[0].shape:
@@ -361,8 +364,9 @@ def _of_formula(f: Formula, p: Point, t: Array) -> Array | None:
 def _edited(f: Formula, graph: Recorded) -> Iterator[tuple[str, Formula]]:
     """The formulas one edit away: names are exchanged for those of their shape first, and for any others last."""
     shapes = {name: np.shape(getattr(x, "data", x)) for name, x in graph.by_name.items() if x is not graph.root}
-    yield from islice(f.edits({**shapes, **dict.fromkeys(graph.sizes, ())}), MOST_EDITS)
-    yield from islice(f.edits(dict.fromkeys((*graph.by_name, *graph.sizes), (-1,))), MOST_EDITS)
+    most = min(MOST_EDITS, MOST_WRITTEN // sum(1 for _ in f.walk()))
+    yield from islice(f.edits({**shapes, **dict.fromkeys(graph.sizes, ())}), most)
+    yield from islice(f.edits(dict.fromkeys((*graph.by_name, *graph.sizes), (-1,))), most)
 
 
 def _right(case: Case, reading: Reading) -> tuple[int, ...] | None:
@@ -383,24 +387,17 @@ def _right(case: Case, reading: Reading) -> tuple[int, ...] | None:
 
 
 def _bits(case: Case) -> float:
-    """How much the numbers say, in bits, beyond the slack that they are given."""
+    """How much the claim says, in bits, beyond the digits in which it was written; a zero where something is due says much as well."""
+    shown = 0.0 if case.claim.numbers is None else 0.5 * 10.0**-case.claim.digits
     with np.errstate(all="ignore"):
-        bits = [np.log2(np.maximum(1.0, np.abs(c) / np.maximum(s, 1e-300))) for c, s in zip(case.claimed, case.slack, strict=True)]
+        known = (np.maximum(np.abs(c), np.abs(t)) for c, t in zip(case.claimed, case.truth, strict=True))
+        bits = [np.log2(np.maximum(1.0, k / np.maximum(shown, s))) for k, s in zip(known, case.slack, strict=True)]
     return float(sum(np.sum(b) for b in bits))
 
 
-def says_little(claims: Sequence[Claim]) -> bool:
-    """Are there so few digits in all the numbers given that some mistake fits them by chance?"""
-    total = 0.0
-    for numbers in (np.ravel(c.numbers) for c in claims if c.numbers is not None):
-        d = next((d for d in range(17) if np.array_equal(np.round(numbers, d), numbers)), 17)
-        total += float(np.sum(np.log2(np.maximum(1.0, np.abs(numbers[np.isfinite(numbers)]) / (0.5 * 10.0**-d)))))
-    return total < FEW_BITS
-
-
 def few(case: Case) -> bool:
-    """Do rounded numbers say so little that some mistake fits them by chance?"""
-    return _bits(case) < FEW_BITS
+    """Do numbers say so little that some mistake fits them by chance?"""
+    return case.claim.numbers is not None and _bits(case) < FEW_BITS
 
 
 def _pairs(case: Case, catalogue: Catalogue) -> Iterator[Explanation]:
@@ -604,7 +601,7 @@ def narrowest(case: Case, graph: Recorded, right: Iterable[int]) -> str:
     said = []
     c, t = case.claimed[0], case.truth[0]
     with np.errstate(all="ignore"):
-        fine = np.abs(c - t) <= case.slack[0]
+        fine = np.abs(c - t) <= case.slack[0] + case.unit
         r = c / t
     if fine.any() and not fine.all():
         wrong = ", ".join(str(tuple(int(i) for i in where)) for where in np.argwhere(~fine)[:4])

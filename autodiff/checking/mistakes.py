@@ -269,7 +269,7 @@ def _of_partial(graph: Recorded, n: Any, i: int, a: Any, near: Any) -> Iterator[
         and isinstance(n.args[1 - i], int | float)
         and not isinstance(c := p(n.data, *map(_plain, n.args)), np.ndarray | Node)
     ):
-        code = Mistake.BATCH_FACTOR if graph.sizes.get("m") in (c, 1 / c) else Mistake.FACTOR
+        code = Mistake.BATCH_FACTOR if graph.sizes.get("m") in (c, 1 / c if c else 0) else Mistake.FACTOR
         said = f"the factor {Fraction(float(c)).limit_denominator(1000)} in {z}"
     yield _edge(code, f"{said} is missing", n, i, lambda g, z, xs: g)
     twice = Mistake.DERIVATIVE_TWICE

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -97,6 +98,23 @@ def kinds_of(x: Array, moves: bool) -> list[Kind]:
     if x.dtype == bool or not np.all(np.isfinite(x)):
         return [Kind("{0} as recorded", lambda rng, x: x, lambda rng, shape: np.ones(shape, x.dtype))]
     axes = [i for i, n in enumerate(x.shape) if n > 1]
+    own = _of_entries(x, axes, moves)
+    if x.ndim == 2 and len(axes) == 2 and x.shape[0] == x.shape[1] and np.any(x) and np.allclose(x, x.T):
+        mirrored = [*([DEFINITE] if np.all(np.linalg.eigvalsh(x) > 0) else []), SYMMETRIC]
+        if own[0].says.startswith(("one-hot", "sum")):  # these are lost by drawing, unless rows and columns change places together
+            both = Kind(f"symmetric {{0}} and {own[0].says}", _places_changed, lambda rng, s: np.eye(s[0]))
+            return [both, *own[:-1], *mirrored, FREE]
+        return [*([] if own[0] is POSITIVE else own[:-1]), *mirrored, FREE]
+    return own
+
+
+def _places_changed(rng: np.random.Generator, x: Array) -> Array:
+    places = rng.permutation(len(x))
+    return x[places][:, places]
+
+
+def _of_entries(x: Array, axes: list[int], moves: bool) -> list[Kind]:
+    """The properties that data of any shape can have."""
     total = next((i for i in axes[:2] if np.allclose(x.sum(i), 1, rtol=1e-6, atol=1e-6)), None)
     if total is not None and np.all(x >= 0):
         name, normal = "sum({0}) = 1" if len(axes) == 1 else f"sum({{0}}, axis={total}) = 1", _normalised(total)
@@ -105,12 +123,10 @@ def kinds_of(x: Array, moves: bool) -> list[Kind]:
             [Kind("one-hot {0}", lambda rng, x: rng.permuted(x, axis=total), _ones_at_random(total))] if np.all((x == 0) | (x == 1)) else []
         )
         return [*hot, soft, FREE]
-    if not moves and np.all(x == np.round(x)):
+    if not moves and np.any(x) and np.all(x == np.round(x)):
         binary = np.all((x == 0) | (x == 1))
         low, high = (0, 1) if binary else (0 if np.all(x >= 0) else -1, 2)
         return [Kind("{0} of zeros and ones" if binary else "integer {0}", lambda rng, x: x, _integers(low, high)), FREE]
-    if x.ndim == 2 and len(axes) == 2 and x.shape[0] == x.shape[1] and np.any(x) and np.allclose(x, x.T):
-        return [*([DEFINITE] if np.all(np.linalg.eigvalsh(x) > 0) else []), SYMMETRIC, FREE]
     return [POSITIVE, FREE] if np.all(x > 0) else [FREE]
 
 
@@ -213,10 +229,8 @@ class Recorded:
         if len(self.nodes) <= DERIVED:
             from ..derivation import axis_lengths
 
-            try:
+            with suppress(AutodiffError, ValueError, TypeError, ArithmeticError):  # not every graph has an index form
                 found = {name: n for name, n in axis_lengths(self.root).items() if name not in self.by_name}
-            except (AutodiffError, ValueError, TypeError, ArithmeticError):  # not every graph has an index form
-                pass
         return found if "m" in found or "m" in self.by_name else {**self._examples(), **found}
 
     def _examples(self) -> dict[str, int]:
@@ -245,7 +259,7 @@ class Recorded:
 
     def recorded(self) -> Point:
         """The point at which the graph was recorded."""
-        point = Point(self, {s.key: s.data for s in self.sources})
+        point = Point(self, {s.key: s.data for s in self.sources}, nodes=self.by_id)
         point.eps = self.eps
         return point
 
@@ -314,15 +328,25 @@ class Sweep:
 
 
 class Point:
-    """The graph at one set of data, by key of the sources; results named in `pinned` hold given values instead of their own."""
+    """The graph at one set of data, by key of the sources; results named in `pinned` hold given values instead of their own.
 
-    def __init__(self, graph: Recorded, data: Mapping[int, Array], pinned: Mapping[int, Array] | None = None) -> None:
+    `nodes` are those that were recorded of these data, if there are any.
+    """
+
+    def __init__(
+        self,
+        graph: Recorded,
+        data: Mapping[int, Array],
+        pinned: Mapping[int, Array] | None = None,
+        nodes: dict[int, Any] | None = None,
+    ) -> None:
         self.graph, self.data, self.eps = graph, dict(data), float(np.finfo(float).eps)
-        values = {k: v for k, v in data.items() if k in graph.by_id} | dict(pinned or {})
-        with np.errstate(all="ignore"):
-            new = replay(graph.nodes, values, {k: v for k, v in data.items() if k not in graph.by_id})
-        self.nodes = new
-        self.values: dict[int, Array] = {i: np.asarray(n.data) for i, n in new.items()}
+        if nodes is None:
+            values = {k: v for k, v in data.items() if k in graph.by_id} | dict(pinned or {})
+            with np.errstate(all="ignore"):
+                nodes = replay(graph.nodes, values, {k: v for k, v in data.items() if k not in graph.by_id})
+        self.nodes = nodes
+        self.values: dict[int, Array] = {i: np.asarray(n.data) for i, n in nodes.items()}
         self._base: Sweep | None = None
         self._jacobians: dict[tuple[int, int], Array] = {}
         self._scales: dict[Any, tuple[Array, int]] = {}

@@ -120,15 +120,17 @@ def _summed(op: Op, xs: list[Any], kw: dict[str, Any]) -> int:
 
 
 def _dense(op: Op, mags: list[Any], z: Any, xs: list[Any], kw: dict[str, Any]) -> Any:
-    """|J| times the magnitudes, with the Jacobian made column by column."""
+    """|J| times the magnitudes, with the Jacobian made column by column; of an op along one axis, in all slices at once."""
     total = np.zeros(np.shape(z))
+    slices = isinstance(kw.get("axis"), int) and len(xs) == 1
     for i, x in enumerate(xs):
         if np.asarray(x).dtype.kind != "f":
             continue
-        for k in range(np.size(x)):
-            unit = np.zeros(np.shape(x))
-            unit.flat[k] = 1.0
-            column = op.jvp([unit if j == i else None for j in range(len(xs))], z, *xs, **kw)
+        entries = np.moveaxis(np.arange(np.size(x)).reshape(np.shape(x)), kw["axis"], 0) if slices else np.arange(np.size(x))
+        for k in entries:
+            alone = np.zeros(np.shape(x))
+            alone.flat[k] = np.ravel(mags[i])[k]
+            column = op.jvp([alone if j == i else None for j in range(len(xs))], z, *xs, **kw)
             if column is not None:
-                total = total + np.abs(column) * np.ravel(mags[i])[k]
+                total = total + np.abs(column)
     return total

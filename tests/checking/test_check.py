@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
 import numpy as np
@@ -82,8 +83,38 @@ def test_layouts_are_accepted_and_reported() -> None:
     assert report.ok
     assert {v.target: v.layout for v in report.verdicts} == {"dE/dz2": "numerator", "dE/dW2": "denominator", "dE/dy1": "numerator"}
     assert "mixed" in report.remarks[0]
-    numbers = ad.check(one.E, {"W2": ((one.y2.data - one.t.data) @ one.y1.data.T).T})
-    assert numbers.first_wrong.mistake is Mistake.TRANSPOSED  # numbers are to be subtracted from W2
+
+
+@pytest.mark.parametrize("shape", [(4, 7, 3), (3, 3, 3)])
+def test_transposed_numbers_are_right_in_the_other_layout_and_said_to_be(shape: tuple[int, int, int]) -> None:
+    one = net(4, shape=shape)
+    g = student(one)
+    for claim in (g["W2"].T, lambda y2, t, y1: y1 @ (y2 - t).T / 4, np.round(g["W2"].T, 6)):
+        v = ad.check(one.E, {"W2": claim}).verdicts[0]
+        assert (v.status, v.layout) == ("right", "numerator"), str(v)
+        assert v.notes[-1] == "the transpose of what is subtracted from W2 in a step of gradient descent"
+    assert "W2" in ad.check(one.E, {"W2": g["W2"].T, "W1": g["W1"]}).remarks[0]
+    off = g["W2"].T.copy()
+    off[0, 0] += 1
+    assert ad.check(one.E, {"W2": off}).first_wrong is not None
+
+
+@pytest.mark.parametrize("P", [np.eye(3), np.eye(3)[[1, 0, 2]], np.array([[2.0, 1, 0], [1, 3, 1], [0, 1, 1]]), np.full((2, 2), 0.5)])
+def test_a_transpose_that_recorded_symmetry_hides_is_an_assumption(P: Any) -> None:
+    x, Q = ad.Tensor(np.arange(1.0, len(P) + 1), name="x"), ad.constant(P, name="P")
+    E = ad.sum((Q @ x) ** 2).named("E")
+    assert ad.check(E, {"x": "2 * P.T @ P @ x"}).verdicts[0].assumptions == ()
+    v = ad.check(E, {"x": "2 * P @ P @ x"}).verdicts[0]
+    assert (v.status, v.assumptions) == ("right", ("symmetric P",))
+    assert "P is symmetric, so its transpose looks like it" in ad.check(E, {"x": 2 * P @ P @ x.data}).remarks[0]
+
+
+@pytest.mark.parametrize("t", [np.eye(3), np.full((3, 3), 1 / 3)])
+def test_symmetric_targets_keep_what_other_lines_need_of_them(t: Any) -> None:
+    z = ad.Tensor(np.arange(9.0).reshape(3, 3) / 5, name="z")
+    y = ad.softmax(z, axis=0).named("y")
+    E = (-ad.sum(ad.constant(t, name="t") * ad.log(y))).named("E")
+    assert ad.check(E, {"z": "y - t"}).verdicts[0].assumptions == ("sum(t, axis=0) = 1",)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +215,66 @@ def test_conditions_keep_formulas_at_the_recorded_point() -> None:
     assert "conditions fixed" in report.remarks[0]
 
 
+@pytest.mark.parametrize("claim", ["dE/dW2", "1 * dE/dW2", "(dE/dW2.T).T"])
+def test_a_gradient_given_by_itself_says_nothing(run: Any, claim: str) -> None:
+    report = ad.check(run.E, {"W2": claim})
+    assert not report.ok
+    assert report.verdicts[0].sentence == "this gives dE/dW2 by itself, so it says nothing"
+    circle = ad.check(run.E, ["dE/dz2 = 2 dE/dz2", "dE/dz2 = dE/dz2", "dE/db2 = dE/dz2 @ np.ones((5, 1))", "y2 = y2"])
+    assert [v.status for v in circle.verdicts][1::2] == ["undecided"] * 2
+    assert "dE/dz2" not in circle.verdicts[0].fix
+
+
+def test_functions_that_use_data_from_outside_stay_at_the_recorded_point(run: Any) -> None:
+    y1, right = run.y1.data, student(run)
+    for f in (lambda y2, t: (y2 - t) @ y1.T / 5, lambda: right["W2"]):
+        report = ad.check(run.E, {"W2": f})
+        assert report.ok
+        assert "from outside were compared at the recorded point only" in report.remarks[0]
+    assert not ad.check(run.E, {"W2": lambda y2, t: (y2 - t) @ y1.T}).ok
+    assert ad.check_code(run.E, lambda W1: {"dW2": right["W2"]}).ok
+
+
+def test_numbers_of_other_kinds_are_what_numpy_makes_of_them_or_refused(run: Any) -> None:
+    g = student(run)["b2"]
+    for right in (g.astype(np.float32), g.tolist(), g.astype(object), g + 0j, np.ma.masked_array(g), g[:, 0], g.T):
+        assert ad.check(run.E, {"b2": right}).ok
+    hidden = np.ma.masked_array(g, mask=[[1], [0], [0]])
+    for wrong in (g.astype(np.float32) * np.float32(1.001), g + 1j, hidden, None, np.array([["1"], ["2"], ["3"]]), lambda y2: None):
+        v = ad.check(run.E, {"b2": wrong}).verdicts[0]
+        assert v.status == "wrong" and v.sentence, str(v)
+
+
+def test_data_of_zeros_have_no_property_that_formulas_may_need() -> None:
+    X, w = ad.constant(np.zeros((3, 2)), name="X"), ad.Tensor([1.0, 2.0], name="w")
+    E = ad.sum((X @ w) ** 2).named("E")
+    assert not ad.check(E, {"w": "X.T @ (X @ w)"}).ok
+    assert ad.check(E, {"w": "2 * X.T @ (X @ w)"}).ok
+    assert not ad.check(ad.sum(w * 0.0 + w).named("E"), {"w": [1.0, 0.0]}).ok  # a factor of zero has no reciprocal
+
+
+def test_long_formulas_are_judged_in_bounded_time() -> None:
+    a, b = ad.Value(2.0, name="a"), ad.Value(1.0, name="b")
+    began = time.process_time()
+    assert not ad.check((a * b + a**2).named("V"), {"a": "b + " * 900 + "2a"}).ok
+    assert time.process_time() - began < 6
+
+
 # ---------------------------------------------------------------- functions that can be run again
+
+
+@pytest.mark.parametrize(
+    ("f", "xs", "words"),
+    [
+        (lambda w: ad.sum(w**2), (), "missing a required argument: 'w'"),
+        (lambda w: ad.sum(w**2), (np.array([1, 2]),), "whole numbers and containers are taken as they are"),
+        (lambda p: ad.sum(p["w"] ** 2), ({"w": np.ones(2)},), "whole numbers and containers are taken as they are"),
+        (lambda w: (ad.sum(w), 1), (np.ones(2),), "the result is to be one array"),
+    ],
+)
+def test_a_function_that_records_nothing_is_refused(f: Any, xs: Any, words: str) -> None:
+    with pytest.raises(ad.BadOperand, match=words):
+        ad.check(f, {"w": "2 w"}, *xs)
 
 
 def test_a_function_is_recorded_on_its_arguments() -> None:
@@ -279,6 +369,14 @@ def test_any_text_at_all_is_judged_and_never_an_accident(run: Any, text: str) ->
     assert len(v) >= 1 and all(x.status in ("right", "wrong", "undecided", "carried forward") for x in v)
 
 
+def test_many_examples_cost_no_more_than_their_number() -> None:
+    run = net(4000, shape=(5, 8, 4))
+    began = time.process_time()
+    assert ad.check(run.E, {"W1": "((W2.T @ (y2 - t)) * y1 * (1 - y1)) @ x.T / m"}).ok
+    assert "(1 - y1) is missing" in ad.check(run.E, {"W1": "((W2.T @ (y2 - t)) * y1) @ x.T / m"}).first_wrong.sentence
+    assert time.process_time() - began < 10  # with the bound of softmax's rounding made one entry at a time it takes minutes
+
+
 def test_a_long_chain_is_checked_without_recursion() -> None:
     x = v = ad.Value(0.5, name="v")
     for _ in range(2000):
@@ -343,7 +441,8 @@ def test_every_code_has_a_meaning() -> None:
     [
         (np.eye(3)[:, [0, 1, 1]], False, ["one-hot {0}", "sum({0}, axis=0) = 1", ""]),
         (np.array([0.2, 0.8]), True, ["sum({0}) = 1", ""]),
-        (np.array([[0.0, 1.0], [1.0, 1.0]]), False, ["{0} of zeros and ones", ""]),
+        (np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 0.0]]), False, ["{0} of zeros and ones", ""]),
+        (np.array([[0.0, 1.0], [1.0, 1.0]]), False, ["{0} of zeros and ones", "symmetric {0}", ""]),
         (np.array([3.0, -1.0]), False, ["integer {0}", ""]),
         (np.array([3.0, -1.0]), True, [""]),
         (np.array([[2.0, 1.0], [1.0, 3.0]]), True, ["positive definite {0}", "symmetric {0}", ""]),
@@ -473,7 +572,7 @@ def own_names() -> Any:
     ],
 )
 def test_names_of_the_writer_s_own_are_definitions_for_later_lines(lines: str) -> None:
-    E, X, T = own_names()
+    E, X, T = own_names()  # noqa: RUF059  (formulas know names of this frame)
     report = ad.check(E, lines)
     assert report.ok, str(report)
     assert {"dE/dW1", "dE/dW2"} <= {v.target for v in report.verdicts}
@@ -483,7 +582,7 @@ def test_names_of_the_writer_s_own_are_definitions_for_later_lines(lines: str) -
 
 
 def test_a_line_is_judged_on_its_own_target_or_not_at_all() -> None:
-    E, X, T = own_names()
+    E, X, T = own_names()  # noqa: RUF059  (formulas know names of this frame)
     report = ad.check(E, "dE/dY = Y - T\nthis is right\ndE/dW2 = h.T @ (Y - T\n= h.T @ dE/dY")
     assert [(v.target, v.status) for v in report.verdicts] == [("dE/dY", "right"), ("dE/dW2", "wrong"), ("dE/dW2", "right")]
     assert report.remarks[0] == "line 2 is no equation, so it was not checked: 'this is right'."
