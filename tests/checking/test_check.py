@@ -214,6 +214,18 @@ def test_conditions_keep_formulas_at_the_recorded_point() -> None:
     assert "conditions fixed" in report.remarks[0]
 
 
+def test_at_a_kink_conventions_differ_and_nothing_is_decided() -> None:
+    r = ad.Tensor([0.0, -1.0, 2.0], name="r")
+    E = ad.sum(3 * ad.relu(r)).named("E")
+    for claim in ([3.0, 0.0, 3.0], [1.5, 0.0, 3.0], "3 * (r >= 0)"):
+        v = ad.check(E, {"r": claim}).verdicts[0]
+        assert v.status == "undecided", str(v)
+        assert v.sentence == "dE/dr[0] stands on a kink, with the slopes 0 and 3 beside it: conventions differ"
+    assert ad.check(E, {"r": "3 * (r > 0)"}).ok
+    for claim in ([4.0, 0.0, 3.0], [3.0, 1.0, 3.0], "3 * (r >= 0) * r"):
+        assert ad.check(E, {"r": claim}).verdicts[0].status == "wrong"
+
+
 @pytest.mark.parametrize("claim", ["dE/dW2", "1 * dE/dW2", "(dE/dW2.T).T"])
 def test_a_gradient_given_by_itself_says_nothing(run: Any, claim: str) -> None:
     report = ad.check(run.E, {"W2": claim})
