@@ -102,14 +102,12 @@ def compared(claim: Claim, a: Array, truth: Array, point: Point, reading: Readin
     bound = 2 * ulps + 1
     if away <= bound:
         return RIGHT, Comparison("rounding only", away, bound)
-    if not np.max(gap) > BETWEEN * size:  # small enough to be the claim's own rounding: what is that?
+    if claim.numbers is None and not np.max(gap) > BETWEEN * size:  # small enough to be the claim's own rounding: what is that?
         own = claim.rounding(point, reading)
-        allowed = allowance(claim, point, own) + half_a_unit(claim)
+        allowed = allowance(claim, point, own)
         if np.all(gap <= allowed):
             worst = float(np.max(allowed, initial=0.0))
             known = own is not None and worst <= max(BETWEEN * size, 4 * eps * size)
-            if claim.decimals is not None:
-                return RIGHT, Comparison("rounding only", away, bound)
             return (RIGHT if known else UNDECIDED), Comparison("rounding only", away, int(np.ceil(worst / (eps * max(size, 1e-300)))))
     d = claim.decimals
     if d is not None and np.all(gap <= allowance(claim, point) + half_a_unit(claim)):

@@ -147,6 +147,8 @@ def test_too_few_decimals_decide_nothing() -> None:
     w = ad.Tensor([0.02, 0.001, 3e-4], name="w")
     v = ad.check(ad.sum(w * w).named("E"), {"w": np.round(2 * w.data, 2)}).verdicts[0]  # 0.04, 0, 0
     assert v.status == "undecided"
+    lucky = ad.Tensor([0.020001, 0.0], name="w")
+    assert ad.check(ad.sum(lucky * lucky).named("E"), {"w": np.array([0.04, 0.0])}).verdicts[0].status == "undecided"
     assert v.sentence == "2 decimals are too few here: the largest entry is 0.04, so nearly any answer rounds to these; give 4"
 
 
