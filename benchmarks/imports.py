@@ -6,6 +6,7 @@ library adds to it.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -25,7 +26,8 @@ def import_time(module: str) -> float:
     """Seconds that the import takes in a new interpreter, where NumPy has been imported unless it is the question."""
     first = "" if module == "numpy" else "import numpy"
     code = f"{first}\nfrom time import perf_counter\nstart = perf_counter()\nimport {module}\nprint(perf_counter() - start)"
-    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+    env = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}  # or every import would be one of sources
+    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env).stdout)
 
 
 def run(quick: bool) -> Result:

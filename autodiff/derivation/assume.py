@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,9 @@ from .simplify import Relation
 
 if TYPE_CHECKING:
     from .graph import Graph
+
+
+KINDS = {"sum": "sum({0}{1}) == 1", "positive": "{0} > 0", "symmetric": "{0} == {0}.T", "orthogonal": "{0}.T @ {0} == I"}
 
 
 @dataclass(frozen=True)
@@ -28,37 +32,38 @@ class Assumption:
     axis: int | None = None
 
     def __str__(self) -> str:
-        return {
-            "sum": f"sum({self.name}{'' if self.axis is None else f', axis={self.axis}'}) == 1",
-            "positive": f"{self.name} > 0",
-            "symmetric": f"{self.name} == {self.name}.T",
-            "orthogonal": f"{self.name}.T @ {self.name} == I",
-        }[self.kind]
+        axis = "" if self.axis is None else f", axis={self.axis}"
+        return KINDS[self.kind].format(self.name, axis)
 
     def sample(self, x: Any) -> Any:
         """An array like x that satisfies the assumption."""
         x = np.asarray(x)
+        if x.dtype == bool:  # a choice that was made
+            return x
         if self.kind == "sum":
             axis = self._axis(x.shape)
-            if (x < 0).any():
+            if (x < 0).any() or self.holds(x):
                 return x + (1 - x.sum(axis, keepdims=True)) / x.shape[axis]
             return (x + 0.05) / (x + 0.05).sum(axis, keepdims=True)
         if self.kind == "positive":
-            return np.abs(x) + 0.05
+            return x if (x > 0).all() else np.abs(x) + 0.05
         if self.kind == "symmetric":
             return (x + x.T) / 2
-        return np.linalg.qr(x)[0]
+        u, _, v = np.linalg.svd(x)  # the nearest orthogonal matrix, symmetric if x is
+        return u @ v
 
-    def holds(self, x: Any) -> bool:
+    def holds(self, x: Any, within: float = 2e-6) -> bool:
         """Does the array satisfy it?"""
-        x = np.asarray(x)
-        if self.kind == "sum":
-            return bool(np.allclose(x.sum(self._axis(x.shape)), 1))
+        x = np.asarray(x, dtype=float)
         if self.kind == "positive":
             return bool((x > 0).all())
-        if x.ndim != 2 or x.shape[0] != x.shape[1]:
+        if self.kind == "sum":
+            gap = x.sum(self._axis(x.shape)) - 1
+        elif x.ndim != 2 or x.shape[0] != x.shape[1]:
             return False
-        return bool(np.allclose(x, x.T) if self.kind == "symmetric" else np.allclose(x.T @ x, np.eye(len(x))))
+        else:
+            gap = (x - x.T) / (np.abs(x).max(initial=0) or 1) if self.kind == "symmetric" else x.T @ x - np.eye(len(x))
+        return bool((np.abs(gap) <= within).all())
 
     def _axis(self, shape: tuple[int, ...]) -> int:
         return self.axis if self.axis is not None else next((i for i, n in enumerate(shape) if n != 1), 0)
@@ -88,7 +93,7 @@ class Assumption:
 
 
 def sums_to_one(name: str, axis: int | None = None) -> Assumption:
-    """The entries of `name` sum to 1, along an axis if it has several."""
+    """The entries of `name` sum to 1, along the axis that must be said if it has several."""
     return Assumption(name, "sum", axis)
 
 
@@ -107,6 +112,19 @@ def orthogonal(name: str) -> Assumption:
     return Assumption(name, "orthogonal")
 
 
+def satisfying(assumptions: Sequence[Assumption], values: dict[str, Any]) -> dict[str, Any]:
+    """Values near these that satisfy all of the assumptions; raises ValueError where they contradict each other."""
+    out = dict(values)
+    for _ in range(500 if len(assumptions) > 1 else 1):
+        for a in assumptions:
+            out[a.name] = a.sample(out[a.name])
+        if all(a.holds(out[a.name], 1e-9) for a in assumptions):
+            break
+    if not all(a.holds(out[a.name]) for a in assumptions):
+        raise ValueError(f"no values were found that satisfy {', '.join(map(str, assumptions))}, which may contradict each other")
+    return out
+
+
 def found_in(graph: Graph) -> list[Assumption]:
     """What is used without being asked: constants whose recorded data sums to one along an axis; variables may change."""
     out = []
@@ -116,43 +134,44 @@ def found_in(graph: Graph) -> list[Assumption]:
             continue
         x = np.asarray(data)
         axes = [i for i, n in enumerate(x.shape) if n != 1]
-        if not 1 <= len(axes) <= 2 or not np.all(np.isfinite(x)):
-            continue
-        axis = next((i for i in axes if np.allclose(x.sum(i), 1, rtol=1e-6, atol=1e-6)), None)
-        if axis is not None:
-            out.append(Assumption(name, "sum", None if len(axes) == 1 else axis))
+        if 1 <= len(axes) <= 2 and np.all(np.isfinite(x)):
+            ways = [Assumption(name, "sum", None if len(axes) == 1 else axis) for axis in axes]
+            out += [a for a in ways if a.holds(x)]
     return out
 
 
 def fitting(wish: Any, graph: Graph) -> Assumption:
     """An assumption, or its text, that can be made of the variable it names; raises ValueError."""
-    a: Assumption = wish if isinstance(wish, Assumption) else parse(wish, graph)
+    a: Assumption = wish if isinstance(wish, Assumption) else parse(wish)
+    axis = a.axis
+    if not isinstance(a.name, str) or a.kind not in KINDS or not (axis is None or isinstance(axis, int)):
+        raise ValueError(f"{a!r} is no assumption: it takes the name of a variable, one of {', '.join(KINDS)}, and for sums an axis")
     shapes = {name: np.shape(x) for name, x in graph.data()}
     if a.name not in shapes:
         raise ValueError(f"{a}: no variable or constant is called {a.name}")
     shape = shapes[a.name]
     if a.kind in ("symmetric", "orthogonal") and (len(shape) != 2 or shape[0] != shape[1]):
         raise ValueError(f"{a}: only a square matrix can be {a.kind}, and {a.name} has shape {shape}")
-    summed = shape if a.axis is None else shape[a.axis : a.axis + 1]
-    if a.kind == "sum" and all(n == 1 for n in summed):
+    long = [i for i, n in enumerate(shape) if n != 1]
+    axis = axis + len(shape) if axis is not None and axis < 0 else axis
+    if a.kind == "sum" and (axis not in long if axis is not None else not long):
         raise ValueError(f"{a}: {a.name} has shape {shape}, which has no such axis to sum over")
-    return a
+    if a.kind == "sum" and axis is None and len(long) > 1:
+        raise ValueError(f'{a}: over which axis of {a.name}, of shape {shape}? Write "sum({a.name}, axis={long[0]}) == 1"')
+    return Assumption(a.name, a.kind, axis if a.kind == "sum" and len(long) > 1 else None)
 
 
-def parse(text: str, graph: Graph) -> Assumption:
+def parse(text: str) -> Assumption:
     """An assumption written as text: "sum(t, axis=0) == 1", "x > 0", "A == A.T", "Q.T @ Q == I"."""
     name = r"([A-Za-z_]\w*)"
     words = re.sub(r"\s+", "", text) if isinstance(text, str) else ""
     if found := re.fullmatch(rf"sum\({name}(?:,(?:axis=)?(-?\d+))?\)==1", words):
-        axis = None if found[2] is None else int(found[2])
-        if axis is not None and axis < 0:
-            axis += max((np.ndim(x) for n, x in graph.data() if n == found[1]), default=0)
-        out = Assumption(found[1], "sum", axis)
+        out = sums_to_one(found[1], None if found[2] is None else int(found[2]))
     elif found := re.fullmatch(rf"{name}>0", words):
         out = positive(found[1])
-    elif found := re.fullmatch(rf"{name}=={name}\.T", words):
+    elif (found := re.fullmatch(rf"{name}=={name}\.T", words)) and found[1] == found[2]:
         out = symmetric(found[1])
-    elif found := re.fullmatch(rf"{name}\.T@{name}==I", words):
+    elif (found := re.fullmatch(rf"{name}\.T@{name}==I", words)) and found[1] == found[2]:
         out = orthogonal(found[1])
     else:
         raise ValueError(f'{text!r} is no assumption; there are "sum(t, axis=0) == 1", "x > 0", "A == A.T" and "Q.T @ Q == I"')

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from keyword import iskeyword
 from typing import Any
 
 import numpy as np
 
-from ..errors import DerivationFailed, NotConnected, NotScalar, NotVerified, TooBig
+from ..errors import AutodiffError, DerivationFailed, NotConnected, NotScalar, NotVerified, TooBig
 from ..functional import transform
 from ..naming import label, user_frame
 from ..node import Node, check_fresh, order
@@ -155,7 +155,7 @@ class Derivation:
         does not hold, or a condition was recorded that the given arrays may change: it must be given with them.
         """
         graph = self._graph
-        values = dict(graph.data())
+        values = {name: _numbers(name, x) for name, x in graph.data()}
         given = {graph.found_as(name): x for name, x in arrays.items()}
         if unknown := set(given) - set(values):
             raise TypeError(f"no variable is called {', '.join(sorted(unknown))}; there are {', '.join(values)}")
@@ -227,7 +227,7 @@ def _described(a: Any) -> str:
 
 def _definition(name: str, a: Any) -> str:
     """A line of source that gives a recorded constant its value, or says that it must be given."""
-    if a.size <= SMALL and np.all(np.isfinite(a)):
+    if 0 < a.size <= SMALL and np.all(np.isfinite(a)):
         return f"{name} = np.array({a.tolist()})" + ("  # at the recorded data; other data may need another one" if a.dtype == bool else "")
     return f"# {name}: pass {_described(a).replace('a recorded', 'the recorded')}"
 
@@ -238,10 +238,10 @@ def _floats(x: Any) -> Any:
 
 
 def _numbers(name: str, x: Any) -> Any:
-    a = np.asarray(getattr(x, "data", x) if isinstance(x, Node) else x)
+    a = np.asarray(x.data if isinstance(x, Node) else x)
     if a.dtype.kind not in "biuf":
         raise TypeError(f"{name}={x!r} is not an array of real numbers")
-    return a
+    return a.astype(float) if a.dtype.kind in "iu" else a  # int8 would overflow
 
 
 def _aligned(lines: Sequence[str]) -> str:
@@ -332,10 +332,9 @@ def _check(f: Formula, points: Points, expected: Callable[[Mapping[str, Any]], A
     source = "\n".join([*f.prelude, f"{f.variable} = {f.numpy}"])
     undefined = 0
     for values in points.values:
-        scope = {k.replace("∂", f"d{points.graph.names[points.graph.root.id]}_d"): v for k, v in values.items()}
         try:
             with np.errstate(all="ignore"):
-                found = run(source, f.variable, scope)
+                found = run(source, f.variable, values)
         except Exception as error:
             raise DerivationFailed(f"{f.left} was derived as `{f.numpy}`, which does not run: {error}. {_BUG}") from error
         if not np.all(np.isfinite(found)):  # printed as it is, it overflows here, where the engine does not
@@ -386,7 +385,7 @@ def derive(
     _check_options(assume, dims, opaque)
     if callable(E) and not isinstance(E, Node):
         return _of_function(E, assume=assume, layout=layout, dims=dims, opaque=opaque)
-    if layout not in LAYOUTS:
+    if layout not in tuple(LAYOUTS):
         raise ValueError(f"layout={layout!r}: it is one of {', '.join(LAYOUTS)}")
     try:
         return _derive(E, wrt, assume, layout, dims or {}, opaque)
@@ -394,6 +393,13 @@ def derive(
         raise TooBig(
             f"the formulas of {label(E)} grow too long to read. Give intermediate results names, such as z1 = (W1 @ x).named('z1'); "
             "they then stand in the formulas as they are"
+        ) from None
+    except ArithmeticError as error:
+        if isinstance(error, AutodiffError):
+            raise
+        raise NotVerified(
+            f"the formulas of {label(E)} divide by zero or need numbers beyond those of floating point, so "
+            "there is nothing to show; is the loss the same at all values of its variables?"
         ) from None
 
 
@@ -423,8 +429,10 @@ def _derive(
         raise NotConnected(f"opaque= lists {label(strange[0])}, without which {label(E)} was computed; it takes nodes of that graph")
     expr.start()
     graph = Graph(E, user_frame(), [*opaque], dims, targets)
+    if lost := [t for t in targets if t.id not in graph.axes]:
+        raise _cut_off(graph, lost[0])
     targets = targets or [n for n in nodes if n.active and n.id in graph.names and n is not E]
-    assumptions = found_in(graph) if assume is None else [fitting(a, graph) for a in assume]
+    assumptions = found_in(graph) if assume is None else list(dict.fromkeys(fitting(a, graph) for a in assume))
     single = any(getattr(n, "dtype", None) == np.float32 for n in nodes)
     printer = _Printer(graph, layout)
     if pair or np.size(E.data) != 1:
@@ -465,10 +473,7 @@ def _first(
     steps = deriver.steps()
     missing = [t for t in targets if t.id not in {s.node.id for s in steps}]
     if missing and not everything:
-        raise NotConnected(
-            f"{label(missing[0])} reaches {graph.names[graph.root.id]} only through what was declared opaque or has derivative zero, "
-            "so there is no formula for it"
-        )
+        raise _cut_off(graph, missing[0])
     used = [a for a in assumptions if any(a in s.used for s in steps)]
     points = Points(graph, used, targets)
     free = Points(graph, [], targets, seed=1) if used else points
@@ -476,6 +481,13 @@ def _first(
     by_node = {s.node.id: s for s in shown}
     mine = [s for s in shown if s.node.id in {t.id for t in targets}] if everything else [by_node[t.id] for t in targets]
     return Derivation(graph, shown, [s.result for s in mine], [s.without for s in mine if s.without is not None], _note(graph, used))
+
+
+def _cut_off(graph: Graph, target: Any) -> NotConnected:
+    return NotConnected(
+        f"{label(target)} reaches {graph.names[graph.root.id]} only through what was declared opaque or has derivative zero, "
+        "so there is no formula for it"
+    )
 
 
 def _derived(s: Step, graph: Graph, printer: _Printer, points: Points, free: Points, single: bool) -> DerivedStep:
@@ -487,7 +499,7 @@ def _derived(s: Step, graph: Graph, printer: _Printer, points: Points, free: Poi
     def checked(p: Poly, used: Sequence[Assumption], at: Points) -> Formula:
         key = p, tuple(used), at is points
         if key not in made:
-            made[key] = _check(printer.formula(p, axes, dims, name, used), at, lambda values: values["∂" + s.name], single)
+            made[key] = _check(printer.formula(p, axes, dims, name, used), at, lambda values: values[name[2]], single)
         return made[key]
 
     def on_the_way(p: Poly, used: Sequence[Assumption], at: Points) -> Formula:
@@ -551,7 +563,7 @@ def _second(graph: Graph, printer: _Printer, assumptions: list[Assumption], targ
         raise graph.too_big(v) from None
     except NoForm as error:
         raise graph.no_form(y, error) from None
-    used = assumptions if best != plain else []
+    used = deriver.needed(raw, [], best) if best != plain else []
     axes = tuple(k if d is not None else None for k, d in enumerate(dims))
     root, (a, b) = printer.root, (graph.names[y.id], graph.names[v.id])
     tex = printer.latex
@@ -588,7 +600,8 @@ def _of_function(f: Callable[..., Any], **options: Any) -> Callable[..., Derivat
         except ValueError:
             names = []
         rng = np.random.default_rng(0)
-        xs = [Tensor(x, name=names[i] if i < len(names) else f"x{i}") for i, x in enumerate(_arrays(args, rng))]
+        named = [(names[i] if i < len(names) else f"x{i}", x) for i, x in enumerate(args)]
+        xs = [Tensor(_drawn(name, x, rng), name=name) for name, x in named]
         with transform():
             out = f(*xs)
         return derive(out, _chosen(wrt, xs), **options)  # type: ignore[no-any-return]
@@ -608,7 +621,7 @@ def _chosen(wrt: Any, xs: Sequence[Any]) -> Any:
     return None if wrt is None else xs[wrt]
 
 
-def _arrays(args: Sequence[Any], rng: np.random.Generator) -> Iterator[Any]:
-    for x in args:
-        is_shape = isinstance(x, tuple) and all(isinstance(n, int) for n in x)
-        yield rng.uniform(0.5, 1.5, size=x) if is_shape else np.asarray(x, dtype=float)
+def _drawn(name: str, x: Any, rng: np.random.Generator) -> Any:
+    """An argument as numbers; a shape as random ones."""
+    is_shape = isinstance(x, tuple) and all(isinstance(n, int) for n in x)
+    return rng.uniform(0.5, 1.5, size=x) if is_shape else _numbers(name, x).astype(float)

@@ -154,8 +154,8 @@ def var(name: str, dims: Iterable[str], indicator: bool = False) -> Atom:
 
 def numeral(x: float) -> Poly:
     """A number that is no short fraction: an atom that prints as it was written."""
-    sign = -1 if x < 0 else 1
-    return scale(_make(("num", abs(x)), "num", repr(abs(x)), ()).poly, sign)
+    sign, name = -1 if x < 0 else 1, repr(abs(x))
+    return scale(_make(("num", abs(x)), "num", name if math.isfinite(x) else "np." + name, ()).poly, sign)
 
 
 def size(dim: str) -> Poly:
@@ -514,7 +514,7 @@ def inside(a: Atom, ls: Labels) -> tuple[Mono, dict[int, str]]:
 
 def fn(name: str, p: Poly) -> Poly:
     """A function applied entry by entry; exp and log know each other, and exp(-a) is exp(a)^-1."""
-    found = _exp(p) if name == "exp" else _log(p) if name == "log" else None
+    found = _exp(p) if name == "exp" else _log(p) if name == "log" else _compared(name, p) if name in COMPARISONS else None
     if found is not None:
         return found
     q, order, _ = _canonical(p, signed=True)
@@ -541,6 +541,16 @@ def exponent(m: Mono) -> Poly | None:
     if not m or not all(a.kind == "fn" and a.name == "exp" and q.__class__ is int for a, _, q in m):
         return None
     return add(*(scale(opened(a, ls), q) for a, ls, q in m))
+
+
+def _compared(name: str, p: Poly) -> Poly | None:
+    """A number compared with 0, and whether a condition fails."""
+    if p.terms.keys() <= {()}:
+        c = p.terms.get((), 0)
+        return constant(int({">": c > 0, ">=": c >= 0, "==": c == 0}[name]))
+    if name == "==" and len(p) == 1 and all(a.indicator for a, _, _ in p.only()[0]):
+        return add(ONE, Poly({p.only()[0]: -1}))
+    return None
 
 
 def _exp(p: Poly) -> Poly | None:

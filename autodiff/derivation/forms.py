@@ -160,7 +160,7 @@ class Symbol(Operand):
             return _CORE[op.name](space, op, *args)
         if op.form is not None:
             return product(space, op.form(*(len(shape_of(a)) for a in args), **kw), args)
-        if isinstance(op.index, str) and len(args[0]._shape) == 2:
+        if isinstance(op.index, str) and len(args[0]._shape) == 2 and None not in args[0].dims:
             x = args[0]
             before, _, after = op.index.partition("->")
             axes = [before.index(letter) for letter in after]
@@ -309,7 +309,7 @@ def _over(space: Space, op: Op, form: str, x: Symbol) -> Symbol:
     before, _, out = form.partition("->")
     gone = {i: d for i, (letter, d) in enumerate(zip(before, x.dims, strict=True)) if letter not in out and d is not None}
     names = expr.fresh(gone)
-    p = expr.over(op.name, relabel(x.poly, names), {names[i]: d for i, d in gone.items()})
+    p = expr.over(op.name, relabel(x.poly, names), {names[i]: d for i, d in gone.items()}) if gone else x.poly
     kept = [before.find(letter) for letter in out]
     places = {k: i for i, k in enumerate(kept) if k >= 0}
     shape = [1 if k < 0 else x._shape[k] for k in kept]

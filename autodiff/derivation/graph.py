@@ -76,18 +76,27 @@ class Graph:
     # ------------------------------------------------------------ names
 
     def _name(self, found: dict[int, str]) -> dict[int, str]:
-        self._taken = {"np", *user_ops(), *(name for name, op in TABLE.items() if op.source or op.numpy)}  # what formulas call
+        self._taken = {
+            "np",
+            "ones",
+            "zeros",
+            "eye",
+            "inf",
+            *user_ops(),
+            *(name for name, op in TABLE.items() if op.source or op.numpy),
+        }  # what formulas call
         self._printed: tuple[str, ...] = ()
         self._invented: set[int] = set()
         names = {n.id: n.name or found.get(id(n)) for n in self.nodes}
+        leaves = {n.id for n in self.nodes if n.op is None}
         inner = [n for n in self.nodes if n.op is not None and n is not self.root]
         if not any(names[n.id] for n in inner):
             names.update(invented := self._activations())
             self._invented = set(invented)
         names[self.root.id] = names[self.root.id] or next((x for x in "ELJ" if x not in names.values()), "loss")
-        for n in self.nodes:
-            if names[n.id] is None and (n.op is None or n.id in self._called):
-                names[n.id] = f"v{1 + sum(1 for m in self.nodes if m.id < n.id)}"
+        for k, i in enumerate(sorted(names), 1):
+            if names[i] is None and (i in leaves or i in self._called):
+                names[i] = f"v{k}"
         out = {i: self._unique(name) for i, name in names.items() if name}
         root = out[self.root.id]
         self._printed = f"d{root}_d", f"d2{root}_d"  # so begin the names of printed results
@@ -192,7 +201,8 @@ class Graph:
                     raise ValueError(f"dims= calls an axis of {name!r} {wish!r}, a name that the formulas use already; choose another")
                 if lengths.setdefault(wish, self._length(d, axes)) != self._length(d, axes):
                     raise ValueError(f"dims= calls axes of different lengths {wish!r}: {lengths[wish]} and {self._length(d, axes)}")
-                names.setdefault(find(d), wish)
+                if names.setdefault(find(d), wish) != wish:
+                    raise ValueError(f"dims= calls one axis both {names[find(d)]!r} and {wish!r}; in {name!r} it is {names[find(d)]!r} too")
         variables_ = {find(d) for ds in moving for d in ds if d}
         shared = [find(d) for ds in fixed for d in ds if d and find(d) not in variables_]
         mean = {find(d) for d in averaged}

@@ -50,10 +50,10 @@ def _escape(text: str) -> str:
 def numeral(c: Number) -> str:
     """A number; fractions as fractions, decimals as they were written."""
     c = Fraction(c)
+    if is_decimal(c):
+        return _number_text(repr(float(c)))
     if c.denominator == 1:
         return str(c.numerator)
-    if is_decimal(c):
-        return repr(float(c))
     return rf"{'-' if c < 0 else ''}\frac{{{abs(c.numerator)}}}{{{c.denominator}}}"
 
 
@@ -265,5 +265,5 @@ def _power(text: str, exponent: str) -> str:
 
 
 def _number_text(name: str) -> str:
-    found = re.fullmatch(r"([\d.]+)e([+-]?\d+)", name)
-    return rf"{found[1]} \cdot 10^{{{int(found[2])}}}" if found else name
+    found = re.fullmatch(r"(-?[\d.]+)e([+-]?\d+)", name)
+    return rf"{found[1]} \cdot 10^{{{int(found[2])}}}" if found else name.replace("np.inf", r"\infty")

@@ -224,7 +224,9 @@ def _atom(a: Atom, ls: Labels, flip: bool, want: Labels) -> M:
         return M("diagof", (_atom(a, tuple(expr.fresh((0, 1)).values()), flip, ()),), ls[:1])
     order = _in_order(ls, want)
     if a.kind in ("var", "num", "size"):
-        x = M("sym", (a.name,), ls)
+        x = M("sym", (a.name, "condition") if a.indicator else (a.name,), ls)
+        if len(set(ls)) < len(ls):  # the diagonal of two of three axes
+            return M("ein", (x,), tuple(dict.fromkeys(ls)))
         return transpose(x) if len(ls) == 2 and order != ls else x
     if a.kind == "delta":
         return M("eye", (a.dims[0],), ls)

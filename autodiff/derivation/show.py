@@ -37,16 +37,18 @@ class Code(NamedTuple):
 
 
 def is_decimal(c: Fraction) -> bool:
-    """Is it written with a point, as 0.1 is and 1/30 is not?"""
-    return c.denominator % 5 == 0 and (c.denominator > 10**6 or Fraction(repr(float(c))) == c)
+    """Is it written with a point, as 0.1 is and 1/30 is not, or too long to be written out?"""
+    if c.denominator > 10**6 or abs(c.numerator) >= 10**16:
+        return True
+    return c.denominator % 5 == 0 and Fraction(repr(float(c))) == c
 
 
 def numeral(c: Number) -> str:
-    """A number as a person writes it: 2, 0.1, 1/3."""
+    """A number as a person writes it: 2, 0.1, 1/3, 1e+300."""
     c = Fraction(c)
-    if c.denominator == 1:
-        return str(c.numerator)
-    return repr(float(c)) if is_decimal(c) or c.denominator == 2 else f"{c.numerator}/{c.denominator}"
+    if is_decimal(c) or c.denominator == 2:
+        return repr(float(c))
+    return str(c)
 
 
 class Writer:
@@ -86,7 +88,7 @@ class Writer:
         if c.axes[::-1] == axes:
             return Code(c.inside(ATOM) + ".T", ATOM, axes)
         if not any(a is not None for a in c.axes):
-            return c if not c.axes else Code(c.inside(ATOM) + ".item()", ATOM, ())
+            return Code(f"{c.inside(ATOM)}[{', '.join('0' * len(c.axes))}]", ATOM, ()) if c.axes else c
         src = c.inside(ATOM)
         have = [a for a in c.axes if a is not None]
         if len(have) < len(c.axes):
@@ -133,7 +135,8 @@ class Writer:
             return Code(src, prec, ())
         labels = iter(x.ls)
         axes = tuple(None if d is None else next(labels) for d in self.dims[name])
-        return Code(src, prec, () if self.text and not x.ls else axes)
+        c = Code(src, prec, () if self.text and not x.ls else axes, mask=len(x.args) > 1 and not self.text)
+        return c if self.text or len(axes) < 3 or axes == hint else self.fit(c, x.ls)
 
     def _num(self, x: M, hint: Axes) -> Code:
         src = numeral(x.args[0])
@@ -405,7 +408,7 @@ class Writer:
         """Does it begin with a comparison, whose booleans NumPy does not negate?"""
         while x.op in ("had", "div", "scale", "bc"):
             x = x.args[1 if x.op == "scale" else 0]
-        return x.op == "fn" and x.args[0] in COMPARISONS and not self.text
+        return not self.text and ((x.op == "fn" and x.args[0] in COMPARISONS) or (x.op == "sym" and len(x.args) > 1))
 
     def _bc(self, x: M, hint: Axes) -> Code:
         return self.code(x.args[0], hint)
@@ -437,7 +440,7 @@ class Writer:
         which = self._axis(c, gone) if x.ls else ""
         if x.ls and hint == keep and not (self.text and keep[0] is None):
             return Code(f"{self._function(name)}({c.src}{which}, keepdims=True)", ATOM, keep)
-        return Code(f"{self._function(name)}({c.src}{which})", ATOM, tuple(a for a in keep if a is not None) if x.ls else ())
+        return Code(f"{self._function(name)}({c.src}{which})", ATOM, tuple(a for a in c.axes if a not in gone) if x.ls else ())
 
 
 def _real(c: Code) -> Code:
@@ -446,8 +449,12 @@ def _real(c: Code) -> Code:
 
 
 def _sides(x: M) -> tuple[M, M]:
-    """The two sides of a comparison with 0: what is added, and what is subtracted or a number."""
+    """The two sides of a comparison with 0: what is added, and what is subtracted or a number.
+
+    A maximum stands alone: what it is compared with then rounds as it does inside, and equals it where it should.
+    """
     terms = x.args if x.op == "add" else ((1, x),)
+    alone = next((t for t in terms if abs(t[0]) == 1 and _is_extreme(t[1])), None)
     right = [(-c, y) for c, y in terms if c < 0 or y.op == "num"]
     left = [(c, y) for c, y in terms if c > 0 and y.op != "num"]
     if not left:  # 1 - x > 0
@@ -458,7 +465,14 @@ def _sides(x: M) -> tuple[M, M]:
             return scaled(*side[0]) if side else M("num", (0,), ())
         return M("add", tuple(side), tuple(k for k in x.ls if any(k in y.ls for _, y in side)))
 
+    if alone is not None:
+        left, right = [(-alone[0] * c, y) for c, y in terms if (c, y) != alone], [(1, alone[1])]
+        return (total(left), total(right)) if alone[0] < 0 else (total(right), total(left))
     return total(left), total(right)
+
+
+def _is_extreme(x: M) -> bool:
+    return _is_extreme(x.args[0]) if x.op == "bc" else x.op == "over" and x.args[0] in ("max", "min")
 
 
 def _broadcasts(axes: Axes, base: Axes) -> bool:

@@ -223,6 +223,8 @@ def _parts(*ps: Poly) -> frozenset[Atom]:
 def _folds(atom: Atom, body: Poly) -> list[Fold]:
     """The rules that put the name `atom` back in place of what it stands for."""
     rhs = atom.poly
+    if free(body) != free(rhs):  # the name broadcasts what it stands for
+        return []
     if len(body) != 1:
         return [(_parts(body), replace_sum(body, rhs))] if body.terms else []
     m, c = body.only()

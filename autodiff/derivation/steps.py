@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -48,11 +49,9 @@ class Deriver:
         if np.size(graph.root.data) != 1:  # of a vector y, the Jacobian is written in y
             y = graph.space.opaque(graph.names[graph.root.id], graph.root.shape, graph.axes[graph.root.id])
             definitions[atom_of(y)] = graph.own(graph.root, graph.definition(graph.root).poly)
-        relations = [r for a in self.assumptions for r in a.relations(graph)]
-        self.plain = Simplifier(definitions)
-        self.best = Simplifier(definitions, relations) if relations else self.plain
-        several = self.assumptions if len(self.assumptions) > 1 else []
-        self._each = {a: Simplifier(definitions, [r for b in several if b is not a for r in b.relations(graph)]) for a in several}
+        relations = {a: a.relations(graph) for a in self.assumptions}
+        self._using = cache(lambda *used: Simplifier(definitions, [r for a in used for r in relations[a]]))
+        self.plain, self.best = self._using(), self._using(*self.assumptions)
         self.upstream = {n.id: graph.space.opaque("∂" + graph.names[n.id], n.shape, graph.axes[n.id]) for n in self.named}
         self.targets = targets
 
@@ -69,8 +68,9 @@ class Deriver:
             inserted = expr.substitute(local[n.id], closed)
             try:
                 simple = self.best(inserted, unfold)
-                bare = simple if self.best is self.plain else self.plain(expr.substitute(local[n.id], plain), unfold)
-                now = [] if simple == bare else [a for a in self.assumptions if self._needs(a, inserted, unfold, simple)]
+                without = expr.substitute(local[n.id], plain)
+                bare = simple if self.best is self.plain else self.plain(without, unfold)
+                now = [] if simple == bare else self.needed(inserted, unfold, simple)
                 short = self.plain(local[n.id])
             except expr.TooDeep:
                 raise graph.too_big(n) from None
@@ -79,6 +79,7 @@ class Deriver:
             atom = atom_of(self.upstream[n.id])
             if max(expr.cost(simple), expr.cost(bare)) <= inline_limit:
                 closed[atom], plain[atom] = graph.own(n, simple), graph.own(n, bare)
+            inserted = inserted if used[n.id] else without
             out.append(Step(n, graph.names[n.id], short, inserted, simple, bare if used[n.id] else None, used[n.id]))
         return out
 
@@ -94,8 +95,13 @@ class Deriver:
                 table[atom_of(self.graph.symbol(n))] = expr.substitute(self.graph.own(n, self.graph.definition(n).poly), table)
         return expr.substitute(p, table)
 
-    def _needs(self, a: Assumption, p: Poly, unfold: list[Atom], simple: Poly) -> bool:
-        return len(self.assumptions) == 1 or self._each[a](p, unfold) != simple
+    def needed(self, p: Poly, unfold: Sequence[Atom], simple: Poly) -> list[Assumption]:
+        """The assumptions that p becomes `simple` by, without those that can be spared beside the others."""
+        kept = self.assumptions
+        for a in self.assumptions if len(kept) > 1 else []:
+            fewer = [b for b in kept if b is not a]
+            kept = fewer if self._using(*fewer)(p, unfold) == simple else kept
+        return kept
 
     def _sweep(self) -> tuple[dict[int, Poly], dict[int, dict[int, Any]]]:
         """The local rule of each named node: reverse mode in which named nodes pass on a symbol for their gradient."""

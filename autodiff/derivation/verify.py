@@ -17,7 +17,7 @@ from ..errors import DerivationFailed, NotVerified
 from ..replay import replay as run_again
 from ..reverse import pull
 from ..value import ValueBase
-from .assume import Assumption
+from .assume import Assumption, satisfying
 from .graph import Graph, user_ops
 
 Arrays = dict[str, Any]
@@ -42,15 +42,11 @@ class Points:
         rng = np.random.default_rng(seed)
         recorded = {name: np.asarray(x) if np.asarray(x).dtype == bool else np.array(x, dtype=float) for name, x in graph.data()}
         with np.errstate(all="ignore"):
-            if all(a.holds(recorded[a.name]) for a in assumptions if a.name in recorded):
-                self._try(recorded)
-            for _ in range(POINTS + 1):
-                for reach in (0.5, 0.2, 0.05, 0.01, 0.0, None):
-                    moved = {name: _moved(rng, x, reach) for name, x in recorded.items()}
-                    for a in assumptions:
-                        if a.name in moved:
-                            moved[a.name] = a.sample(moved[a.name])
-                    if self._try(moved):
+            if all(a.holds(recorded[a.name]) for a in assumptions):
+                self._try(satisfying(assumptions, recorded))
+            for k in range(POINTS + 1):
+                for reach in (None, 0.5) if k == 0 else (0.5, 0.2, 0.05, 0.01, 0.0, None):  # tiny data alone would prove little
+                    if self._try(satisfying(assumptions, {name: _moved(rng, x, reach) for name, x in recorded.items()})):
                         break
         if len(self.values) < POINTS:
             raise NotVerified(
@@ -67,8 +63,9 @@ class Points:
         point.update({self.graph.names[n.id]: np.asarray(new[n.id].data) for n in named})
         moving = [n for n in named if new[n.id].active]
         gradients = pull([root], [seed], [new[n.id] for n in moving], record=False, allow_unused=True)
-        point.update({"∂" + self.graph.names[n.id]: np.asarray(g) for n, g in zip(moving, gradients, strict=True)})
-        if not all(np.all(np.isfinite(x)) for x in point.values()):
+        names = self.graph.names
+        point.update({f"d{names[self.graph.root.id]}_d{names[n.id]}": np.asarray(g) for n, g in zip(moving, gradients, strict=True)})
+        if not all(np.all(np.isfinite(x)) for name, x in point.items() if name not in leaves):  # a mask holds -inf
             return False
         self.values.append(point)
         return True
@@ -87,6 +84,8 @@ def _moved(rng: np.random.Generator, x: Any, reach: float | None) -> Any:
     """Values near x; without a reach anywhere, as far as the signs allow."""
     if x.dtype == bool:  # a choice that was made
         return x
+    if not (finite := np.isfinite(x)).all():
+        return np.where(finite, _moved(rng, np.where(finite, x, 0.0), reach), x)
     noise = rng.normal(size=x.shape)
     if reach is None:
         return np.abs(noise) if (x > 0).all() else noise
@@ -126,4 +125,4 @@ def same(a: Any, b: Any, single: bool) -> bool:
     """Equal up to rounding, in double or single precision."""
     a, b = np.asarray(a), np.asarray(b)
     loose = 1e-3 if single else 1e-6
-    return a.shape == b.shape and bool(np.allclose(a, b, rtol=loose, atol=loose * 1e-2 * max(1.0, float(np.abs(b).max(initial=0.0)))))
+    return a.shape == b.shape and bool(np.allclose(a, b, rtol=loose, atol=loose * 1e-2 * (0.01 + float(np.abs(b).max(initial=0.0)))))

@@ -339,7 +339,7 @@ where: Op = general(
     analytic=False,
     monotone=True,
     scalar="{1} if {0} else {2}",
-    index=lambda condition, x, y: condition * x + (1 - condition) * y,
+    index=lambda condition, x, y: (1 - (condition == 0)) * x + (condition == 0) * y,
 )
 
 # ---------------------------------------------------------------- one node for many scalars

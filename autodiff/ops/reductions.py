@@ -23,7 +23,7 @@ def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
     """The shape after a reduction with keepdims=True."""
     if axis is None:
         return (1,) * len(shape)
-    axes = {a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,))}
+    axes = {a % (len(shape) or 1) for a in (axis if isinstance(axis, tuple) else (axis,))}  # NumPy lets a number have axis 0
     return tuple(1 if i in axes else n for i, n in enumerate(shape))
 
 
