@@ -46,7 +46,7 @@ def report_on(answer: Path, graph: Recorded) -> Any:
     them; or else every variable of it whose name means something in the graph, such as dW2, is a claim.
     """
     if answer.suffix == ".json":
-        return Check(graph, *claims_of(graph, json.loads(answer.read_text(encoding="utf-8")), {})).report()
+        return Check(graph, *claims_of(graph, json.loads(answer.read_text(encoding="utf-8-sig")), {})).report()
     found = runpy.run_path(str(answer), run_name="__answer__")
     if callable(found.get("gradients")):
         return check_code_of(graph, found["gradients"])
@@ -77,7 +77,7 @@ def main(arguments: list[str]) -> None:
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == answer]
         where = f" in line {lines[-1]}" if lines else ""
         found = {"failure": f"it raised {type(error).__name__}{where}: {error}"}
-    Path(out).write_text(json.dumps(found), encoding="utf-8")
+    Path(out).write_bytes(json.dumps(found, ensure_ascii=False).encode("utf-8", "replace"))  # half a character is no text
 
 
 if __name__ == "__main__":

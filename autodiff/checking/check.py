@@ -35,12 +35,15 @@ from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanation
 from .mistakes import Mistake
 from .points import Array, Env, Point, Recorded, Wrong, is_vector, moving
 from .report import CARRIED, RIGHT, UNDECIDED, WRONG, Report, Verdict
+from .slopes import slopes
 from .ulps import Comparison
 
 BETWEEN = 1e-3  # where rounding alone could change a number by more than this part of it, nothing is decided
 SHOWN = 3  # explanations told beside the first
 INDICES = set("eijkluv")  # which formulas mean something else by
 SURELY = 4  # ulps of the result alone, by which any two correct computations may differ
+BENT = 2_000  # nodes, at most, of a graph that is run again to find its kinks
+KINKS = 8  # entries, at most, that may differ by standing on kinks
 TINY = 0.1  # weights smaller than this hide mistakes
 
 
@@ -101,14 +104,12 @@ def compared(claim: Claim, a: Array, truth: Array, point: Point, reading: Readin
     bound = 2 * ulps + 1
     if away <= bound:
         return RIGHT, Comparison("rounding only", away, bound)
-    if not np.max(gap) > BETWEEN * size:  # small enough to be the claim's own rounding: what is that?
+    if claim.numbers is None and not np.max(gap) > BETWEEN * size:  # small enough to be the claim's own rounding: what is that?
         own = claim.rounding(point, reading)
-        allowed = allowance(claim, point, own) + half_a_unit(claim)
+        allowed = allowance(claim, point, own)
         if np.all(gap <= allowed):
             worst = float(np.max(allowed, initial=0.0))
             known = own is not None and worst <= max(BETWEEN * size, 4 * eps * size)
-            if claim.decimals is not None:
-                return RIGHT, Comparison("rounding only", away, bound)
             return (RIGHT if known else UNDECIDED), Comparison("rounding only", away, int(np.ceil(worst / (eps * max(size, 1e-300)))))
     d = claim.decimals
     if d is not None and np.all(gap <= allowance(claim, point) + half_a_unit(claim)):
@@ -315,6 +316,8 @@ class Check:
             said = f"{len(where)} of {bad[0].size} entries are not finite, the first at {where[0]}"
             return self._made(j, WRONG, mistake=Mistake.NOT_A_NUMBER, sentence=said)
         carried = "" if self.nothing(j) else self.carried(j, points)
+        if kink := self.at_a_kink(j):
+            return self._made(j, UNDECIDED, sentence=kink)
         if carried:
             v = self._made(j, CARRIED, sentence=carried, layout=j.layout)
             self.wrong.append((j, v, []))
@@ -325,6 +328,29 @@ class Check:
     def nothing(self, j: Judged) -> bool:
         """Is a wrong claim zero, but for rounding?  Zeros follow from zeros, so they are nobody's work."""
         return bool(j.arrays) and all(np.all(np.abs(c) <= s) for c, s in zip(j.arrays, self.case(j).slack, strict=True))
+
+    def at_a_kink(self, j: Judged) -> str:
+        """What conventions differ in, if a wrong gradient is elsewhere right, and here between the slopes to the left and right."""
+        here, k = self.points[0], j.goal.node
+        bends = len(self.graph.nodes) <= BENT and any(n.op is not None and not n.op.analytic for n in self.graph.nodes)
+        if not bends or j.goal.kind != "gradient" or not j.arrays or not all(holds_at(j, p) for p in self.points_of(j.claim)[1:]):
+            return ""
+        case, x, said = self.case(j), np.asarray(here.values[k], float), ""
+        off = np.argwhere(np.abs(j.arrays[0] - case.truth[0]) > case.slack[0] + case.unit)
+        for where in map(tuple, off if len(off) <= KINKS else ()):
+
+            def along(h: float, where: tuple[int, ...] = where) -> float:
+                moved = x.copy()
+                moved[where] += h
+                return float(np.sum(Point(self.graph, here.data, pinned={k: moved}).values[self.graph.root_id]))
+
+            found = slopes(along, noise=here.eps * max(1.0, abs(along(0.0))))
+            low, high = sorted((found.left, found.right))
+            if not found.bend or not low - found.bar - case.unit <= j.arrays[0][where] <= high + found.bar + case.unit:
+                return ""
+            entry = f"[{', '.join(map(str, where))}]" if where else ""
+            said = said or f"{j.goal.text}{entry} stands on a kink, with the slopes {low:.4g} and {high:.4g} beside it: conventions differ"
+        return said
 
     def edited(self, j: Judged) -> list[Explanation]:
         """The one-edit fix of a formula whose numbers cannot be compared with the truth."""

@@ -102,13 +102,14 @@ def points_of(graph: Recorded, worth: Mapping[str, float]) -> dict[str, float]:
 def _run(answer: Path, saved: Path, folder: Path, seconds: float, memory: int) -> Grade:
     """Judge one answer in a process of its own."""
     scratch = Path(tempfile.mkdtemp(dir=folder))
-    out = scratch / "report.json"
+    out, own = scratch / "report.json", scratch / "own"  # an answer may do what it likes to the folder it runs in
+    own.mkdir()
     paths = os.pathsep.join(filter(None, (str(PACKAGE), os.environ.get("PYTHONPATH"))))
     environment = {**os.environ, "PYTHONPATH": paths, "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "autodiff.checking.answer", *map(str, (saved, answer.resolve(), out, seconds, memory))]
     with open(scratch / "said", "wb") as said:
         child = subprocess.Popen(
-            command, cwd=scratch, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=os.name == "posix"
+            command, cwd=own, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=os.name == "posix"
         )
         try:
             code: int | None = child.wait(seconds + START)
@@ -120,7 +121,7 @@ def _run(answer: Path, saved: Path, folder: Path, seconds: float, memory: int) -
         return Grade(answer.name, failure=_why(code, seconds, memory, scratch / "said"))
     try:
         found = json.loads(out.read_text(encoding="utf-8"))
-    except ValueError:
+    except ValueError:  # of bytes that are no text as well
         return Grade(answer.name, failure="its report was cut off")
     return Grade(answer.name, found.get("report", {}), found.get("text", ""), found.get("html", ""), found.get("failure", ""))
 

@@ -68,7 +68,6 @@ class Mistake(StrEnum):
     UNKNOWN = "unknown", "wrong, and nothing in the catalogue explains it"
 
 
-COMMON = list(Mistake)
 NEAR = 40  # named values of one shape that are tried as factors
 
 Gives = list[tuple[int, Array]]

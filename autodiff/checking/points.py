@@ -2,7 +2,7 @@
 
 The recorded point alone can hide mistakes (weights near 0, values that happen to agree), so formulas are compared at
 others too: leaves drawn anew, of size 1, inside the properties that the recorded data has.  A right formula may need such
-a property; `families` gives it up, one at a time, to find out which.  Nothing recorded is changed.
+a property; to find out which, points are drawn without it (`looser`).  Nothing recorded is changed.
 """
 
 from __future__ import annotations
@@ -295,12 +295,6 @@ class Recorded:
         for key, (a, k, c) in ((key, link) for key, link in self.links.items() if link is not None):
             values[key] = k * np.asarray(values[a.id if isinstance(a, Node) else id(a)]) + c
         return values
-
-    def families(self) -> Iterator[tuple[Source, int]]:
-        """Every way to give up properties of one source: the source, and how many it gives up."""
-        for s in self.sources:
-            if s.name:
-                yield from ((s, k) for k in range(1, len(s.kinds)))
 
 
 # ---------------------------------------------------------------- wrong rules

@@ -14,7 +14,6 @@ from .ulps import Comparison
 
 RIGHT, WRONG, CARRIED, UNDECIDED = "right", "wrong", "carried forward", "undecided"
 MARKS = {RIGHT: "✓", WRONG: "✗", CARRIED: "→", UNDECIDED: "?"}
-COLORS = {RIGHT: "green", WRONG: "red", CARRIED: "amber", UNDECIDED: "blue"}
 HTML_COLORS = {RIGHT: "#1a7f37", WRONG: "#b42318", CARRIED: "#8a6100", UNDECIDED: "#175cd3"}
 
 

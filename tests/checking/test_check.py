@@ -148,6 +148,8 @@ def test_too_few_decimals_decide_nothing() -> None:
     w = ad.Tensor([0.02, 0.001, 3e-4], name="w")
     v = ad.check(ad.sum(w * w).named("E"), {"w": np.round(2 * w.data, 2)}).verdicts[0]  # 0.04, 0, 0
     assert v.status == "undecided"
+    lucky = ad.Tensor([0.020001, 0.0], name="w")
+    assert ad.check(ad.sum(lucky * lucky).named("E"), {"w": np.array([0.04, 0.0])}).verdicts[0].status == "undecided"
     assert v.sentence == "2 decimals are too few here: the largest entry is 0.04, so nearly any answer rounds to these; give 4"
 
 
@@ -213,6 +215,18 @@ def test_conditions_keep_formulas_at_the_recorded_point() -> None:
     report = ad.check(E, {"z": "2 * z * (z > 0)"})
     assert report.ok
     assert "conditions fixed" in report.remarks[0]
+
+
+def test_at_a_kink_conventions_differ_and_nothing_is_decided() -> None:
+    r = ad.Tensor([0.0, -1.0, 2.0], name="r")
+    E = ad.sum(3 * ad.relu(r)).named("E")
+    for claim in ([3.0, 0.0, 3.0], [1.5, 0.0, 3.0], "3 * (r >= 0)"):
+        v = ad.check(E, {"r": claim}).verdicts[0]
+        assert v.status == "undecided", str(v)
+        assert v.sentence == "dE/dr[0] stands on a kink, with the slopes 0 and 3 beside it: conventions differ"
+    assert ad.check(E, {"r": "3 * (r > 0)"}).ok
+    for claim in ([4.0, 0.0, 3.0], [3.0, 1.0, 3.0], "3 * (r >= 0) * r"):
+        assert ad.check(E, {"r": claim}).verdicts[0].status == "wrong"
 
 
 @pytest.mark.parametrize("claim", ["dE/dW2", "1 * dE/dW2", "(dE/dW2.T).T"])

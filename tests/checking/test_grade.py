@@ -85,6 +85,23 @@ def test_answers_in_code_in_variables_in_claims_and_in_json(exercise: Path, caps
     assert "carried forward" in (out / "bob.py.txt").read_text()
 
 
+def test_answers_that_remove_their_folder_or_say_half_characters_are_graded_with_the_others(exercise: Path) -> None:
+    rows = graded(
+        exercise,
+        {
+            "good.py": CODE.format(over=" / x.shape[1]"),
+            "gone.py": "import os, shutil; shutil.rmtree(os.getcwd())\n" + CODE.format(over=""),
+            "gone_and_fallen.py": "import os, shutil; shutil.rmtree(os.getcwd()); os._exit(3)",
+            "half.json": '{"W2": "\\ud800 y"}',
+            "half.py": "raise ValueError('\\ud800')",
+            "marked.json": '\ufeff{"W2": "(y2 - t) @ y1.T / m"}',
+        },
+    )
+    assert {name: row["score"] for name, row in rows.items() if row["score"] != "0"} == {"good.py": "5", "gone.py": "3", "marked.json": "2"}
+    assert rows["gone_and_fallen.py"]["failure"] == "it ended itself with exit code 3"
+    assert rows["half.py"]["failure"] == "it raised ValueError in line 1: ?"
+
+
 @posix
 def test_one_answer_s_accident_does_not_touch_the_others(exercise: Path) -> None:
     rows = graded(
