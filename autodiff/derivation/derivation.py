@@ -27,7 +27,8 @@ from .show import Axes, Writer, helper
 from .steps import Deriver, Step
 from .verify import POINTS, Points, jacobian_rows, replay, run, same, second_order
 
-LAYOUTS: dict[str, tuple[int, ...]] = {"denominator": (), "numerator": (1, 2), "mixed": (1,)}
+LAYOUTS: dict[str | None, tuple[int, ...]] = {None: (), "denominator": (), "numerator": (1, 2), "mixed": (1,)}  # what is transposed
+JACOBIANS: dict[str | None, tuple[int, ...]] = {None: (), "denominator": (1, 2), "numerator": (), "mixed": ()}
 
 SMALL = 12  # entries of a recorded constant that the NumPy source writes out
 
@@ -268,8 +269,8 @@ def _using_latex(assumptions: Sequence[Assumption]) -> str:
 class _Printer:
     """Turns expressions into checked formulas."""
 
-    def __init__(self, graph: Graph, layout: str) -> None:
-        self.graph, self.ranks = graph, LAYOUTS[layout]
+    def __init__(self, graph: Graph, ranks: tuple[int, ...]) -> None:
+        self.graph, self.ranks = graph, ranks
         self.dims = graph.all_dims()
         self.root = graph.names[graph.root.id]
         self.latex = Latex(self.dims, self.root)
@@ -367,7 +368,7 @@ def derive(
     wrt: Any = None,
     *,
     assume: Sequence[Any] | None = None,
-    layout: str = "denominator",
+    layout: str | None = None,
     dims: Mapping[str, Sequence[str]] | None = None,
     opaque: Sequence[Any] = (),
 ) -> Any:
@@ -377,10 +378,13 @@ def derive(
     of them) that one, with a pair (u, v) the second derivative, and for an E of several numbers and one node the
     Jacobian.  A function in place of E is run on Tensors: `derive(f)(arrays or shapes)`.  `assume=` lists
     assumptions ("sum(t) == 1", "A == A.T"); left out, only constants that sum to one are used; `()` uses none.
-    `derive(f)(..., wrt=1)` counts arguments.  `layout=` is "denominator", "numerator" or "mixed"; `dims=` names
-    axes, {"X": ("n", "m")}; `opaque=` lists nodes to treat as variables.  Raises TypeError or ValueError
-    for a wrong option, NotScalar, NotConnected, NoIndexForm, NotVerified, TooBig, StaleGraph, and DerivationFailed
-    rather than show a formula that does not give the engine's numbers.
+    `derive(f)(..., wrt=1)` counts arguments.  `layout=` is "denominator" (a gradient has the shape of its
+    variable, a Jacobian a column for each entry of the result), "numerator" (their transposes) or "mixed" (that for
+    vectors alone) and changes what is printed, not `.numpy` and calls; left out, gradients have the shape of their variable
+    and Jacobians a row for each entry of the result, as `.numpy` has.  `dims=` names axes, {"X": ("n", "m")};
+    `opaque=` lists nodes to treat as variables.  Raises TypeError or ValueError for a wrong option, NotScalar,
+    NotConnected, NoIndexForm, NotVerified, TooBig, StaleGraph, and DerivationFailed rather than show a formula that does
+    not give the engine's numbers.
 
     >>> import autodiff as ad, numpy as np
     >>> X, w, y = ad.Tensor(np.ones((3, 2)), "X"), ad.Tensor(np.ones(2), "w"), ad.Tensor(np.ones(3), "y")
@@ -391,7 +395,7 @@ def derive(
     if callable(E) and not isinstance(E, Node):
         return _of_function(E, assume=assume, layout=layout, dims=dims, opaque=opaque)
     if layout not in tuple(LAYOUTS):
-        raise ValueError(f"layout={layout!r}: it is one of {', '.join(LAYOUTS)}")
+        raise ValueError(f"layout={layout!r}: it is one of {', '.join(filter(None, LAYOUTS))}")
     try:
         return _derive(E, wrt, assume, layout, dims or {}, opaque)
     except expr.TooDeep:
@@ -424,7 +428,7 @@ def _is_name(d: Any) -> bool:
 
 
 def _derive(
-    E: Any, wrt: Any, assume: Sequence[Any] | None, layout: str, dims: Mapping[str, Sequence[str]], opaque: Sequence[Any]
+    E: Any, wrt: Any, assume: Sequence[Any] | None, layout: str | None, dims: Mapping[str, Sequence[str]], opaque: Sequence[Any]
 ) -> Derivation:
     pair = isinstance(wrt, tuple)
     targets = [] if wrt is None else list(wrt) if isinstance(wrt, list | tuple) else [wrt]
@@ -439,7 +443,8 @@ def _derive(
     targets = targets or [n for n in nodes if n.active and n.id in graph.names and n is not E]
     assumptions = found_in(graph) if assume is None else list(dict.fromkeys(fitting(a, graph) for a in assume))
     single = any(getattr(n, "dtype", None) == np.float32 for n in nodes)
-    printer = _Printer(graph, layout)
+    jacobian = not pair and np.size(E.data) != 1
+    printer = _Printer(graph, JACOBIANS[layout] if jacobian else LAYOUTS[layout])
     if pair or np.size(E.data) != 1:
         return _second(graph, printer, assumptions, targets, single, pair)
     return _first(graph, printer, assumptions, targets, single, everything=wrt is None)

@@ -346,6 +346,13 @@ def test_names_of_variables_and_of_axes() -> None:
     assert ad.derive(np.sum(A @ np.ones(5)), A, dims={"A": ("rows", "columns")}).text == "dE/dA = ones(rows) @ ones(columns).T"
 
 
+@pytest.mark.parametrize(("layout", "text"), [(None, "A"), ("numerator", "A"), ("mixed", "A"), ("denominator", "A.T")])
+def test_layouts_of_a_jacobian(layout: str | None, text: str) -> None:
+    A, x = C("A", 3, 4), T("x", 4)
+    d = ad.derive((A @ x).named("v"), wrt=x, layout=layout)
+    assert d.text == f"dv/dx = {text}" and np.array_equal(d(), A.data)
+
+
 def test_examples_in_rows() -> None:
     X, t, W1, b1, W2, b2 = C("X", 7, 4), C("t", 7, 2), T("W1", 4, 5), T("b1", 5), T("W2", 5, 2), T("b2", 2)
     H = np.tanh(X @ W1 + b1).named("H")
