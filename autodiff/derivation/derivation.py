@@ -27,7 +27,8 @@ from .show import Axes, Writer, helper
 from .steps import Deriver, Step
 from .verify import POINTS, Points, jacobian_rows, replay, run, same, second_order
 
-LAYOUTS: dict[str, tuple[int, ...]] = {"denominator": (), "numerator": (1, 2), "mixed": (1,)}
+LAYOUTS: dict[str | None, tuple[int, ...]] = {None: (), "denominator": (), "numerator": (1, 2), "mixed": (1,)}  # what is transposed
+JACOBIANS: dict[str | None, tuple[int, ...]] = {None: (), "denominator": (1, 2), "numerator": (), "mixed": ()}
 
 SMALL = 12  # entries of a recorded constant that the NumPy source writes out
 
@@ -83,23 +84,22 @@ class Derivation:
     def text(self) -> str:
         """The results, one a line; vectors are columns in products, and broadcast as NumPy's elsewhere."""
         results = "\n".join(map(str, self.results))
-        return "\n".join([results, *self._recorded(results)])
+        return "\n".join([results, *self._where(results)])
 
     @property
     def latex(self) -> str:
         """The results in LaTeX, without dollar signs."""
         if len(self.results) == 1:
             f = self.results[0]
-            return f"{f.left_latex} = {f.latex}{_using_latex(f.assumptions)}{self._recorded_latex(', ')}"
+            return f"{f.left_latex} = {f.latex}{_using_latex(f.assumptions)}{self._where_latex(str(f), ', ')}"
         lines = [f"{f.left_latex} &= {f.latex}{_using_latex(f.assumptions)}" for f in self.results]
-        return _aligned([*lines, *filter(None, [self._recorded_latex("&")])])
+        return _aligned([*lines, *filter(None, [self._where_latex("\n".join(map(str, self.results)), "&")])])
 
-    def _recorded_latex(self, before: str) -> str:
-        text = "\n".join(f.text for f in self.results)
-        found = [(name, a) for name, a in self._graph.recorded().items() if _mentions(text, name)]
+    def _where_latex(self, text: str, before: str) -> str:
+        made, recorded = self._unnamed_in(text)
         tex = Latex(self._graph.all_dims(), self._graph.names[self._graph.root.id])
-        said = r", \; ".join(rf"{tex.name(name)} \text{{ is {_described(a)}}}" for name, a in found)
-        return rf"{before} \quad \text{{where }} {said}" if said else ""
+        said = [f"{f.left_latex} = {f.latex}" for f in made] + [rf"{tex.name(c)} \text{{ is {_described(a)}}}" for c, a in recorded.items()]
+        return rf"{before} \quad \text{{where }} " + r", \; ".join(said) if said else ""
 
     @property
     def numpy(self) -> str:
@@ -195,16 +195,30 @@ class Derivation:
             blocks.append("\n".join(lines))
         if not self.steps:
             blocks = [str(f) for f in self.results] + [f"{f}    without that" for f in self._without]
-        shown = [*self.results, *(f for s in self.steps for f in (s.rule, s.inserted, s.result))]
-        made = dict.fromkeys(line for f in shown for line in f.prelude if line.split(" = ")[0] in self._graph.invented())
-        note = "where " + ", ".join(made).replace("np.linalg.", "").replace("np.", "") if made else ""
         text = "\n".join(blocks)
-        renamed = [f"where {new} is the variable {old!r}" for new, old in self._graph.renamed.items() if _mentions(text, new)]
-        return "\n".join([*blocks, *(line for line in (note, *self._recorded(text), *renamed, self._note) if line)])
+        return "\n".join([*blocks, *self._where(text), *self._notes(text)])
 
-    def _recorded(self, text: str) -> list[str]:
-        """What the constants in the text are that nobody named, and that conditions belong to the recorded data."""
-        return [f"where {name} is {_described(a)}" for name, a in self._graph.recorded().items() if _mentions(text, name)]
+    def _unnamed_in(self, text: str) -> tuple[list[Formula], dict[str, Any]]:
+        """What a text speaks of that nobody named: results, as formulas, and constants; and conditions, which belong to the recorded data."""
+        graph, made = self._graph, list[Formula]()
+        expr.start(graph.atoms)
+        printer = _Printer(graph, ())
+        for name, n in reversed(graph.invented().items()):
+            if re.search(rf"\b{name}\b|/d{name}\b", text):
+                axes = tuple(k if d is not None else None for k, d in enumerate(graph.axes[n.id]))
+                own = name, printer.latex.name(name), name
+                made.insert(0, printer.formula(graph.definition(n).poly, axes, graph.axes[n.id], own, ()))
+                text += "\n" + made[0].text
+        return made, {name: a for name, a in graph.recorded().items() if _mentions(text, name)}
+
+    def _where(self, text: str) -> list[str]:
+        made, recorded = self._unnamed_in(text)
+        lines = ["where " + ", ".join(map(str, made))] if made else []
+        return lines + [f"where {name} is {_described(a)}" for name, a in recorded.items()]
+
+    def _notes(self, text: str) -> list[str]:
+        renamed = [f"where {new} is the variable {old!r}" for new, old in self._graph.renamed.items() if _mentions(text, new)]
+        return [*renamed, *self._note.splitlines()]
 
     def __repr__(self) -> str:
         return self.text
@@ -214,7 +228,10 @@ class Derivation:
         for s in self.steps:
             chain = s.chain("latex")
             lines.append(f"{s.result.left_latex} &= " + r" \\ &= ".join(chain) + _using_latex(s.result.assumptions))
-        return f"$\\displaystyle {_aligned(lines) if lines else self.latex}$"
+        text, lines = str(self), lines or [self.latex.replace(" = ", " &= ", 1)]
+        where = self._where_latex(text, "&") if self.steps else ""
+        notes = [r"& \text{" + re.sub(r"([_&%#{}])", r"\\\1", line) + "}" for line in self._notes(text)]
+        return f"$\\displaystyle {_aligned([*lines, *filter(None, [where]), *notes]) if self.steps or notes else self.latex}$"
 
     def _repr_markdown_(self) -> str:
         return "$" + self._repr_latex_() + "$"
@@ -268,8 +285,8 @@ def _using_latex(assumptions: Sequence[Assumption]) -> str:
 class _Printer:
     """Turns expressions into checked formulas."""
 
-    def __init__(self, graph: Graph, layout: str) -> None:
-        self.graph, self.ranks = graph, LAYOUTS[layout]
+    def __init__(self, graph: Graph, ranks: tuple[int, ...]) -> None:
+        self.graph, self.ranks = graph, ranks
         self.dims = graph.all_dims()
         self.root = graph.names[graph.root.id]
         self.latex = Latex(self.dims, self.root)
@@ -367,7 +384,7 @@ def derive(
     wrt: Any = None,
     *,
     assume: Sequence[Any] | None = None,
-    layout: str = "denominator",
+    layout: str | None = None,
     dims: Mapping[str, Sequence[str]] | None = None,
     opaque: Sequence[Any] = (),
 ) -> Any:
@@ -377,10 +394,13 @@ def derive(
     of them) that one, with a pair (u, v) the second derivative, and for an E of several numbers and one node the
     Jacobian.  A function in place of E is run on Tensors: `derive(f)(arrays or shapes)`.  `assume=` lists
     assumptions ("sum(t) == 1", "A == A.T"); left out, only constants that sum to one are used; `()` uses none.
-    `derive(f)(..., wrt=1)` counts arguments.  `layout=` is "denominator", "numerator" or "mixed"; `dims=` names
-    axes, {"X": ("n", "m")}; `opaque=` lists nodes to treat as variables.  Raises TypeError or ValueError
-    for a wrong option, NotScalar, NotConnected, NoIndexForm, NotVerified, TooBig, StaleGraph, and DerivationFailed
-    rather than show a formula that does not give the engine's numbers.
+    `derive(f)(..., wrt=1)` counts arguments.  `layout=` is "denominator" (a gradient has the shape of its
+    variable, a Jacobian a column for each entry of the result), "numerator" (their transposes) or "mixed" (that for
+    vectors alone) and changes what is printed, not `.numpy` and calls; left out, gradients have the shape of their variable
+    and Jacobians a row for each entry of the result, as `.numpy` has.  `dims=` names axes, {"X": ("n", "m")};
+    `opaque=` lists nodes to treat as variables.  Raises TypeError or ValueError for a wrong option, NotScalar,
+    NotConnected, NoIndexForm, NotVerified, TooBig, StaleGraph, and DerivationFailed rather than show a formula that does
+    not give the engine's numbers.
 
     >>> import autodiff as ad, numpy as np
     >>> X, w, y = ad.Tensor(np.ones((3, 2)), "X"), ad.Tensor(np.ones(2), "w"), ad.Tensor(np.ones(3), "y")
@@ -391,7 +411,7 @@ def derive(
     if callable(E) and not isinstance(E, Node):
         return _of_function(E, assume=assume, layout=layout, dims=dims, opaque=opaque)
     if layout not in tuple(LAYOUTS):
-        raise ValueError(f"layout={layout!r}: it is one of {', '.join(LAYOUTS)}")
+        raise ValueError(f"layout={layout!r}: it is one of {', '.join(filter(None, LAYOUTS))}")
     try:
         return _derive(E, wrt, assume, layout, dims or {}, opaque)
     except expr.TooDeep:
@@ -430,7 +450,7 @@ def _is_name(d: Any) -> bool:
 
 
 def _derive(
-    E: Any, wrt: Any, assume: Sequence[Any] | None, layout: str, dims: Mapping[str, Sequence[str]], opaque: Sequence[Any]
+    E: Any, wrt: Any, assume: Sequence[Any] | None, layout: str | None, dims: Mapping[str, Sequence[str]], opaque: Sequence[Any]
 ) -> Derivation:
     pair = isinstance(wrt, tuple)
     targets = [] if wrt is None else list(wrt) if isinstance(wrt, list | tuple) else [wrt]
@@ -445,7 +465,8 @@ def _derive(
     targets = targets or [n for n in nodes if n.active and n.id in graph.names and n is not E]
     assumptions = found_in(graph) if assume is None else list(dict.fromkeys(fitting(a, graph) for a in assume))
     single = any(getattr(n, "dtype", None) == np.float32 for n in nodes)
-    printer = _Printer(graph, layout)
+    jacobian = not pair and np.size(E.data) != 1
+    printer = _Printer(graph, JACOBIANS[layout] if jacobian else LAYOUTS[layout])
     if pair or np.size(E.data) != 1:
         return _second(graph, printer, assumptions, targets, single, pair)
     return _first(graph, printer, assumptions, targets, single, everything=wrt is None)

@@ -40,8 +40,9 @@ def length(x: Any) -> int:
 
 
 def _effort(x: M) -> int:
-    """Length, where scaling a vector reads better than a diagonal matrix."""
-    return length(x) + 3 * sum(1 for y in walk(x) if y.op == "diag")
+    """Length, where scaling a vector reads better than a diagonal matrix, and slopes times a product than slopes inside it."""
+    factors = [f.args[0] if f.op == "T" else f for y in walk(x) if y.op == "mm" for f in y.args if len(f.ls) == 2]
+    return length(x) + 3 * sum(1 for y in walk(x) if y.op == "diag") + 3 * sum(1 for f in factors if f.op in ("add", "fn", "pow", "div"))
 
 
 def walk(x: Any) -> list[M]:

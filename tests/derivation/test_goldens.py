@@ -344,3 +344,24 @@ def test_names_of_variables_and_of_axes() -> None:
         ad.derive(E, weights, dims={"weight": ("k",)})
     A = T("A", 3, 5)
     assert ad.derive(np.sum(A @ np.ones(5)), A, dims={"A": ("rows", "columns")}).text == "dE/dA = ones(rows) @ ones(columns).T"
+
+
+@pytest.mark.parametrize(("layout", "text"), [(None, "A"), ("numerator", "A"), ("mixed", "A"), ("denominator", "A.T")])
+def test_layouts_of_a_jacobian(layout: str | None, text: str) -> None:
+    A, x = C("A", 3, 4), T("x", 4)
+    d = ad.derive((A @ x).named("v"), wrt=x, layout=layout)
+    assert d.text == f"dv/dx = {text}" and np.array_equal(d(), A.data)
+
+
+def test_examples_in_rows() -> None:
+    X, t, W1, b1, W2, b2 = C("X", 7, 4), C("t", 7, 2), T("W1", 4, 5), T("b1", 5), T("W2", 5, 2), T("b2", 2)
+    H = np.tanh(X @ W1 + b1).named("H")
+    P = (H @ W2 + b2).named("P")
+    d = ad.derive(np.mean(np.sum((P - t) ** 2, axis=1)))
+    delta = "(((P - t) @ W2.T) * (1 - H**2))"
+    assert formulas(d)[2:] == [
+        "dE/db2 = 2 * (P - t).sum(0) / m",
+        "dE/dW2 = 2 * H.T @ (P - t) / m",
+        f"dE/db1 = 2 * {delta}.sum(0) / m",
+        f"dE/dW1 = 2 * X.T @ {delta} / m",
+    ]

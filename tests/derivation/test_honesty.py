@@ -51,6 +51,10 @@ def test_what_was_computed_twice_alike_is_one_result() -> None:
     d = ad.derive(E)
     assert d.results[-1].text == "X.T @ (y1 - t) / m" and "dE/dz1 = dE/dy1 * y1 * (1 - y1)" in str(d) and "z2" not in str(d)
     assert np.allclose(d()["dE/dw"], ad.gradient(E, w)) and ad.draw(E, formulas=True).svg
+    for shown in (d.text, str(d), d._repr_latex_().replace(r"\mathbf", "").replace("{", "").replace("}", "")):
+        assert "where z1 = X @ w, y1 = sigmoid(z1)" in shown or (r"\textwhere  z_1 = X \, w, \; y_1 =" in shown)
+    norm = ad.derive(np.linalg.norm(w), w)
+    assert "is not zero" in str(norm) and r"& \text{where norm(w) is not zero}" in norm._repr_latex_()
     z = (X @ w).named("z")  # what a person named is that result alone
     both = ad.derive(np.sum(ad.softplus(z) - t * (X @ w)), wrt=[z, w])
     assert [f.text for f in both.results] == ["sigmoid(z)", "X.T @ (sigmoid(z) - t)"]
