@@ -341,9 +341,9 @@ def _unturned(x: Any, symmetric: set[str]) -> Any:
         return x
     if not isinstance(x, M):
         return tuple(_unturned(y, symmetric) for y in x)
-    inner = x.args[0] if x.op == "T" else None
-    core = inner.args[1] if inner is not None and inner.op == "whole" else inner
-    if core is not None and core.op == "sym" and core.args[0] in symmetric:
+    inner = x.args[0] if x.op == "T" else x
+    core = inner.args[1] if inner.op == "whole" else inner
+    if x.op == "T" and core.op == "sym" and core.args[0] in symmetric:
         return M(inner.op, inner.args, x.ls)
     return M(x.op, _unturned(x.args, symmetric), x.ls)
 

@@ -380,6 +380,12 @@ def test_signs_of_what_is_positive(loss: Callable[[Any], Any], text: str) -> Non
     assert ad.derive(loss(x), x, assume=["x > 0"]).text == f"dE/dx = {text}    using x > 0"
 
 
+def test_axes_of_plain_arrays_get_names() -> None:
+    X, w = RNG.normal(size=(7, 3)), T("w", 3)
+    d = ad.derive(np.mean((X @ w) ** 2) + np.sum(w), w, dims={"X": ("n", "p")})
+    assert d.text == "dE/dw = 1 + 2 * X.T @ X @ w / n"
+
+
 def test_symmetric_matrices_are_not_transposed() -> None:
     S, x, mu = ad.Tensor(np.eye(3) + 0.5, "S"), C("x", 3), T("mu", 3)
     E = 0.5 * ad.logdet(S) + 0.5 * (x - mu) @ np.linalg.inv(S) @ (x - mu)
