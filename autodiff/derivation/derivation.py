@@ -491,7 +491,8 @@ def _checked(E: Any, targets: list[Any], pair: bool) -> list[Any]:
     for t in targets:
         if not isinstance(t, Node) or not t.active:
             what = f"the constant {label(t)}" if isinstance(t, Node) else f"{type(t).__name__} {t!r}"
-            raise NotConnected(f"formulas are derived with respect to variables and results, not {what}")
+            advice = f": write the node, wrt={t}" if isinstance(t, str) else ""
+            raise NotConnected(f"formulas are derived with respect to variables and results, not {what}{advice}")
         if t is E:
             raise NotConnected(f"{label(E)} is what is derived, and its derivative in itself is 1: give wrt= a variable that it depends on")
         if t.id not in reached:

@@ -386,6 +386,11 @@ def test_axes_of_plain_arrays_get_names() -> None:
     assert d.text == "dE/dw = 1 + 2 * X.T @ X @ w / n"
 
 
+def test_a_name_is_no_variable() -> None:
+    with pytest.raises(ad.NotConnected, match="write the node, wrt=w"):
+        ad.derive(np.sum(T("w", 3) ** 2), wrt="w")
+
+
 def test_symmetric_matrices_are_not_transposed() -> None:
     S, x, mu = ad.Tensor(np.eye(3) + 0.5, "S"), C("x", 3), T("mu", 3)
     E = 0.5 * ad.logdet(S) + 0.5 * (x - mu) @ np.linalg.inv(S) @ (x - mu)
