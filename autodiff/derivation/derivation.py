@@ -199,7 +199,7 @@ class Derivation:
         return "\n".join([*blocks, *self._where(text), *self._notes(text)])
 
     def _unnamed_in(self, text: str) -> tuple[list[Formula], dict[str, Any]]:
-        """What a text speaks of that nobody named: results, as formulas, and constants; and conditions, which belong to the recorded data."""
+        """What a text speaks of that nobody named: results, as formulas, and constants (and conditions of the recorded data)."""
         graph, made = self._graph, list[Formula]()
         expr.start(graph.atoms)
         printer = _Printer(graph, ())
@@ -295,6 +295,7 @@ class _Printer:
         tree = _tree(p, axes, dims)
         numpy = Writer(self.dims, False, self.root)
         source = numpy.write(tree, axes)
+        tree = _unturned(tree, {a.name for a in used if a.kind == "symmetric"})
         shown = self._laid_out(transpose(tree) if len(dims) == 2 and dims[0] is None else tree, len(tree.ls))
         text = Writer(self.dims, True, self.root)
         made = self._made(source, numpy)
@@ -332,6 +333,19 @@ class _Printer:
 def _tree(p: Poly, axes: Axes, dims: Sequence[str | None]) -> M:
     own = [(k, d) for k, d in zip(axes, dims, strict=True) if k is not None and d is not None]
     return with_ones(to_matrix(p, tuple(k for k, _ in own)), own)
+
+
+def _unturned(x: Any, symmetric: set[str]) -> Any:
+    """Without the transposes of symmetric matrices and of their inverses."""
+    if not isinstance(x, tuple) or not symmetric:
+        return x
+    if not isinstance(x, M):
+        return tuple(_unturned(y, symmetric) for y in x)
+    inner = x.args[0] if x.op == "T" else x
+    core = inner.args[1] if inner.op == "whole" else inner
+    if x.op == "T" and core.op == "sym" and core.args[0] in symmetric:
+        return M(inner.op, inner.args, x.ls)
+    return M(x.op, _unturned(x.args, symmetric), x.ls)
 
 
 def _swap(x: Any, ranks: tuple[int, ...]) -> Any:
@@ -483,7 +497,8 @@ def _checked(E: Any, targets: list[Any], pair: bool) -> list[Any]:
     for t in targets:
         if not isinstance(t, Node) or not t.active:
             what = f"the constant {label(t)}" if isinstance(t, Node) else f"{type(t).__name__} {t!r}"
-            raise NotConnected(f"formulas are derived with respect to variables and results, not {what}")
+            advice = f": write the node, wrt={t}" if isinstance(t, str) else ""
+            raise NotConnected(f"formulas are derived with respect to variables and results, not {what}{advice}")
         if t is E:
             raise NotConnected(f"{label(E)} is what is derived, and its derivative in itself is 1: give wrt= a variable that it depends on")
         if t.id not in reached:
@@ -565,9 +580,13 @@ def _literals(graph: Graph) -> list[str]:
     """What to say where the recording divides by a plain number that is also the number of examples."""
     m = graph.sizes.get("m", 0)
     divides = [n for n in graph.nodes if n.op is not None and n.op.name in ("div", "mul") and n.active]
-    if m < 2 or not any(_is_number(n.args[1], m) if n.op.name == "div" else any(_is_number(a, 1 / m) for a in n.args) for n in divides):
-        return []
-    return [f"{m} is a literal of the recording; where it stands for m, the number of examples, write np.mean, which gives m"]
+    for k, stands, write in (1, "m", "np.mean"), (2, "2 * m", "np.mean(...) / 2"):
+        if m > 1 and any(
+            _is_number(n.args[1], k * m) if n.op.name == "div" else any(_is_number(a, 1 / (k * m)) for a in n.args) for n in divides
+        ):
+            known = "the number of examples" if k == 1 else "with m the number of examples"
+            return [f"{k * m} is a literal of the recording; where it stands for {stands}, {known}, write {write}, which gives m"]
+    return []
 
 
 def _is_number(x: Any, value: float) -> bool:

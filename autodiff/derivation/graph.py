@@ -191,7 +191,9 @@ class Graph:
         fixed += [ds for n, ds in leaves if not n.active]
         moving = [ds for n, ds in leaves if n.active]
         first += [d for ds in (*fixed, *moving) for d in ds if d]
-        names = self._dim_names(first, averaged, fixed, moving, wished, axes)
+        held = {self.names[n.id]: (axes[n.id], n.shape) for n in self.nodes if n.id in self.names}
+        held.update({name: (raw[key].dims, self.arrays[key].shape) for key, name in space.called.items()})
+        names = self._dim_names(first, averaged, fixed, moving, wished, held)
         out = {i: tuple(names[space.find(d)] if d else None for d in ds) for i, ds in axes.items()}
         for n in self.nodes:
             self.sizes.update({d: k for d, k in zip(out[n.id], n.shape, strict=True) if d})
@@ -212,22 +214,21 @@ class Graph:
         fixed: list[Any],
         moving: list[Any],
         wished: Mapping[str, Sequence[str]],
-        axes: dict[int, Any],
+        held: Mapping[str, Any],
     ) -> dict[str, str]:
         find = self.space.find
         names: dict[str, str] = {}
         lengths: dict[str, int] = {}
-        by_name = {name: i for i, name in self.names.items()}
         for name, given in wished.items():
-            if name not in by_name or len(axes[by_name[name]]) != len(given):
+            if name not in held or len(held[name][0]) != len(given):
                 raise ValueError(f"dims= names the axes of {name!r} {tuple(given)}, but there is no such variable with {len(given)} axes")
-            for d, wish in zip(axes[by_name[name]], given, strict=True):
+            for d, length, wish in zip(*held[name], given, strict=True):
                 if not d:
                     continue
                 if wish in self._taken or wish.startswith(self._printed):
                     raise ValueError(f"dims= calls an axis of {name!r} {wish!r}, a name that the formulas use already; choose another")
-                if lengths.setdefault(wish, self._length(d, axes)) != self._length(d, axes):
-                    raise ValueError(f"dims= calls axes of different lengths {wish!r}: {lengths[wish]} and {self._length(d, axes)}")
+                if lengths.setdefault(wish, length) != length:
+                    raise ValueError(f"dims= calls axes of different lengths {wish!r}: {lengths[wish]} and {length}")
                 if names.setdefault(find(d), wish) != wish:
                     raise ValueError(f"dims= calls one axis both {names[find(d)]!r} and {wish!r}; in {name!r} it is {names[find(d)]!r} too")
         variables_ = {find(d) for ds in moving for d in ds if d}
@@ -243,9 +244,6 @@ class Graph:
                     k += 1
                 names[d] = f"n{k}"
         return names
-
-    def _length(self, dim: str, axes: dict[int, Any]) -> int:
-        return next(k for n in self.nodes for d, k in zip(axes[n.id], n.shape, strict=True) if d == dim)  # type: ignore[no-any-return]
 
     def _free(self, wish: str, names: dict[str, str]) -> str:
         while wish in self._taken or wish in names.values():

@@ -43,6 +43,8 @@ from .expr import (
 
 EXPAND_LIMIT = 40  # terms; beyond, multiplying out helps nobody
 
+SIGNED = {"abs": None, "relu": None, "sign": 1, ">": 1, ">=": 1, "==": 0}  # of what is positive; None: that itself
+
 # ---------------------------------------------------------------- multiplying out
 
 
@@ -442,7 +444,7 @@ class Relation:
         if self.swap is not None:
             return _sorted_labels(self.swap)
         if self.positive is not None:
-            return _out_of_roots(self.positive)
+            return lambda q, atom=self.positive: _out_of_roots(_signed(q, atom), atom)  # type: ignore[misc]
         return replace_contraction(self.lhs[0][0], self.rhs) if self.whole else replace_term(self.lhs, 1, self.rhs)
 
 
@@ -458,24 +460,37 @@ def _sorted_labels(atom: Atom) -> Callable[[Poly], Poly]:
     return rule
 
 
-def _out_of_roots(atom: Atom) -> Callable[[Poly], Poly]:
-    def rule(q: Poly) -> Poly:
-        out = []
-        for m, c in q.terms.items():
-            t = expr.constant(c)
-            for a, ls, k in m:
-                inner, d = a.body.only() if a.kind == "group" and len(a.body) == 1 and k.__class__ is Fraction else ((), 1)
-                mine = [(b, tuple([ls[x] for x in lb]), p) for b, lb, p in inner if b is atom]
-                if mine:
-                    rest = tuple([f for f in inner if f[0] is not atom])
-                    t = mul(t, power(relabel(Poly({rest: d}), dict(enumerate(ls))), k))
-                    t = mul(t, Poly({expr.settle({(b, lb): p * k for b, lb, p in mine}): 1}))
-                else:
-                    t = mul(t, factor(a, ls, k))
-            out.append(t)
-        return add(*out)
+def _signed(q: Poly, atom: Atom) -> Poly:
+    """The functions that ask for the sign of a positive variable."""
+    out = []
+    for m, c in q.terms.items():
+        t = expr.constant(c)
+        for a, ls, k in m:
+            body = opened(a, ls) if a.kind == "fn" and a.name in SIGNED and len(a.body) == 1 else expr.ZERO
+            if body.terms and (n := body.only())[0] and n[1] > 0 and all(b is atom for b, _, _ in n[0]):
+                known = SIGNED[a.name]
+                t = mul(t, power(body if known is None else expr.constant(known), k))
+            else:
+                t = mul(t, factor(a, ls, k))
+        out.append(t)
+    return add(*out)
 
-    return rule
+
+def _out_of_roots(q: Poly, atom: Atom) -> Poly:
+    out = []
+    for m, c in q.terms.items():
+        t = expr.constant(c)
+        for a, ls, k in m:
+            inner, d = a.body.only() if a.kind == "group" and len(a.body) == 1 and k.__class__ is Fraction else ((), 1)
+            mine = [(b, tuple([ls[x] for x in lb]), p) for b, lb, p in inner if b is atom]
+            if mine:
+                rest = tuple([f for f in inner if f[0] is not atom])
+                t = mul(t, power(relabel(Poly({rest: d}), dict(enumerate(ls))), k))
+                t = mul(t, Poly({expr.settle({(b, lb): p * k for b, lb, p in mine}): 1}))
+            else:
+                t = mul(t, factor(a, ls, k))
+        out.append(t)
+    return add(*out)
 
 
 def _symmetric(a: Atom, atom: Atom) -> bool:

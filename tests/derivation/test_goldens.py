@@ -365,3 +365,39 @@ def test_examples_in_rows() -> None:
         f"dE/db1 = 2 * {delta}.sum(0) / m",
         f"dE/dW1 = 2 * X.T @ {delta} / m",
     ]
+
+
+@pytest.mark.parametrize(
+    ("loss", "text"),
+    [
+        (lambda x: np.sum(np.abs(x) + np.sqrt(x**2)), "2 * ones(n0)"),
+        (lambda x: np.sum(ad.relu(x)), "ones(n0)"),
+        (lambda x: np.sum(x * np.abs(3 * x)), "6 * x"),
+    ],
+)
+def test_signs_of_what_is_positive(loss: Callable[[Any], Any], text: str) -> None:
+    x = P("x", 4)
+    assert ad.derive(loss(x), x, assume=["x > 0"]).text == f"dE/dx = {text}    using x > 0"
+
+
+def test_axes_of_plain_arrays_get_names() -> None:
+    X, w = RNG.normal(size=(7, 3)), T("w", 3)
+    d = ad.derive(np.mean((X @ w) ** 2) + np.sum(w), w, dims={"X": ("n", "p")})
+    assert d.text == "dE/dw = 1 + 2 * X.T @ X @ w / n"
+
+
+def test_a_name_is_no_variable() -> None:
+    with pytest.raises(ad.NotConnected, match="write the node, wrt=w"):
+        ad.derive(np.sum(T("w", 3) ** 2), wrt="w")
+
+
+def test_symmetric_matrices_are_not_transposed() -> None:
+    S, x, mu = ad.Tensor(np.eye(3) + 0.5, "S"), C("x", 3), T("mu", 3)
+    E = 0.5 * ad.logdet(S) + 0.5 * (x - mu) @ np.linalg.inv(S) @ (x - mu)
+    text = "0.5 * inv(S) - 0.5 * inv(S) @ (x - mu) @ (x - mu).T @ inv(S)"
+    assert ad.derive(E, S, assume=["S == S.T"]).text == f"dE/dS = {text}    using S == S.T"
+
+
+def test_twice_the_number_of_examples_is_a_literal_too() -> None:
+    X, w, y = C("X", 7, 3), T("w", 3), C("y", 7)
+    assert "14 is a literal of the recording; where it stands for 2 * m" in str(ad.derive(np.sum((X @ w - y) ** 2) / (2 * 7)))
