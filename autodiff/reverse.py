@@ -184,6 +184,8 @@ def _of_arrays(n: Any, g: Any, path: Collection[int] | None) -> list[tuple[Any, 
     for a in args:
         xs.append(a._data if a.__class__ is Tensor else _plain(a))  # a comprehension would be one more call
     vjp, carry = op.vjp, op.carry
+    if op.apart is not None:
+        carry = [lambda g, z, xs, d=d: d for d in op.apart(g, xs, **kw)]
     found: list[tuple[Any, Any]] = []
     for i, a in enumerate(args):
         if a.__class__ is not Tensor and not isinstance(a, Node):
@@ -221,9 +223,10 @@ def _recorded(n: Any, g: Any, path: Collection[int] | None) -> list[tuple[Any, A
     if g is None:
         return _none(n, path)
     found = []
+    ds = n.op.apart(g, n.args, **n.kw) if n.op.apart is not None else None
     for i, a in enumerate(n.args):
         if isinstance(a, Node) and (path is None or a.id in path):
-            d = n.op.vjp(i, g, n, *n.args, **n.kw)
+            d = ds[i] if ds is not None else n.op.vjp(i, g, n, *n.args, **n.kw)
             found.append((a, d if d is None or isinstance(a, ValueBase) else fit(d, a, n.op)))
     return found
 

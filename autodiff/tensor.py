@@ -137,6 +137,11 @@ class Tensor(Operand, Node):
         """The transpose: axes in reverse order."""
         return record(ops.transpose, (self,), NO_KW)
 
+    @property
+    def mT(self) -> Tensor:
+        """The transpose of a matrix, or of each of a stack: the last two axes in each other's place."""
+        return ops.COMPOSED["matrix_transpose"](self)  # type: ignore[no-any-return]
+
     def item(self) -> float:
         """The plain number of a Tensor of size 1; raises ValueError for any other size."""
         return self._data.item()  # type: ignore[no-any-return]
@@ -319,7 +324,7 @@ def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
     for a in args:
         kind = a.__class__
         if kind is Tensor:
-            xs.append(a._data if a.active else _numbers(a))
+            xs.append(a._data if a.active else _numbers(a, args))
             active = active or a.active
         elif kind is float or kind is int or (kind is ndarray and a.dtype.char in "df" and a.ndim):
             xs.append(a)
@@ -352,26 +357,35 @@ Tensor.__apply__ = staticmethod(record)
 
 def _lifted(op: Op, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], list[Any], bool]:
     """The same for operands of other kinds: what is kept, what is computed with, and whether any is active."""
-    args = _without_integers(tuple(_lift(op, a) for a in args))
-    return args, [_numbers(a) for a in args], any(isinstance(a, Tensor) and a.active for a in args)
+    args = _without_odd_dtypes(tuple(_lift(op, a) for a in args))
+    return args, [_numbers(a, args) for a in args], any(isinstance(a, Tensor) and a.active for a in args)
 
 
-def _numbers(a: Any) -> Any:
-    """What an operand computes with: a constant single number takes its partner's dtype, as a plain one does."""
+def _numbers(a: Any, args: tuple[Any, ...]) -> Any:
+    """What an operand computes with: a constant single number takes its partners' dtype, as a plain one does."""
     if not isinstance(a, Tensor):
         return a
-    return a._data if a.active or a._data.ndim else a._data.item()
+    return a._data if _has_dtype(a) or not any(map(_has_dtype, args)) else a._data.item()
 
 
-def _without_integers(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Arrays of integers become what NumPy makes of them beside the others: rules count on numbers that do not wrap around."""
-    if not any(isinstance(a, ndarray) and a.dtype.kind in "iu" for a in args):
+def _has_dtype(a: Any) -> bool:
+    """Does the operand bring a dtype, as all do but single numbers that are constants?"""
+    return isinstance(a, ndarray) or (isinstance(a, Tensor) and (a.active or a._data.ndim > 0))
+
+
+def _without_odd_dtypes(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Arrays of integers, or of float16, become what NumPy makes of them beside the others: rules count on numbers that neither
+    wrap around nor have three digits."""
+    if not any(_is_odd(a) for a in args):
         return args
-    arrays = [a.dtype for a in args if isinstance(a, ndarray) or (isinstance(a, Tensor) and (a.active or a.ndim))]
-    dtype = np.result_type(*arrays)
-    if dtype.kind != "f":
+    dtype = np.result_type(*(a.dtype for a in args if _has_dtype(a)))
+    if dtype.char not in "df":
         dtype = np.dtype(np.float64)
-    return tuple(a.astype(dtype) if isinstance(a, ndarray) and a.dtype.kind in "iu" else a for a in args)
+    return tuple(a.astype(dtype) if _is_odd(a) else a for a in args)
+
+
+def _is_odd(a: Any) -> bool:
+    return isinstance(a, ndarray) and a.dtype.char not in "df?"
 
 
 def _misfit(op: Op, args: tuple[Any, ...], kw: dict[str, Any], error: ValueError) -> ShapeMismatch:
@@ -474,7 +488,11 @@ def _lift(op: Op, x: Any) -> Any:
             f"{op.name} cannot take an operand of dtype {array.dtype}: operands are real numbers"
             + ("; take .real and .imag apart" if array.dtype.kind == "c" else "")
         )
-    return array if array.ndim else array.item()  # a single number takes its partner's dtype
+    if array.ndim == 0:  # a single number takes its partner's dtype
+        return float(array) if array.dtype.kind == "f" else array.item()
+    if array.dtype.itemsize > 8:
+        raise BadOperand(f"{op.name} cannot take an operand of dtype {array.dtype}: Tensors are float64 or float32; write x.astype(float)")
+    return array
 
 
 def _beside(x: Any) -> Tensor:

@@ -933,8 +933,8 @@ class Value(ValueBase):
             y = other._data
             try:
                 z = hypot(x, y)
-                da = x / (1.0 if z == 0 else z)
-                db = y / (1.0 if z == 0 else z)
+                da = (0.0 if z == 0 else x) / (1.0 if z == 0 else z)
+                db = (0.0 if z == 0 else y) / (1.0 if z == 0 else z)
             except (ArithmeticError, ValueError):
                 return self.__apply__(
                     HYPOT,
@@ -960,7 +960,7 @@ class Value(ValueBase):
             y = other
             try:
                 z = hypot(x, y)
-                da = x / (1.0 if z == 0 else z)
+                da = (0.0 if z == 0 else x) / (1.0 if z == 0 else z)
             except (ArithmeticError, ValueError):
                 return self.__apply__(
                     HYPOT,
@@ -1276,8 +1276,13 @@ class Value(ValueBase):
             y = other._data
             try:
                 z = atan2(x, y)
-                da = y / (1.0 if hypot(y, x) == 0 else hypot(y, x)) / (1.0 if hypot(y, x) == 0 else hypot(y, x))
-                db = -(x / (1.0 if hypot(y, x) == 0 else hypot(y, x)) / (1.0 if hypot(y, x) == 0 else hypot(y, x)))
+                da = (0.0 if hypot(y, x) == 0 else (0.0 if hypot(y, x) == 0 else y) / (1.0 if hypot(y, x) == 0 else hypot(y, x))) / (
+                    1.0 if hypot(y, x) == 0 else hypot(y, x)
+                )
+                db = -(
+                    (0.0 if hypot(y, x) == 0 else (0.0 if hypot(y, x) == 0 else x) / (1.0 if hypot(y, x) == 0 else hypot(y, x)))
+                    / (1.0 if hypot(y, x) == 0 else hypot(y, x))
+                )
             except (ArithmeticError, ValueError):
                 return self.__apply__(
                     ARCTAN2,
@@ -1303,7 +1308,9 @@ class Value(ValueBase):
             y = other
             try:
                 z = atan2(x, y)
-                da = y / (1.0 if hypot(y, x) == 0 else hypot(y, x)) / (1.0 if hypot(y, x) == 0 else hypot(y, x))
+                da = (0.0 if hypot(y, x) == 0 else (0.0 if hypot(y, x) == 0 else y) / (1.0 if hypot(y, x) == 0 else hypot(y, x))) / (
+                    1.0 if hypot(y, x) == 0 else hypot(y, x)
+                )
             except (ArithmeticError, ValueError):
                 return self.__apply__(
                     ARCTAN2,

@@ -189,6 +189,11 @@ def _swapped(op: Op) -> tuple[dict[str, Any], dict[str, Any]]:
     return {"vjp": broken_vjp, "carry": op.carry[::-1]}, {"jvp": broken_jvp}
 
 
+def _apart_by(vjp: Rule) -> Rule:
+    """The rule for all operands at once, by the one for each."""
+    return lambda g, xs, **kw: [vjp(i, g, None, *xs, **kw) for i in range(len(xs))]
+
+
 def mutants(op: Op) -> Iterator[Mutant]:
     """The op broken in every way, each in reverse mode, in forward mode, and in both alike."""
     wrong = {what: _by_change(op, change) for what, change in CHANGES.items()}
@@ -199,6 +204,8 @@ def mutants(op: Op) -> Iterator[Mutant]:
     if len(cases[0]) > 1:
         wrong |= {f"operand {k} forgotten": _forgotten(op, k) for k in moving(cases[0])}
     for what, (reverse, forward) in wrong.items():
+        if op.apart is not None:
+            reverse["apart"] = _apart_by(reverse["vjp"])
         yield Mutant(op, f"{what}, reverse", reverse)
         yield Mutant(op, f"{what}, forward", forward)
         yield Mutant(op, f"{what}, both modes", {**reverse, **forward})

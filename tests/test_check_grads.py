@@ -237,8 +237,59 @@ def test_kinks_are_recognised_and_said(name: str) -> None:
 
 
 def test_a_kink_nearer_than_the_shortest_step_is_a_kink() -> None:
-    with pytest.raises(ad.NotDifferentiable, match="not differentiable here, or closer than 2e-06: left slope -1, right slope 1"):
-        ad.check_grads(lambda x: abs(x - 1e-9), 0.0, order=1)
+    with pytest.raises(ad.NotDifferentiable, match="not differentiable here, or closer than 1e-03: left slope -1, right slope 1"):
+        ad.check_grads(lambda x: abs(x - 1e-17), 0.0, order=1)
+
+
+# Right derivatives at points where differences of one length see nothing, or something else.
+AWKWARD: dict[str, tuple[Any, Any]] = {
+    "kink near by": (lambda x: abs(x - 1e-9), 0.0),
+    "step near by": (lambda x: ad.relu(x) ** 2, np.array([1e-9, -1e-9])),
+    "pole near by": (np.log, np.array([1e-10, 1e-3])),
+    "root near by": (np.cbrt, 1e-6),
+    "pole of tan": (np.tan, 1.5707),
+    "fast": (lambda x: np.sin(1e9 * x), 0.3),
+    "saturated": (ad.sigmoid, np.array([40.0, -40.0])),
+    "small": (lambda x: np.sum(x**2), np.array([1.0, -2.0]) * 1e-150),
+    "flat, third power": (lambda x: np.sum(x**3), np.zeros(3)),
+    "flat, fourth power": (lambda x: np.sum(x**4), np.zeros(3)),
+    "flat product": (np.prod, np.zeros(3)),
+    "flat determinant": (np.linalg.det, np.zeros((3, 3))),
+    "singular determinant": (np.linalg.det, np.array([[1.0, 2.0], [2.0, 4.0]])),
+}
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+def test_right_derivatives_at_awkward_points_pass(name: str) -> None:
+    f, at = AWKWARD[name]
+    ad.check_grads(f, at)
+    x = ad.Tensor(at)
+    assert np.sum(f(x)).certificate().ok
+
+
+@pytest.mark.parametrize("name", AWKWARD)
+def test_wrong_derivatives_at_awkward_points_do_not(name: str) -> None:
+    f, at = AWKWARD[name]
+
+    def wrong(x: Any) -> Any:
+        nothing = x - ad.stop_gradient(x)  # but its derivative is 1
+        return f(x + nothing * 0.1) + np.sum(nothing)
+
+    with pytest.raises(ad.GradientMismatch):
+        ad.check_grads(wrong, at)
+
+
+def test_an_error_bar_as_large_as_the_derivative_confirms_nothing() -> None:
+    """The computed bound of the inverse's rounding is 20 % of it here; differences are far better."""
+    hilbert = 1 / (1 + np.arange(5.0)[:, None] + np.arange(5.0))
+    ad.check_grads(np.linalg.inv, hilbert, order=1)
+    with pytest.raises(ad.GradientMismatch):
+        ad.check_grads(lambda a: np.linalg.inv(a + (a - ad.stop_gradient(a)) * 0.1), hilbert, order=1)
+
+
+def test_repeated_eigenvalues_can_be_checked_to_first_order() -> None:
+    for f in (lambda a: np.sum(np.linalg.eigvalsh(a) ** 2), lambda a: np.linalg.norm(a, "nuc")):
+        ad.check_grads(f, np.eye(3), order=1)
 
 
 @pytest.mark.parametrize("f", [lambda: 3.0, lambda x: None, lambda x: "text", lambda x: 3])

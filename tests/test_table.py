@@ -224,7 +224,6 @@ MISSING = {
         "flat",
         "getfield",
         "itemsize",
-        "mT",
         "nbytes",
         "strides",
         "to_device",

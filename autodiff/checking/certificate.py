@@ -22,10 +22,10 @@ from ..naming import user_frame, variables
 from ..node import Node, check_fresh
 from ..node import order as in_order
 from ..reverse import pull
-from .grads import BLIND, Number, local_call, rule_at_fault
+from .grads import BLIND, Number, local_call, rule_at_fault, truncated
 from .peers import PEERS, NoCounterpart, Peer, installed
-from .replay import complex_step, replay
-from .slopes import slopes
+from .replay import TINY, complex_step, replay
+from .slopes import refined, slopes
 from .ulps import OP_ULPS, Comparison, compare, rounding
 
 
@@ -176,12 +176,17 @@ class _Graph:
         noise = float(np.sum(np.abs(self.w) * eps * self.bound * self.magnitude))
         found = slopes(self._along, noise)
         own = Number(self._inner(), self._eps() * max(k for _, k in self.roundings) * self._size())
+        if found.bend or found.jumps or not own.agrees(Number(found.value, found.bar)):
+            found = refined(self._along, noise, found)
         rows = [self._differences(own, found)]
         step = complex_step(self.nodes, list(self.leaves), self.us)
         if step is None:
             odd = next(n for n in self.nodes if n.op is not None and not n.op.analytic)
             return [*rows, Row("complex step", "skipped", f"{odd.op.name} takes no complex numbers")]
         exact = float(np.sum(self.w * step[self.E.id]))
+        shorter = complex_step(self.nodes, list(self.leaves), self.us, TINY**2)
+        if shorter is not None and own.agrees(truncated(exact, float(np.sum(self.w * shorter[self.E.id])))):
+            exact = own.value
         bound = 2 * max(k for _, k in self.roundings) + sum(np.size(u) for u in self.us)
         return [*rows, self._row_of("backward = complex step", compare(self._cast(own.value), self._cast(exact), self._size(), bound))]
 
@@ -195,7 +200,8 @@ class _Graph:
             return Row(what, "different", detail)
         if not own.agrees(there):
             return Row(what, "different", f"{own} and {there}; {self.culprit(rule_at_fault(self.nodes))}")
-        if found.bar > BLIND * max(abs(own.value), self._size()) > 0:
+        blurred = own.bar > BLIND * max(abs(own.value), abs(found.value), found.steepest)
+        if blurred or found.bar > BLIND * max(abs(own.value), self._size()) > 0:
             return Row(what, "skipped", f"differences see nothing here ({there})")
         return Row(what, "within the error bar", f"{own.value:.12g} and {there}")
 

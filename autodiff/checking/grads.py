@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -26,13 +26,14 @@ from ..node import Node, trace_lines
 from ..node import order as in_order
 from ..tensor import Tensor
 from .replay import TINY, complex_step
-from .slopes import Slopes, slopes
+from .slopes import Slopes, refined, slopes
 from .ulps import rounding
 
 Function = Callable[..., Any]
 MODES = {"fwd": "forward", "rev": "reverse"}
 BENT = 1e-6  # of a derivative's size: a smaller bend is left to the error bar
 BLIND = 1e-2  # an error bar this large, beside the numbers it belongs to, confirms nothing
+FLAT = 1e-8  # of the steepest slope met near by, or of the terms of the function: an error bar so small confirms that it is flat here
 MOST_NODES = 2000  # of a wrong derivative, so many recorded rules are checked one by one
 
 
@@ -58,6 +59,11 @@ class Number:
 
     def agrees(self, other: Number) -> bool:
         return abs(self.value - other.value) <= self.bar + other.bar
+
+
+def truncated(step: float, shorter: float) -> Number:
+    """The complex step with a shorter step; how much that changed it is left of the terms of higher order."""
+    return Number(shorter, 2 * abs(shorter - step))
 
 
 class Case:
@@ -88,9 +94,14 @@ class Case:
         bar = _noise(recorded, weight) + _size(weight) * np.finfo(float).eps * _inner(weight, d, np.abs)
         return Number(_inner(weight, d), bar)
 
-    def slopes(self, u: Any, w: Any) -> Slopes:
-        """The slope of <w, f> along u from differences of the function, run on plain numbers."""
-        return slopes(lambda h: _inner(w, self.f(*_moved(self.wide, u, h))), _noise(self.recorded[1], w))
+    def slopes(self, u: Any, w: Any, found: Slopes | None = None) -> Slopes:
+        """The slope of <w, f> along u from differences of the function, run on plain numbers; of `found` a second look at it."""
+
+        def along(h: float) -> float:
+            return _inner(w, self.f(*_moved(self.wide, u, h)))
+
+        noise = _noise(self.recorded[1], w)
+        return slopes(along, noise) if found is None else refined(along, noise, found)
 
     def complex_step(self, u: Any, w: Any, h: float = TINY) -> float | None:
         """<w, J u> to rounding, from a run of the recording on complex numbers, where every op allows that."""
@@ -113,7 +124,10 @@ class Case:
                 again = self.complex_step(u, w, TINY**2)
                 exact = exact if again is not None and abs(exact - again) <= 1e-9 * abs(exact) else None
             size = max(max(abs(n.value), n.bar / self.eps) for n in found.values()) or abs(_inner(w, self.y))
-        return Finding(self, tuple(modes), u, w, found, slope, exact, size)
+            finding = Finding(self, tuple(modes), u, w, found, slope, exact, size)
+            if finding.trouble not in (None, "disagree"):
+                finding = replace(finding, slope=self.slopes(u, w, slope))
+        return finding
 
 
 @dataclass(frozen=True)
@@ -148,15 +162,34 @@ class Finding:
             return "jump"
         if self.slope.bend and abs(self.slope.bend) > BENT * self.size:
             return "kink"
-        if (math.isinf(self.slope.bar) or self.slope.bar > BLIND * self.size) and self.exact is None:
+        bar = self.slope.bar
+        if (math.isinf(bar) or bar > max(BLIND * self.size, FLAT * self.slope.steepest)) and self.exact is None:
             return "blind"
-        return None if all(self.holds(mode) for mode in self.modes) else "wrong"
+        if not all(self.holds(mode) for mode in self.modes):
+            return "wrong"
+        return None if all(self.holds(mode, self._most(mode)) for mode in self.modes) else "blind"
 
-    def holds(self, mode: str) -> bool:
-        """Does the derivative of this mode agree with all that it can be compared with?"""
-        d = self.found[mode]
+    def _most(self, mode: str) -> float:
+        """The largest error bar of a derivative that confirms something, beside it, the function, or the terms this is made of."""
+        scale = max(
+            abs(self.found[mode].value), abs(np.nan_to_num(self.slope.value)), self.slope.steepest, _inner(self.w, self.case.y, np.abs)
+        )
+        if self.found[mode].bar <= BLIND * scale:
+            return math.inf
+        terms = _noise(self.case.recorded[1], self.w) / np.finfo(float).eps
+        return max(BLIND * scale, FLAT * terms)
+
+    def holds(self, mode: str, most: float = math.inf) -> bool:
+        """Does the derivative of this mode agree with all that it can be compared with, with an error bar of at most so much?"""
+        d = Number(self.found[mode].value, min(self.found[mode].bar, most))
         near = d.agrees(Number(self.slope.value, self.slope.bar)) or (math.isinf(self.slope.bar) and self.exact is not None)
-        return near and (self.exact is None or d.agrees(Number(self.exact, d.bar)))
+        return near and (self.exact is None or d.agrees(Number(self.exact, d.bar)) or d.agrees(self._truncated))
+
+    @cached_property
+    def _truncated(self) -> Number:
+        """The complex step once more with a shorter step."""
+        shorter = self.case.complex_step(self.u, self.w, TINY**2)
+        return Number(math.nan, 0.0) if shorter is None or self.exact is None else truncated(self.exact, shorter)
 
     @property
     def excess(self) -> float:

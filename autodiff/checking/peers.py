@@ -201,6 +201,12 @@ class PyTorch(Peer):
             axis = kw.get("axis", -1)
             return torch.sort(xs[0].reshape(-1) if axis is None else xs[0], dim=-1 if axis is None else axis).values
 
+        def det(xs: list[Any], kw: Kw) -> Any:
+            z = torch.linalg.det(xs[0])
+            if torch.any(z == 0):
+                raise NoCounterpart("PyTorch takes the derivative of det of a singular matrix for 0, which it is not")
+            return z
+
         def joined(xs: list[Any], kw: Kw) -> Any:
             axis = kw.get("axis", 0)
             return torch.cat([x.reshape(-1) for x in xs]) if axis is None else torch.cat(xs, dim=axis)
@@ -251,7 +257,7 @@ class PyTorch(Peer):
             "sort": sort,
             "tril": lambda xs, kw: torch.tril(xs[0], kw.get("k", 0)),
             "triu": lambda xs, kw: torch.triu(xs[0], kw.get("k", 0)),
-            "det": lambda xs, kw: torch.linalg.det(*xs),
+            "det": det,
             "detsign": lambda xs, kw: torch.linalg.slogdet(*xs)[0],
             "pinv": lambda xs, kw: torch.linalg.pinv(*xs),
             "svdvals": lambda xs, kw: torch.linalg.svdvals(*xs),

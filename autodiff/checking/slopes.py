@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 
 FIRST_STEP, MOST_HALVINGS, ROWS = 2.0**-4, 70, 16
+SHORTER = (2.0**-20, 2.0**-28, 2.0**-36)
+EPS = float(np.finfo(float).eps)
 SURE = 8.0  # a bend is claimed where it exceeds its error bar by this factor
 
 
@@ -74,6 +76,7 @@ class Slopes:
     bend: float
     jumps: bool
     step: float  # the shortest step taken
+    steepest: float = 0.0  # the largest slope met at any step
 
     @property
     def left(self) -> float:
@@ -84,10 +87,10 @@ class Slopes:
         return self.value + self.bend / 2
 
 
-def slopes(f: Callable[[float], float], noise: float) -> Slopes:
+def slopes(f: Callable[[float], float], noise: float, first: float = FIRST_STEP) -> Slopes:
     """The slope at 0 of a function of one number, from central differences; its bar is inf if none is finite.
 
-    `noise` is how far rounding can take the values of `f` from the truth.
+    `noise` is how far rounding can take the values of `f` near 0 from the truth, `first` the longest step.
 
     >>> import math
     >>> found = slopes(math.exp, noise=1e-15)
@@ -101,24 +104,43 @@ def slopes(f: Callable[[float], float], noise: float) -> Slopes:
     odd, even = Tableau(2), Tableau(1)
     rises: list[float] = []
     bends: list[float] = []
-    h = 2 * FIRST_STEP
+    h, steepest, rough = 2 * first, 0.0, noise
     for _ in range(MOST_HALVINGS):
         h /= 2
         up, down = float(f(h)), float(f(-h))
         if not (math.isfinite(up) and math.isfinite(down)):  # the step was too long for the function's domain
             continue
-        odd.add((up - down) / (2 * h), noise / h)
-        even.add((up - middle + (down - middle)) / h, 4 * noise / h)
+        rough = noise + EPS * max(abs(up), abs(down))  # far from 0 the values, and their rounding, may be larger
+        odd.add((up - down) / (2 * h), rough / h)
+        even.add((up - middle + (down - middle)) / h, 4 * rough / h)
+        steepest = max(steepest, abs(up - middle) / h, abs(down - middle) / h)
         rises.append(abs(up - down))
         bends.append(abs(even.row[min(1, len(even.row) - 1)]))  # extrapolated once, so that curvature alone is gone
         # Seven rows tell a bend from curvature; then shorter steps would only add noise, or the extrapolation has what it can use.
-        if len(rises) == ROWS or (len(rises) > 6 and odd.bar <= 8 * noise / h):
+        if len(rises) == ROWS or (len(rises) > 6 and odd.bar <= 8 * rough / h):
             break
     # Where a kink is nearer than the shortest step, the rise stays too; but then so does the bend, which a jump makes grow.
     kinked = _stays(bends) and bends[-1] < 2 * bends[-4]
-    jumps = bool(_stays(rises) and rises[-1] > SURE * noise and not kinked)
+    jumps = bool(_stays(rises) and rises[-1] > SURE * rough and not kinked)
     bent = _stays(bends) and abs(even.best) > SURE * even.bar
-    return Slopes(float(odd.best), float(odd.bar), float(even.best) if bent else 0.0, jumps, h)
+    return Slopes(float(odd.best), float(odd.bar), float(even.best) if bent else 0.0, jumps, h, steepest)
+
+
+def refined(f: Callable[[float], float], noise: float, found: Slopes) -> Slopes:
+    """What shorter steps find where they contradict `found`: then the function has a feature nearer than its steps could see.
+
+    >>> f = lambda h: np.cbrt(1e-6 + h)
+    >>> found = slopes(f, noise=1e-17)
+    >>> bool(abs(found.value) < 100), bool(abs(refined(f, 1e-17, found).value - 1e4 / 3) < 1e-4)
+    (True, True)
+    """
+    for first in SHORTER:
+        near = slopes(f, noise, first)
+        apart = abs(near.value - found.value) > SURE * (near.bar + found.bar)
+        smooth = found.bend and not near.bend and abs(found.bend) > SURE**2 * near.bar
+        if apart or smooth or (found.jumps and not near.jumps):
+            found = near
+    return found
 
 
 def _stays(sizes: list[float]) -> bool:

@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
-from ..errors import BadOperand, NoRule
+from ..errors import BadOperand, NoRule, ShapeMismatch
 from .pointwise import where
 from .shapes import broadcast_to, concatenate, getitem, of_shape, reshape, scatter, transpose
-from .table import Case, Op, composed, dtype_of, general, linear, shape_of
+from .table import Case, Op, as_operand, composed, dtype_of, general, kept, linear, shape_of, sum_to
 
 Axis = int | tuple[int, ...] | None
 
@@ -35,7 +36,7 @@ class _Moving(Op):
         operands, statics = super().bind(args, kw)
         if any(hasattr(value, "__apply__") for value in statics.values()):
             raise BadOperand(f"the options of {self.name} are plain numbers, not nodes; for the numbers of a node write .data.astype(int)")
-        return operands, {key: np.array(value) if isinstance(value, list | np.ndarray) else value for key, value in statics.items()}
+        return operands, kept(statics)
 
 
 def _moving(name: str, function: Callable[..., Any], *calls: tuple[tuple[int, ...], dict[str, Any]], means: Any = None) -> Op:
@@ -88,7 +89,7 @@ def _triangle(name: str, function: Callable[..., Any]) -> Op:
         return function(x, k)
 
     def transpose(i: int, g: Any, x: Any, k: int = 0) -> Any:
-        return op(g, k=k)
+        return sum_to(op(g, k=k), shape_of(x))  # of a vector NumPy makes rows of a matrix
 
     calls: Any = ((3, 4), {}), ((3, 4), {"k": 1}), ((2, 3, 3), {"k": -1})
     op = linear(name, keep, transpose, numpy=(function,), sample=of_shape(*calls), monotone=True)
@@ -189,7 +190,7 @@ def matrix_transpose(x: Any) -> Any:
 def _at_least(function: Callable[..., Any]) -> Any:
     def shaped(*xs: Any) -> Any:
         """Each operand with at least so many axes; several come back as a tuple."""
-        found = tuple(_as_shaped(x, function) for x in xs)
+        found = tuple(_as_shaped(x, function) for x in map(as_operand, xs))
         return found[0] if len(found) == 1 else found
 
     shaped.__name__ = function.__name__
@@ -203,7 +204,7 @@ atleast_1d, atleast_2d, atleast_3d = _at_least(np.atleast_1d), _at_least(np.atle
 
 def _cut(x: Any, function: Callable[..., Any], parts: Any, axis: int) -> list[Any]:
     """The pieces along an axis, cut where NumPy's function cuts."""
-    axis = range(len(shape_of(x)))[axis]
+    axis = normalize_axis_index(axis, len(shape_of(x)))
     pieces = function(np.arange(shape_of(x)[axis]), parts)
     before = (slice(None),) * axis
     return [getitem(x, index=(*before, slice(int(p[0]), int(p[-1]) + 1) if len(p) else slice(0, 0))) for p in pieces]
@@ -233,6 +234,8 @@ def hsplit(x: Any, indices_or_sections: Any) -> list[Any]:
 @composed(np.vsplit, sample=_PARTS)
 def vsplit(x: Any, indices_or_sections: Any) -> list[Any]:
     """Pieces one above the other: along axis 0."""
+    if len(shape_of(x)) < 2:
+        raise ShapeMismatch(f"vsplit of shape {tuple(shape_of(x))}: the operand needs two axes; write np.split for one")
     return _cut(x, np.split, indices_or_sections, 0)
 
 
@@ -290,6 +293,7 @@ def append(x: Any, values: Any, axis: int | None = None) -> Any:
 @composed(np.broadcast_arrays, sample=lambda rng: [((rng.normal(size=3), rng.normal(size=(2, 1))), {})])
 def broadcast_arrays(*xs: Any) -> tuple[Any, ...]:
     """The operands, all in the shape that they have together."""
+    xs = tuple(map(as_operand, xs))
     shape = np.broadcast_shapes(*map(shape_of, xs))
     return tuple(broadcast_to(x, shape=shape) for x in xs)
 
@@ -377,7 +381,7 @@ def diff(x: Any, n: int = 1, axis: int = -1) -> Any:
     """The difference of each entry and the one before it, along an axis, n times."""
     if n < 0:
         raise ValueError(f"diff of order {n}: the order must not be negative")
-    before = (slice(None),) * range(len(shape_of(x)))[axis]
+    before = (slice(None),) * normalize_axis_index(axis, len(shape_of(x)))
     for _ in range(n):
         x = getitem(x, index=(*before, slice(1, None))) - getitem(x, index=(*before, slice(None, -1)))
     return x
@@ -389,9 +393,9 @@ def gradient(x: Any, *spacing: Any, axis: Axis = None) -> Any:
     rank = len(shape_of(x))
     axes = range(rank) if axis is None else [axis] if isinstance(axis, int) else axis
     steps = spacing * len(axes) if len(spacing) == 1 else spacing or (1.0,) * len(axes)
-    if any(shape_of(h) for h in steps) or len(steps) != len(axes):
+    if any(shape_of(h) for h in map(as_operand, steps)) or len(steps) != len(axes):
         raise NoRule(f"gradient has a rule for even spacing: one number, or one for each of the {len(axes)} axes")
-    found = [_slope(x, range(rank)[a]) / h for a, h in zip(axes, steps, strict=True)]
+    found = [_slope(x, normalize_axis_index(a, rank)) / h for a, h in zip(axes, steps, strict=True)]
     return found[0] if len(found) == 1 else tuple(found)
 
 

@@ -58,14 +58,19 @@ cbrt: Op = elementwise(
 hypot: Op = elementwise(
     "hypot",
     np.hypot,
-    lambda z, x, y: x / where(z == 0, 1.0, z),
-    lambda z, x, y: y / where(z == 0, 1.0, z),
+    lambda z, x, y: _over(x, z),
+    lambda z, x, y: _over(y, z),
     domain=(0.5, 2.0),
     numpy=(np.hypot,),
     analytic=False,
     scalar="hypot({0}, {1})",
     index=lambda x, y: sqrt(x * x + y * y),
 )
+
+
+def _over(u: Any, r: Any) -> Any:
+    """u / r, and 0 with all its derivatives where r is 0."""
+    return where(r == 0, 0.0, u) / where(r == 0, 1.0, r)
 
 
 def _share(scale: float) -> Callable[..., Any]:
@@ -155,8 +160,7 @@ arctan2: Op = elementwise(
 def _over_squares(u: Any, y: Any, x: Any) -> Any:
     """u / (x² + y²), and 0 at the origin."""
     r = hypot(x, y)
-    r = where(r == 0, 1.0, r)
-    return u / r / r
+    return _over(_over(u, r), r)
 
 
 deg2rad: Op = elementwise(

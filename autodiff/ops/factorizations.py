@@ -59,12 +59,12 @@ def _over_gaps(m: Any, w: Any, name: str, power: int = 1, used: Any = 1.0) -> An
     """m[i, j] / (w[j]**power - w[i]**power) off the diagonal; Degenerate if a column of `used` belongs to a value that is repeated."""
     same = _same(w)
     alone = np.sum(same, axis=-2, keepdims=True) == 1
-    what, values = ("eigenvalue", "np.linalg.eigvalsh") if power == 1 else ("singular value", "np.linalg.svdvals")
+    what, values = ("n eigenvalue", "np.linalg.eigvalsh") if power == 1 else (" singular value", "np.linalg.svdvals")
     _checked(
         used,
         ~alone,
-        f"{name}: a {what} is repeated, to rounding, so its vectors are any of many and have no derivative. "
-        f"Functions of the {what}s alone have one: {values}",
+        f"{name}: a{what} is repeated, to rounding, so its vectors are any of many and have no derivative. "
+        f"Functions of the values alone have one: {values}",
     )
     rows, columns = _row(w), turned(_row(w))
     gaps = rows - columns if power == 1 else (rows - columns) * (rows + columns)

@@ -33,15 +33,15 @@ asks no operand (`np.array`, `np.asarray`, `np.r_`, `np.c_`, lists of nodes as a
 _NOTES = """
 ## Where derivatives do not exist
 
-- Kinks: `abs`, `relu` and `sign` at 0, `norm` and `std` of all zeros, `hypot` and `arctan2` at the origin have derivative 0;
+- Kinks: `abs`, `relu` and `sign` at 0, `norm` and `std` of all zeros, `hypot` and `arctan2` at the origin have derivatives 0;
   `maximum`, `max`, `min` share it among equal entries; on a bound `clip` gives it to the operand; of equal entries `sort`
   moves it with some order of them. These are PyTorch's answers (which has nan for `hypot` there).
 - `floor`, `ceil`, `trunc`, `rint` and `sign` have derivative 0 between their jumps.
-- `prod` and `cumprod` divide by nothing and are right where entries are 0; so is the first derivative of `det` of a
+- `prod` and `cumprod` divide by nothing and are right where entries are 0; so are the first and second derivatives of `det` of a
   singular matrix.
 - `Degenerate` is raised for the inverse of a singular matrix, the derivative of eigenvectors or singular vectors whose values
-  coincide (that of the values alone exists), the derivative of `pinv` below full rank, and the second derivative of
-  `det` where it is 0.
+  coincide (that of the values alone exists), the derivative of `pinv` below full rank, and the third derivative of
+  `det` of a matrix that is singular or nearly so.
 - `cholesky` and `eigh` read one triangle of their operand, as in NumPy, and their derivative is with respect to that
   triangle. For the symmetric gradient write them of `(x + x.T) / 2`.
 - `t.sort()` returns the sorted Tensor; an array's method sorts in place.

@@ -12,9 +12,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..errors import Degenerate, NoRule, ShapeMismatch
 from .arrange import any_diagonal, matrix_transpose, moveaxis
+from .operand import plain
 from .pointwise import abs, attach, exp, sign, sqrt, where
 from .products import matmul, outer
 from .reductions import Axis, freedom, mean, others, restore
@@ -164,7 +166,7 @@ def _direction(z: Any, x: Any, axis: Axis, p: float) -> Any:
     """The derivative of a norm.  Where the whole is 0, or for p < 2 an entry, it has none and 0 is taken, as in PyTorch."""
     z = restore(z, shape_of(x), axis)
     size = where(z == 0, 1.0, z)
-    return x / size if p == 2 else sign(x) * where(z == 0, 0.0, (where(x == 0, 1.0, abs(x)) / size) ** (p - 1))
+    return where(z == 0, 0.0, x) / size if p == 2 else sign(x) * where(z == 0, 0.0, (where(x == 0, 1.0, abs(x)) / size) ** (p - 1))
 
 
 def _norm_vjp(i: int, g: Any, z: Any, x: Any, axis: Axis = None, keepdims: bool = False, p: float = 2) -> Any:
@@ -220,9 +222,10 @@ _NORMS = [None, 1, 2, -2, np.inf, -np.inf]
 def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Any:
     """The norm of all entries, of vectors along an axis, or of matrices along two; `ord` as in NumPy."""
     rank = len(shape_of(x))
+    ord = "fro" if ord == "f" else ord
     if ord is None or (axis is None and (ord, rank) in ((2, 1), ("fro", 2))):
         return _of_entries(x, axis=axis, keepdims=keepdims)
-    axes = (axis,) if isinstance(axis, int) else tuple(range(rank)) if axis is None else axis
+    axes = tuple(range(rank)) if axis is None else normalize_axis_tuple(axis, rank)
     if len(axes) == 1 and not isinstance(ord, str) and ord != 0:
         return _vector_norm(x, ord, axes[0], keepdims)
     if len(axes) == 2 and ord in (1, -1, 2, -2, np.inf, -np.inf, "fro", "nuc"):
@@ -233,7 +236,7 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
 def _vector_norm(x: Any, ord: float, axis: int, keepdims: bool) -> Any:
     if ord in (np.inf, -np.inf, 1):
         return (sum_ if ord == 1 else max_ if ord > 0 else min_)(abs(x), axis=axis, keepdims=keepdims)
-    return _of_entries(x, axis=axis, keepdims=keepdims, p=ord)
+    return _of_entries(x, axis=axis, keepdims=keepdims, p=float(ord))  # np.float64(3) would make float32 entries float64
 
 
 def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
@@ -403,9 +406,35 @@ def _cofactors(x: Any) -> Any:
 
 
 def _cofactors_moved(t: Any, x: Any) -> Any:
-    """The derivative of det(x) inv(x)^T, which is symmetric and so serves both modes; it exists where the inverse does."""
+    """The second derivative of det along t, also of a singular matrix.
+
+    Of a diagonal matrix s moved by m the terms of second order in det are (m[i, i] m[j, j] - m[i, j] m[j, i]) times the product of
+    the other values, for each pair i, j; U and V carry that to any matrix.
+    """
+    t, a = np.asarray(t, np.float64), np.asarray(x, np.float64)
+    u, s, v = np.linalg.svd(a)
+    n = s.shape[-1]
+    one_gone = np.where(np.eye(n, dtype=bool), 1.0, s[..., None, :])  # row i: the values with a 1 in place i
+    pairs = np.moveaxis(others(np.moveaxis(one_gone, -1, 0)), 0, -1) * (1 - np.eye(n))
+    m = turned(u) @ t @ turned(v)
+    mains = np.diagonal(m, axis1=-2, axis2=-1)[..., None]
+    found = np.eye(n) * (pairs @ mains) - pairs * turned(m)
+    return (spread(np.linalg.det(u) * np.linalg.det(v)) * (u @ found @ v)).astype(x.dtype)
+
+
+NEARLY_SINGULAR = 1e-5  # beside the largest singular value
+
+
+def _third_of_det(s: Any, t: Any, x: Any) -> Any:
+    """The third derivative of det along s and t, from the inverse; its terms cancel, to as many digits as the condition number squared."""
+    values = np.linalg.svd(plain(x), compute_uv=False)
+    if np.any(values.min(-1, initial=np.inf) <= NEARLY_SINGULAR * values.max(-1, initial=0.0)):
+        raise Degenerate(f"the third derivative of det of a matrix of shape {tuple(shape_of(x))}: the matrix is singular, or nearly so")
     r = turned(inv(x))
-    return spread(det(x)) * (spread(_inner(r, t)) * r - matmul(matmul(r, turned(t)), r))
+    rs, rt = matmul(matmul(r, turned(s)), r), matmul(matmul(r, turned(t)), r)
+    a, b, both = _inner(r, s), _inner(r, t), _inner(rs, t)
+    mixed = matmul(matmul(rs, turned(t)), r) + matmul(matmul(rt, turned(s)), r)
+    return spread(det(x)) * (spread(a * b - both) * r - spread(b) * rs - spread(a) * rt + mixed)
 
 
 det: Op = general(
@@ -421,9 +450,20 @@ det: Op = general(
 cofactors: Op = general(
     "cofactors",
     _cofactors,
-    lambda i, g, z, x: _cofactors_moved(g, x),
-    lambda ts, z, x: _cofactors_moved(ts[0], x),
+    lambda i, g, z, x: cofactors_moved(g, x),
+    lambda ts, z, x: cofactors_moved(ts[0], x),
     sample=_MATRICES,
+    analytic=False,
+)
+cofactors_moved: Op = general(
+    "cofactors_moved",
+    _cofactors_moved,
+    lambda i, g, z, t, x: cofactors_moved(g, x) if i == 0 else _third_of_det(g, t, x),
+    lambda ts, z, t, x: add_up(
+        (None if ts[0] is None else cofactors_moved(ts[0], x), None if ts[1] is None else _third_of_det(ts[1], t, x))
+    ),
+    arity=2,
+    sample=lambda rng: [((rng.normal(size=s), np.eye(3) * 4 + rng.normal(size=s)), {}) for s in ((3, 3), (2, 3, 3))],
     analytic=False,
 )
 

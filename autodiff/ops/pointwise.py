@@ -302,7 +302,7 @@ minimum: Op = elementwise(
 
 
 def _where(condition: Any, x: Any, y: Any) -> Any:
-    if isinstance(condition, bool) and not (shape_of(x) or shape_of(y)):
+    if isinstance(condition, bool) and not (isinstance(x, np.ndarray) or isinstance(y, np.ndarray)):
         return x if condition else y  # a Python number stays one, and so takes its partner's dtype
     return np.where(condition, x, y)
 

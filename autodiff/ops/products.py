@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from string import ascii_letters, ascii_uppercase
+from string import ascii_letters, ascii_lowercase, ascii_uppercase
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from ..errors import ShapeMismatch
 from .pointwise import mul
@@ -87,6 +88,8 @@ def inner(x: Any, y: Any) -> Any:
     m, n = len(shape_of(x)), len(shape_of(y))
     if not m or not n:
         return mul(x, y)
+    if shape_of(x)[-1] != shape_of(y)[-1]:
+        raise ShapeMismatch(f"inner of shapes {shape_of(x)} and {shape_of(y)}: the last axes have different lengths")
     a, b = ascii_letters[:m], ascii_letters[m : m + n - 1]
     return contract(f"{a},{b}{a[-1]}->{a[:-1]}{b}", x, y)
 
@@ -143,7 +146,7 @@ def cross(x: Any, y: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
     x1, x2, y1, y2 = (getitem(v, index=(..., order)) for v in (x, y) for order in (np.array([1, 2, 0]), np.array([2, 0, 1])))
     z = x1 * y2 - x2 * y1
     rank = len(shape_of(z))
-    place = range(rank)[axisc]
+    place = normalize_axis_index(axisc, rank)
     order = [*range(rank - 1)]
     return transpose(z, axes=(*order[:place], rank - 1, *order[place:])) if place != rank - 1 else z
 
@@ -151,7 +154,7 @@ def cross(x: Any, y: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axi
 def _last(x: Any, axis: int) -> Any:
     """`x` with one axis moved to the end."""
     rank = len(shape_of(x))
-    place = range(rank)[axis]
+    place = normalize_axis_index(axis, rank)
     return x if place == rank - 1 else transpose(x, axes=(*(k for k in range(rank) if k != place), place))
 
 
@@ -168,8 +171,9 @@ def explicit(subscripts: str, ranks: Sequence[int]) -> str:
     parts = before.split(",")
     if len(parts) != len(ranks):
         raise ShapeMismatch(f"einsum {subscripts!r} names {len(parts)} operands, but {len(ranks)} came")
+    free = [s for s in ascii_uppercase + ascii_lowercase if s not in subscripts]
     longest = max((n - len(p.replace("...", "")) for p, n in zip(parts, ranks, strict=True) if "..." in p), default=0)
-    dots = ascii_uppercase[:longest]
+    dots = "".join(free[:longest])
     filled = [p.replace("...", dots[len(dots) - (n - len(p) + 3) :]) if "..." in p else p for p, n in zip(parts, ranks, strict=True)]
     for p, n in zip(filled, ranks, strict=True):
         if len(p) != n:
@@ -189,7 +193,8 @@ def _einsum_vjp(i: int, g: Any, z: Any, *xs: Any, subscripts: str) -> Any:
     before, _, out = explicit(subscripts, [len(shape_of(x)) for x in xs]).partition("->")
     parts = before.split(",")
     others = [(p, x) for j, (p, x) in enumerate(zip(parts, xs, strict=True)) if j != i]
-    given = set("".join([out, *(p for p, _ in others)]))
+    # An axis of length 1 stands beside a longer one, as in NumPy's broadcasting: it does not tell how long that is.
+    given = set(out).union(*((letter for letter, n in zip(p, shape_of(x), strict=True) if n != 1) for p, x in others))
     spare = iter(s for s in ascii_letters if s not in before)
     target, factors = "", [(out, g), *others]
     for axis, letter in enumerate(parts[i]):
@@ -240,7 +245,8 @@ def _written_out(args: Sequence[Any]) -> str:
 
 
 def _letters(places: Sequence[Any]) -> str:
-    return "".join("..." if k is Ellipsis else ascii_letters[k] for k in places)
+    in_order = ascii_uppercase + ascii_lowercase  # without a result's own subscripts its axes are sorted by them, as by the places
+    return "".join("..." if k is Ellipsis else in_order[k] for k in places)
 
 
 einsum = _Einsum(

@@ -10,6 +10,7 @@ from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
 
 from .pointwise import square
 from .shapes import broadcast_to, concatenate, getitem, reshape, transpose
@@ -21,7 +22,7 @@ PRODUCT = range(2**9, 2**16)  # for so many entries the product with ones is fas
 
 def kept_shape(shape: tuple[int, ...], axis: Axis) -> tuple[int, ...]:
     """The shape after a reduction with keepdims=True."""
-    if axis is None:
+    if axis is None or not shape:  # NumPy reduces a single number over axis 0, too
         return (1,) * len(shape)
     axes = {a % (len(shape) or 1) for a in (axis if isinstance(axis, tuple) else (axis,))}  # NumPy lets a number have axis 0
     return tuple(1 if i in axes else n for i, n in enumerate(shape))
@@ -192,7 +193,8 @@ def _backwards(x: Any, axis: int) -> Any:
 
 def _line(x: Any, axis: int | None) -> tuple[Any, int]:
     """The operand and the axis that a running sum goes along: without an axis, all entries in one."""
-    return (reshape(x, shape=-1), 0) if axis is None else (x, range(len(shape_of(x)))[axis])
+    rank = len(shape_of(x))
+    return (reshape(x, shape=-1), 0) if axis is None or not rank else (x, normalize_axis_index(axis, rank))
 
 
 def _cumsum(x: Any, axis: int | None = None) -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
+from itertools import accumulate, pairwise
 from string import ascii_lowercase
 from typing import Any
 
@@ -83,7 +85,7 @@ def _cast(x: Any, dtype: Any) -> Any:
 
 
 def _getitem(x: Any, index: Any) -> Any:
-    return x[index]
+    return x[index] if isinstance(x, np.ndarray) else np.asarray(x)[index]
 
 
 def _scatter(x: Any, index: Any, shape: tuple[int, ...]) -> Any:
@@ -100,21 +102,29 @@ def _concatenate(*xs: Any, axis: int | None = 0) -> Any:
     return np.concatenate(xs, axis=axis)
 
 
+def _concatenate_apart(g: Any, xs: Sequence[Any], axis: int | None = 0) -> list[Any]:
+    shapes = [shape_of(x) for x in xs]
+    ends = [*accumulate((math.prod(s) if axis is None else s[axis] for s in shapes), initial=0)]
+    before = (slice(None),) * (0 if axis is None else axis % len(shape_of(g)))
+    pieces = [getitem(g, (*before, slice(a, b))) for a, b in pairwise(ends)]
+    return [reshape(p, s) for p, s in zip(pieces, shapes, strict=True)] if axis is None else pieces
+
+
 def _concatenate_transpose(i: int, g: Any, *xs: Any, axis: int | None = 0) -> Any:
-    lengths = [math.prod(shape_of(x)) if axis is None else shape_of(x)[axis] for x in xs]
-    start = sum(lengths[:i])
-    piece = slice(start, start + lengths[i])
-    if axis is None:
-        return reshape(getitem(g, piece), shape_of(xs[i]))
-    return getitem(g, (slice(None),) * (axis % len(shape_of(g))) + (piece,))
+    return _concatenate_apart(g, xs, axis)[i]
 
 
 def _stack(*xs: Any, axis: int = 0) -> Any:
     return np.stack(xs, axis=axis)
 
 
+def _stack_apart(g: Any, xs: Sequence[Any], axis: int = 0) -> list[Any]:
+    before = (slice(None),) * (axis % len(shape_of(g)))
+    return [getitem(g, (*before, i)) for i in range(len(xs))]
+
+
 def _stack_transpose(i: int, g: Any, *xs: Any, axis: int = 0) -> Any:
-    return getitem(g, (slice(None),) * (axis % len(shape_of(g))) + (i,))
+    return _stack_apart(g, xs, axis)[i]
 
 
 def of_shape(*calls: tuple[tuple[int, ...], dict[str, Any]]) -> Any:
@@ -197,6 +207,15 @@ scatter: Op = linear(
     index=_scatter_form,
 )
 concatenate: Op = linear(
-    "concatenate", _concatenate, _concatenate_transpose, arity=None, numpy=(np.concatenate,), symbol="⧺", sample=_sample_concatenate
+    "concatenate",
+    _concatenate,
+    _concatenate_transpose,
+    arity=None,
+    apart=_concatenate_apart,
+    numpy=(np.concatenate,),
+    symbol="⧺",
+    sample=_sample_concatenate,
 )
-stack: Op = linear("stack", _stack, _stack_transpose, arity=None, numpy=(np.stack,), symbol="stack", sample=_sample_stack)
+stack: Op = linear(
+    "stack", _stack, _stack_transpose, arity=None, apart=_stack_apart, numpy=(np.stack,), symbol="stack", sample=_sample_stack
+)

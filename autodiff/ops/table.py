@@ -98,6 +98,7 @@ class Op:
         numpy: tuple[Any, ...] = (),  # the NumPy functions that mean this op
         partials: tuple[Any, ...] = (),  # elementwise only
         carry: tuple[Any, ...] = (),  # elementwise only: (g, z, xs) times each partial, before broadcasting is undone
+        apart: Callable[..., Any] | None = None,  # (g, xs, **kw): the vjp of all operands at once, of ops that take thousands
         form: Callable[..., str] | None = None,  # bilinear only: the index form, e.g. "ij,jk->ik"
         scalar: str | None = None,  # the op on Python floats, as source text
         analytic: bool = True,  # may the forward be run on complex numbers?
@@ -116,7 +117,7 @@ class Op:
         forward = _real(name, forward) if RESERVED else forward
         self.name, self.kind, self.arity = name, kind, arity
         self.forward, self.vjp, self.jvp = forward, vjp, jvp
-        self.partials, self.carry, self.form, self.sample = partials, carry, form, sample
+        self.partials, self.carry, self.apart, self.form, self.sample = partials, carry, apart, form, sample
         self.symbol, self.numpy, self.scalar = symbol or name, numpy, scalar
         self.analytic, self.monotone = analytic, monotone
         self.index, self.latex, self.source, self.mistakes = index, latex, source, mistakes
@@ -194,7 +195,7 @@ class Composition:
         for key in kw:
             if key not in self.known:
                 raise no_keyword(self, key)
-        return self.function(*args, **kw)
+        return self.function(*map(as_operand, args[: self.arity]), *args[self.arity :], **kw)
 
     def __repr__(self) -> str:
         return f"<composition {self.name}>"
@@ -224,6 +225,13 @@ def _kept(static: Any) -> Any:
     if static.__class__ is list or static.__class__ is tuple:
         return static.__class__([_kept(part) for part in static])
     return static.copy() if static.__class__ is np.ndarray else static
+
+
+def as_operand(x: Any) -> Any:
+    """An operand as rules count on it: lists of numbers are arrays, and so they are in a list of operands."""
+    if not isinstance(x, list | tuple):
+        return x
+    return [as_operand(part) for part in x] if any(hasattr(part, "shape") for part in x) else np.asarray(x)
 
 
 def _real(name: str, forward: Callable[..., Any]) -> Callable[..., Any]:
@@ -487,7 +495,8 @@ def shape_of(x: Any) -> tuple[int, ...]:
 
 def dtype_of(*xs: Any) -> Any:
     """The dtype that the operands have together; plain numbers take their partners'."""
-    return np.result_type(*([x.dtype for x in xs if shape_of(x) or hasattr(x, "__apply__")] or [np.float64]))
+    own = [x.dtype for x in xs if hasattr(x, "dtype") and (shape_of(x) or hasattr(x, "__apply__"))]
+    return np.result_type(*(own or [np.float64]))
 
 
 def add_up(terms: Iterable[Any]) -> Any:
