@@ -201,8 +201,7 @@ def textbook(z):
     """Softmax and cross-entropy as they stand in the book."""
     e = np.exp(z).named("e")
     y = (e / np.sum(e)).named("y")
-    log_y = np.log(y).named("log_y")
-    return np.sum((-t * log_y).named("terms")).named("E")
+    return np.sum(ad.constant(-t, name="minus_t") * np.log(y)).named("E")
 
 
 z = ad.Tensor([0.0, 1000.0], name="z")
@@ -335,8 +334,8 @@ show("np.var", np.var(far), 2 / 3)
 show("digits", len(str(100_000_001**2)), 17)
 
 # %% [markdown]
-# The squares have 17 digits before the point; the answer would begin in the eighteenth, and a float has 16. Subtract the mean *first*, as `np.var` does.
-# It is always the same advice: **subtract before you square or exponentiate, take logarithms before you multiply, and never compute a
+# The squares have 17 digits before the point; the answer would begin in the eighteenth, and a float has 16. Subtract the mean *first*,
+# as `np.var` does. It is always the same advice: **subtract before you square or exponentiate, take logarithms before you multiply, and never compute a
 # probability that you only want the logarithm of.**
 #
 # ## Your turn
