@@ -193,9 +193,9 @@ L = (d**2).named("L")
 ad.draw(L, derivatives=True, rankdir="TB")
 
 # %% [markdown]
-# (The products are called $p_1$ and $p_2$, their sum $s$, and $d = o - 1$ is the distance to the target.) Read it from top to bottom: that is the computation, and each box shows its value. On each line stands what you found in the table
-# above: how fast that step moves, as a formula and as a number. Under each value there is room for the derivative of $L$, and nothing
-# has been computed yet.
+# (The products are called $p_1$ and $p_2$, their sum $s$, and $d = o - 1$ is the distance to the target.) Read it from top to bottom:
+# that is the computation, and each box shows its value. On each line stands what you found in the table above: how fast that step moves,
+# as a formula and as a number. Under each value there is room for the derivative of $L$, and nothing has been computed yet.
 #
 # ## Watching backward
 #
@@ -314,8 +314,9 @@ check(5, answer_5, min([1e-1, 1e-5, 1e-13], key=error_of), digits=14)
 # ### Solutions
 #
 # **1.** $2 (0.6 + 1) \cdot 0.64 = 2.048$. **2.** $2 \cdot (-\frac14) \cdot \frac34 \cdot \frac14 = -\frac{3}{32}$. **3.** 0: whichever
-# way you push, relu stays 0. No, not from this example: a step moves nothing. (A neuron that is off for *every* example is called *dead*.) **4.** $5 + 5 + 3 = 13$. **5.** $10^{-5}$: a large step
-# misses the bend of the curve, a tiny one drowns in rounding, since 16 digits of two nearly equal losses cancel.
+# way you push, relu stays 0. No, not from this example: a step moves nothing. (A neuron that is off for *every* example is called
+# *dead*.) **4.** $5 + 5 + 3 = 13$. **5.** $10^{-5}$: a large step misses the bend of the curve, a tiny one drowns in rounding, since 16
+# digits of two nearly equal losses cancel.
 
 # %%
 check(1, 2 * (0.6 + 1) * 0.64, ad.gradient(L1, b1))

@@ -482,9 +482,9 @@ check(4, answer_4 if answer_4 is None else sorted(answer_4), hidden)
 #
 # **1.** `W2` is right, and the ratios of `W1` depend on the row only: so the fault is in the hidden slope. Row 3:
 # $1/(0.2459 \cdot 0.7541) = 5.39$: the slope is missing, number **6**. **2.** The row of the true class is right, the others are 0: only
-# the diagonal, number **4**. (`W1` is wrong too, since it is made from the same error.) **3.** Only `W2` is wrong, and the ratios depend on the column only:
-# another value stands in the place of $\mathbf y_1$. Column 3: $-1.1206/0.2459 = -4.56$: $\mathbf z_1$, number **7**. **4.** What has to
-# do with the batch, numbers **2** and **9**: a mean over one example is a sum.
+# the diagonal, number **4**. (`W1` is wrong too, since it is made from the same error.) **3.** Only `W2` is wrong, and the ratios depend
+# on the column only: another value stands in the place of $\mathbf y_1$. Column 3: $-1.1206/0.2459 = -4.56$: $\mathbf z_1$, number **7**.
+# **4.** What has to do with the batch, numbers **2** and **9**: a mean over one example is a sum.
 
 # %%
 check(1, 6, drawn[0])

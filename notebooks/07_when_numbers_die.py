@@ -335,8 +335,8 @@ show("digits", len(str(100_000_001**2)), 17)
 
 # %% [markdown]
 # The squares have 17 digits before the point; the answer would begin in the eighteenth, and a float has 16. Subtract the mean *first*,
-# as `np.var` does. It is always the same advice: **subtract before you square or exponentiate, take logarithms before you multiply, and never compute a
-# probability that you only want the logarithm of.**
+# as `np.var` does. It is always the same advice: **subtract before you square or exponentiate, take logarithms before you multiply, and
+# never compute a probability that you only want the logarithm of.**
 #
 # ## Your turn
 #

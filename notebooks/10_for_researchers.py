@@ -171,12 +171,13 @@ versions = {
 for label, equation in versions.items():
     report = ad.check(E, {"P": equation})
     assert report.ok == (label == "(17c)")
-    verdict = "; ".join(["right", *report.verdicts[0].notes]) if report.ok else f"wrong; write {report.first_wrong.fix}"
+    layout = report.verdicts[0].layout
+    verdict = f"right, in {layout} layout" if report.ok else f"wrong; write {report.first_wrong.fix}"
     print(f"{label:6} {equation:28}", verdict)
 
-assert report.verdicts[0].notes == ("numerator layout",)
+assert layout == "numerator"
 in_our_layout = ad.check(E, {"P": "(D.T @ D / m - inv(P).T) / 2"})
-holds("with inv(P).T there is nothing to remark", in_our_layout.ok and not in_our_layout.verdicts[0].notes)
+holds("with inv(P).T it is right, and not in numerator layout", in_our_layout.ok and in_our_layout.verdicts[0].layout != "numerator")
 
 # %% [markdown]
 # (17) forgot the factor $\frac12$, (17a) has a wrong sign, (17b) a wrong transpose, whose shape gives it away. (17c) is
