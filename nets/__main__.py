@@ -45,7 +45,7 @@ from .run import (
     versions,
     write_json,
 )
-from .train import Diverged, History, OtherSettings, fit, predict
+from .train import Diverged, History, OtherSettings, fit, predict, read_checkpoint
 from .two_layer import ByRows, TwoLayer
 
 EXTRAS = {"sklearn": "scikit-learn", "tqdm": "tqdm", "matplotlib": "matplotlib"}
@@ -188,6 +188,9 @@ def train(options: argparse.Namespace) -> int:
         if out is not None or set(given) - {"epochs", "patience"}:
             raise Refused("--resume goes on with the settings of its folder; only --epochs, --patience and --quiet may be given beside it")
         config, folder = {**load_run(resume).config, **given}, Path(resume)
+        done = len(read_checkpoint(folder / "checkpoint.npz")["history"])
+        if config["epochs"] < done:
+            raise Refused(f"{resume} has {done} epochs already, and --epochs counts them all: give more than {done}")
     else:
         config = {**DEFAULTS, **given}
         if config["optimizer"] == "adam" and config["momentum"]:

@@ -183,16 +183,19 @@ x1, x2 = ad.Value(2.0, name="x1"), ad.Value(0.5, name="x2")
 w1, w2 = ad.Value(-3.0, name="w1"), ad.Value(4.0, name="w2")
 b = ad.Value(4 + math.log(2), name="b")
 
-n = (x1 * w1 + x2 * w2 + b).named("n")
+p1, p2 = (x1 * w1).named("p1"), (x2 * w2).named("p2")
+s = (p1 + p2).named("s")
+n = (s + b).named("n")
 o = n.tanh().named("o")
-L = ((o - 1) ** 2).named("L")
+d = (o - 1).named("d")
+L = (d**2).named("L")
 
-ad.draw(L, derivatives=True)
+ad.draw(L, derivatives=True, rankdir="TB")
 
 # %% [markdown]
-# Read it from left to right: that is the computation, and each box shows its value. On each line stands what you found in the table
-# above: how fast that step moves, as a formula and as a number. Under each value there is room for the derivative of $L$, and nothing
-# has been computed yet.
+# (The products are called $p_1$ and $p_2$, their sum $s$, and $d = o - 1$ is the distance to the target.) Read it from top to bottom:
+# that is the computation, and each box shows its value. On each line stands what you found in the table above: how fast that step moves,
+# as a formula and as a number. Under each value there is room for the derivative of $L$, and nothing has been computed yet.
 #
 # ## Watching backward
 #
@@ -216,7 +219,7 @@ show("w2.grad", w2.grad, -0.256)
 show("x2.grad", x2.grad, -2.048)
 
 # %%
-ad.draw(L, derivatives=True)
+ad.draw(L, derivatives=True, rankdir="TB")
 
 # %% [markdown]
 # The picture is now complete. Pick any box and follow the lines from it to $L$: the product of the numbers on the lines is the
@@ -311,13 +314,15 @@ check(5, answer_5, min([1e-1, 1e-5, 1e-13], key=error_of), digits=14)
 # ### Solutions
 #
 # **1.** $2 (0.6 + 1) \cdot 0.64 = 2.048$. **2.** $2 \cdot (-\frac14) \cdot \frac34 \cdot \frac14 = -\frac{3}{32}$. **3.** 0: whichever
-# way you push, relu stays 0. No, it cannot; such a neuron is called *dead*. **4.** $5 + 5 + 3 = 13$. **5.** $10^{-5}$: a large step
-# misses the bend of the curve, a tiny one drowns in rounding, since 16 digits of two nearly equal losses cancel.
+# way you push, relu stays 0. No, not from this example: a step moves nothing. (A neuron that is off for *every* example is called
+# *dead*.) **4.** $5 + 5 + 3 = 13$. **5.** $10^{-5}$: a large step misses the bend of the curve, a tiny one drowns in rounding, since 16
+# digits of two nearly equal losses cancel.
 
 # %%
 check(1, 2 * (0.6 + 1) * 0.64, ad.gradient(L1, b1))
 check(2, -3 / 32, ad.gradient(L2, n2))
 check(3, 0, ad.gradient(L3, n3))
+show("n, after a step", n3.data - 0.1 * ad.gradient(L3, n3), -1)
 check(4, 13, ad.gradient(L4, c4))
 check(5, 1e-5, min([1e-1, 1e-5, 1e-13], key=error_of), digits=14)
 

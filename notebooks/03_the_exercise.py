@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 3. The exercise: backpropagation through two layers
 #
-# A classic exercise asks for seven derivatives of a small neural network:
+# A classic exercise asks for seven results: the loss of a small neural network, and six derivatives:
 #
 # $$ \mathbf z_1 = W_1 \mathbf x \qquad \mathbf y_1 = \sigma(\mathbf z_1) \qquad \mathbf z_2 = W_2 \mathbf y_1 \qquad
 #    \mathbf y_2 = \mathrm{softmax}(\mathbf z_2) \qquad E = -\,\mathbf t \cdot \log \mathbf y_2 $$
@@ -94,11 +94,11 @@ proven("z2", z2, [[0], [log2], [0]])
 proven("y2", y2, [[1 / 4], [1 / 2], [1 / 4]])
 
 # %% [markdown]
-# The graph remembers all of it. From the leaves on the left to $E$ on the right, each box shows its value, as colours where it is
+# The graph remembers all of it. From the leaves at the top to $E$ at the bottom, each box shows its value, as colours where it is
 # more than one number: red is positive, blue negative. There are no derivatives in it yet.
 
 # %%
-ad.draw(E)
+ad.draw(E, rankdir="TB")
 
 # %% [markdown]
 # ## Result 1: the loss
@@ -194,7 +194,7 @@ proven("formula", y2 - t, [[1 / 4], [-1 / 2], [1 / 4]])
 derived(z2, "dE/dz2 = y2 - t    using sum(t) == 1")
 
 # %%
-ad.draw(E, focus=z2, formulas=True)
+ad.draw(E, focus=z2, formulas=True, rankdir="TB")
 
 # %% [markdown]
 # ### A wrong line: (5)
@@ -392,7 +392,7 @@ proven("W1: form.", formula_dW1, -true_dW1.data)
 # ## The graph
 #
 # `E.backward()` did what we did, for every node at once, and left each derivative in the node's `.grad`. Here is all of it in one
-# picture, from the leaves at the top to $E$: each box shows a node's value, the derivative you have just worked out, and its formula.
+# picture, from the leaves down to $E$: each box shows a node's value, the derivative you have just worked out, and its formula.
 
 # %%
 assert W1.grad.shape == W1.shape and np.array_equal(z2.grad, ad.gradient(E, z2))
@@ -448,7 +448,7 @@ ad.draw(E, report=report, rankdir="TB")
 # %% [markdown]
 # ## Many examples, and biases
 #
-# A real net sees $m$ examples at a time, as the columns of a matrix $X$, and averages their losses. The $1/m$ of (1) then is in
+# A real net sees $m$ examples at a time, as the columns of a matrix $X$, and averages their losses. That factor $1/m$ then is in
 # every derivative, and each matrix product adds up the examples by itself. Biases add a column $\mathbf b$ to every example, so
 # their derivative is a sum over the columns. `nets.TwoLayer` is this network, `nets.closed_form` holds the formulas above, and
 # `prove` sets three witnesses side by side: the graph, the formulas, and bumps like the one at the beginning.

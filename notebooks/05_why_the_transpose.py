@@ -156,8 +156,8 @@ show("truth", ad.gradient(E_square, s), [-5, -6])
 
 # %% [markdown]
 # And for the weights, $\mathbf g \mathbf s^\top$ and $\mathbf s \mathbf g^\top$ have the same shape. Training with the wrong one does
-# not crash. It just does not learn, and that costs people evenings. Whenever you set sizes yourself, for a test, make them all
-# different.
+# not crash. Worse, it may even learn ([notebook 6](06_break_it.ipynb) shows a network that does), and then nobody looks for the mistake.
+# Whenever you set sizes yourself, for a test, make them all different.
 #
 # ## Three layouts
 #
@@ -254,7 +254,7 @@ show("G 1^T", G @ ones.T, [[2], [3]])
 # that the engine found.
 
 # %%
-ad.draw(E, formulas=True)
+ad.draw(E, formulas=True, rankdir="TB")
 
 # %% [markdown]
 # ## Where does $1/m$ belong?

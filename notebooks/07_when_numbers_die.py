@@ -23,6 +23,9 @@
 # - write softmax, cross-entropy, sigmoid and logarithms in their *stable* forms, and say why these are the same functions;
 # - explain why a gradient can be `nan` though the loss is a fine number;
 # - find the operation where the first bad number was born, in one line.
+#
+# You need softmax and cross-entropy, from [notebook 3](03_the_exercise.ipynb), and what a gradient is, from
+# [notebook 1](01_one_neuron.ipynb).
 
 # %%
 import matplotlib.pyplot as plt
@@ -54,7 +57,8 @@ holds("1 + 1e-17 is 1", 1 + 1e-17 == 1)
 
 # %% [markdown]
 # `inf` is not yet death: $1/\infty = 0$ is even useful. Death is `nan`, "not a number", the answer to questions that have none:
-# $\infty - \infty$, $\infty / \infty$, $0 \cdot \infty$. And it is contagious. Whatever touches a `nan` becomes one.
+# $\infty - \infty$, $\infty / \infty$, $0 \cdot \infty$. And it is contagious: what is computed from a `nan` is one, too. (The exceptions
+# are few: anything to the power 0 is 1.)
 
 # %%
 inf = np.inf
@@ -62,6 +66,8 @@ show("inf - inf", inf - inf, np.nan)
 show("inf / inf", np.float64(inf) / inf, np.nan)
 show("0 * inf", 0 * inf, np.nan)
 show("nan + 1", np.nan + 1, np.nan)
+show("nan * 0", np.nan * 0, np.nan)
+show("nan ** 0", np.nan**0, 1)
 
 # %% [markdown]
 # ## Softmax of (0, 1000)
@@ -195,7 +201,7 @@ def textbook(z):
     """Softmax and cross-entropy as they stand in the book."""
     e = np.exp(z).named("e")
     y = (e / np.sum(e)).named("y")
-    return np.sum(-t * np.log(y)).named("E")
+    return np.sum(ad.constant(-t, name="minus_t") * np.log(y)).named("E")
 
 
 z = ad.Tensor([0.0, 1000.0], name="z")
@@ -236,11 +242,20 @@ def root():
 refused(ad.NonFinite, lambda: watched(root))
 
 # %% [markdown]
-# And training stops by itself, before the step that would spoil the weights. Here with steps that are far too long:
+# And training stops by itself: `fit` looks at the loss before each step, and takes none from a loss that is not finite. Here the first step
+# is far too long. **Predict:** are the weights `nan` when it stops?
 
 # %%
 model = mlp(2, 4, 2, activation="tanh", seed=0)
-refused(train.Diverged, lambda: train.fit(model, data.moons(), optimizer=optim.SGD(model, lr=1e308), quiet=True))
+too_long = optim.SGD(model, lr=1e308)
+refused(train.Diverged, lambda: train.fit(model, data.moons(), optimizer=too_long, quiet=True))
+weights = np.concatenate([p.data.ravel() for p in model.parameters().values()])
+holds("every weight is a number still", np.all(np.isfinite(weights)))
+holds("but the first step was taken: one is larger than 1e307", np.max(np.abs(weights)) > 1e307)
+
+# %% [markdown]
+# They are numbers, and useless ones: the step that spoils the weights is the one *before* the loss that shows it. Begin again, with shorter
+# steps.
 
 # %% [markdown]
 # ## Saturation
@@ -316,11 +331,12 @@ far = 1e8 + np.array([1.0, 2.0, 3.0])
 by_book = np.mean(far**2) - np.mean(far) ** 2
 holds("the book is off by more than 0.5", abs(by_book - 2 / 3) > 0.5)
 show("np.var", np.var(far), 2 / 3)
+show("digits", len(str(100_000_001**2)), 17)
 
 # %% [markdown]
-# The squares have 16 digits before the point, and the answer would be in the seventeenth. Subtract the mean *first*, as `np.var` does.
-# It is always the same advice: **subtract before you square or exponentiate, take logarithms before you multiply, and never compute a
-# probability that you only want the logarithm of.**
+# The squares have 17 digits before the point; the answer would begin in the eighteenth, and a float has 16. Subtract the mean *first*,
+# as `np.var` does. It is always the same advice: **subtract before you square or exponentiate, take logarithms before you multiply, and
+# never compute a probability that you only want the logarithm of.**
 #
 # ## Your turn
 #

@@ -79,9 +79,14 @@ except ad.GradientMismatch as error:
 holds("the broken one is caught by differences", "differences give" in message)
 holds("it says which entry", "with respect to x[2]" in message)
 holds("and which operation", "broken_swish" in message)
+holds(
+    "it begins so: order 1, forward mode: the derivative of broken_swish[2] with respect to x[2] is -0.67...",
+    message.startswith("order 1, forward mode: the derivative of broken_swish[2] with respect to x[2] is -0.67"),
+)
+holds("and goes on: but differences give 1.09...", "but differences give 1.09" in message)
 
 # %% [markdown]
-# The whole message begins so: *the derivative of f[2] with respect to x[2] is $-0.67$, but differences give $1.09$*, with both error bars.
+# Both numbers stand there with their error bars. ("Order 1" is the first derivative, and forward mode is where the rule was asked first.)
 #
 # ## A loss of your own
 #
@@ -166,10 +171,18 @@ versions = {
 for label, equation in versions.items():
     report = ad.check(E, {"P": equation})
     assert report.ok == (label == "(17c)")
-    print(f"{label:6} {equation:28}", "right" if report.ok else f"wrong; write {report.first_wrong.fix}")
+    layout = report.verdicts[0].layout
+    verdict = f"right, in {layout} layout" if report.ok else f"wrong; write {report.first_wrong.fix}"
+    print(f"{label:6} {equation:28}", verdict)
+
+assert layout == "numerator"
+in_our_layout = ad.check(E, {"P": "(D.T @ D / m - inv(P).T) / 2"})
+holds("with inv(P).T it is right, and not in numerator layout", in_our_layout.ok and in_our_layout.verdicts[0].layout != "numerator")
 
 # %% [markdown]
-# (17) forgot the factor $\frac12$, (17a) has a wrong sign, (17b) a wrong transpose, whose shape gives it away. The numbers are compared at
+# (17) forgot the factor $\frac12$, (17a) has a wrong sign, (17b) a wrong transpose, whose shape gives it away. (17c) is
+# right, in *numerator layout*: it is the transpose of what we call $\partial E/\partial P$, and for a symmetric $P$, as every precision is,
+# that is the same. With `inv(P).T` it is right for any $P$ in ours. The numbers are compared at
 # the recorded point and at others, so an equation cannot be right by accident. Keep such a check beside your paper, and run it when the
 # paper changes: `report.require()` raises an error if something is wrong.
 #

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -41,15 +42,24 @@ def holds(sentence: str, truth: Any) -> None:
 def check(number: int, answer: Any, truth: Any, digits: int = 3) -> None:
     """Say whether an answer (None: still open) is `truth`; AssertionError with a hint if it is not.
 
-    >>> check(1, None, 4.0), check(2, 1 / 3, np.array(0.3333333))
+    Numbers may be fractions in text, and a column may lie down.
+
+    >>> check(1, None, 4.0), check(2, 1 / 3, np.array(0.3333333)), check(3, ["1/2", "-3"], [[0.5], [-3.0]])
     exercise 1: still open
     exercise 2: right
-    (None, None)
+    exercise 3: right
+    (None, None, None)
     """
     if answer is None:
         print(f"exercise {number}: still open")
         return
-    answer, truth = plain(answer).astype(float), plain(truth).astype(float)
+    truth = plain(truth).astype(float)
+    try:
+        answer = np.vectorize(number_in, otypes=[float])(plain(answer))
+    except (TypeError, ValueError, ZeroDivisionError):
+        raise AssertionError(f"exercise {number}: the answer should be numbers of shape {truth.shape}, not {answer!r}") from None
+    if truth.shape == (answer.size, 1) and answer.ndim == 1:
+        answer = answer[:, None]
     assert answer.shape == truth.shape, f"exercise {number}: the answer should have shape {truth.shape}, not {answer.shape}"
     right = np.abs(answer - truth) <= 0.5 * 10.0**-digits
     assert right.any(), f"exercise {number}: not yet"
@@ -80,6 +90,11 @@ def refused(kind: type[Exception], call: Callable[[], Any]) -> None:
         print(textwrap.fill(f"{type(error).__name__}: {error}", 110))
         return
     raise AssertionError(f"no {kind.__name__} was raised")
+
+
+def number_in(entry: Any) -> float:
+    """A number as a float, also if it is text, such as "1/2"."""
+    return float(Fraction(entry) if isinstance(entry, str) else entry)
 
 
 def plain(number: Any) -> Any:

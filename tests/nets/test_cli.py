@@ -141,6 +141,9 @@ def test_runs_are_alike_and_resume_to_the_same_numbers(here):
     assert command.main(["train", *SMALL, "--epochs", "6", "--out", "a"]) == 0
     assert command.main(["train", *SMALL, "--out", "b"]) == 0
     assert command.main(["train", "--resume", "b", "--epochs", "6", "--quiet"]) == 0
+    config = Path("b/config.json").read_bytes()
+    assert command.main(["train", "--resume", "b", "--epochs", "5", "--quiet"]) == 2  # 6 are done: said, and nothing changed
+    assert Path("b/config.json").read_bytes() == config
     a, b = (json.loads((here / n / "report.json").read_text()) for n in "ab")
     assert {k: v for k, v in a.items() if k != "seconds"} == {k: v for k, v in b.items() if k != "seconds"}
     for name in ("layers.png", "learning.png", "weights.png", "graph.svg"):
