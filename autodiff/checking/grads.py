@@ -177,7 +177,7 @@ class Finding:
         if self.found[mode].bar <= BLIND * scale:
             return math.inf
         terms = _noise(self.case.recorded[1], self.w) / np.finfo(float).eps
-        return max(BLIND * scale, FLAT * terms)
+        return float(max(BLIND * scale, FLAT * terms))
 
     def holds(self, mode: str, most: float = math.inf) -> bool:
         """Does the derivative of this mode agree with all that it can be compared with, with an error bar of at most so much?"""

