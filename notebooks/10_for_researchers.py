@@ -171,19 +171,18 @@ versions = {
 for label, equation in versions.items():
     report = ad.check(E, {"P": equation})
     assert report.ok == (label == "(17c)")
-    layout = report.verdicts[0].layout
-    verdict = f"right, in {layout} layout" if report.ok else f"wrong; write {report.first_wrong.fix}"
+    needs = report.verdicts[0].assumptions
+    verdict = f"right, and needs {' and '.join(needs)}" if report.ok else f"wrong; write {report.first_wrong.fix}"
     print(f"{label:6} {equation:28}", verdict)
 
-assert layout == "numerator"
-in_our_layout = ad.check(E, {"P": "(D.T @ D / m - inv(P).T) / 2"})
-holds("with inv(P).T it is right, and not in numerator layout", in_our_layout.ok and in_our_layout.verdicts[0].layout != "numerator")
+assert needs == ("symmetric P",)
+for_any = ad.check(E, {"P": "(D.T @ D / m - inv(P).T) / 2"})
+holds("with inv(P).T it is right, and needs nothing", for_any.ok and for_any.verdicts[0].assumptions == ())
 
 # %% [markdown]
 # (17) forgot the factor $\frac12$, (17a) has a wrong sign, (17b) a wrong transpose, whose shape gives it away. (17c) is
-# right, in *numerator layout*: it is the transpose of what we call $\partial E/\partial P$, and for a symmetric $P$, as every precision is,
-# that is the same. With `inv(P).T` it is right for any $P$ in ours. The numbers are compared at
-# the recorded point and at others, so an equation cannot be right by accident. Keep such a check beside your paper, and run it when the
+# right for a symmetric $P$, as every precision is, and the report says that it needs this. With `inv(P).T` it is right for any $P$.
+# The numbers are compared at the recorded point and at others, so an equation cannot be right by accident. Keep such a check beside your paper, and run it when the
 # paper changes: `report.require()` raises an error if something is wrong.
 #
 # ## A certificate
