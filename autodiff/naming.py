@@ -54,7 +54,9 @@ def names_in(scopes: list[dict[str, Any]]) -> dict[int, str]:
     for name, thing in found:
         if isinstance(thing, Node | np.ndarray):
             names.setdefault(id(thing), name)
-            if isinstance(thing, Node) and (twin := thing._note("beside", None)) is not None:  # what a constant Value is in graphs of Tensors
+            if (
+                isinstance(thing, Node) and (twin := thing._note("beside", None)) is not None
+            ):  # what a constant Value is in graphs of Tensors
                 names.setdefault(id(twin), name)
     for _, thing in found:
         if isinstance(thing, type) or not hasattr(type(thing), "__dict__"):

@@ -17,15 +17,17 @@ import numpy as np
 from ..errors import AutodiffError, BadOperand, ShapeMismatch
 from ..naming import user_frame, variables
 from ..node import Block, Node, recording
-from .claims import AS_WRITTEN, Claim, Goal, Reading, aligned, chain_order, claims_of, decimals_of, function_of_names, goal_of_label
+from .claims import AS_WRITTEN, Claim, Goal, Reading, aligned, chain_order, claims_of, function_of_names, goal_of_label, rounding_of
 from .counterexample import counterexample, distinct_sizes, goal_in
 from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanations, few, narrowest, of_shape, says_little
+from .mathtext import Formula
 from .mistakes import Mistake
 from .points import Array, Env, Point, Recorded, Wrong, moving
 from .report import CARRIED, RIGHT, UNDECIDED, WRONG, Report, Verdict
 from .ulps import Comparison
 
 BETWEEN = 1e-3  # where rounding alone could change a number by more than this part of it, nothing is decided
+CLOSE = 1e-6  # numbers off by less than this part of the largest are not taken for another formula's
 SHOWN = 3  # explanations told beside the first
 INDICES = set("eijkluv")  # which formulas mean something else by
 SURELY = 4  # ulps of the result alone, by which any two correct computations may differ
@@ -49,6 +51,7 @@ class Judged:
     problem: str = ""  # why there are no numbers
     misfit: bool = False  # because shapes do not fit
     option: int = 0
+    note: str = ""
 
     @property
     def goal(self) -> Goal:
@@ -64,14 +67,8 @@ def allowance(claim: Claim, point: Point, own: tuple[Array, int] | None = None) 
     return np.asarray(bound)
 
 
-def half_a_unit(claim: Claim) -> float:
-    """What rounding to the decimals given can change."""
-    return 0.0 if claim.decimals is None else 0.5 * 10.0**-claim.decimals * (1 + 1e-9)
-
-
 def eps_of(claim: Claim, point: Point) -> float:
-    given = claim.numbers
-    return max(point.eps, float(np.finfo(given.dtype).eps) if given is not None and given.dtype.kind == "f" else 0.0)
+    return max(point.eps, claim.eps)
 
 
 def compared(claim: Claim, a: Array, truth: Array, point: Point, reading: Reading, brief: bool = False) -> tuple[str, Comparison]:
@@ -91,16 +88,15 @@ def compared(claim: Claim, a: Array, truth: Array, point: Point, reading: Readin
         return RIGHT, Comparison("rounding only", away, bound)
     if not np.max(gap) > BETWEEN * size:  # small enough to be the claim's own rounding: what is that?
         own = claim.rounding(point, reading)
-        allowed = allowance(claim, point, own) + half_a_unit(claim)
+        allowed = allowance(claim, point, own) + claim.half_a_unit(a)
         if np.all(gap <= allowed):
             worst = float(np.max(allowed, initial=0.0))
             known = own is not None and worst <= max(BETWEEN * size, 4 * eps * size)
-            if claim.decimals is not None:
+            if claim.rounded:
                 return RIGHT, Comparison("rounding only", away, bound)
             return (RIGHT if known else UNDECIDED), Comparison("rounding only", away, int(np.ceil(worst / (eps * max(size, 1e-300)))))
-    d = claim.decimals
-    if d is not None and np.all(gap <= allowance(claim, point) + half_a_unit(claim)):
-        enough = size >= 5 * 10.0**-d
+    if claim.rounded and np.all(gap <= allowance(claim, point) + claim.half_a_unit(a)):
+        enough = claim.decimals is None or claim.digits is not None or size >= 5 * 10.0**-claim.decimals
         return (RIGHT if enough else UNDECIDED), Comparison("rounding only", away, bound)
     return WRONG, Comparison("different", away, bound)
 
@@ -122,7 +118,24 @@ def judge(claim: Claim, points: Sequence[Point]) -> Judged:
         if first is None or (first.problem and not found.problem) or (found.arrays and not first.arrays):
             first = found
     assert first is not None
+    for meant, note in _with_constants(claim, points[0].graph):
+        if (found := judge(meant, points)).status == RIGHT:
+            return replace(found, claim=replace(claim, formula=meant.formula), note=note)
     return first
+
+
+def _with_constants(claim: Claim, graph: Recorded) -> Iterator[tuple[Claim, str]]:
+    """A formula with the names of constants in place of their numbers, and what is said of that."""
+    numbers = {f.value for f in claim.formula.walk() if f.op == "number"} if claim.formula is not None else set()
+    for c in numbers - {0, 1, 2, 0.5}:
+        for s in graph.sources:
+            if s.name and s.node is not None and not s.node.active and s.data.size == 1 and s.data.item():
+                for k in (1, 2, 0.5):
+                    if abs(c / (k * s.data.item()) - 1) < 1e-12:
+                        name, factor = Formula("name", (), (s.name, False)), Formula("number", value=k)
+                        constant = name if k == 1 else Formula("mul", (factor, name))
+                        formula = claim.formula.map(lambda g: constant if g.op == "number" and g.value == c else g)
+                        yield replace(claim, formula=formula), f"{c:g} is {constant.text} here; write {constant.text}"
 
 
 def _failed(error: Exception) -> str:
@@ -176,8 +189,8 @@ class Check:
 
     def __init__(self, graph: Recorded, claims: list[Claim], derivation: bool, said: tuple[str, ...] = ()) -> None:
         self.graph, self.derivation, self.said = graph, derivation, said
-        rounded = decimals_of(claims)
-        claims = [replace(c, decimals=rounded) if c.numbers is not None else c for c in claims]
+        decimals, digits = rounding_of(claims)
+        claims = [replace(c, decimals=decimals, digits=digits) if c.numbers is not None else c for c in claims]
         with recorded_anew():
             self.points = [graph.recorded(), *(graph.drawn() if any(c.moves for c in claims) else [])]
             self.judged = [judge(c, self.points_of(c)) for c in claims]
@@ -204,7 +217,8 @@ class Check:
         return Report(verdicts, (*self.said, *self.remarks(verdicts)))
 
     def verdict(self, j: Judged) -> Verdict:
-        v = self.right(j) if j.status == RIGHT else self.undecided(j) if j.status == UNDECIDED else self.failed(j)
+        unsure = j.status == UNDECIDED or (j.status == WRONG and self.agreeing(j) is not None)
+        v = self.right(j) if j.status == RIGHT else self.undecided(j) if unsure else self.failed(j)
         if v.status in (WRONG, CARRIED):
             self.open.setdefault((j.goal.kind, j.goal.node), j.claim.label)
         return v
@@ -218,12 +232,15 @@ class Check:
 
     def right(self, j: Judged) -> Verdict:
         notes = []
-        d = j.claim.decimals
-        if d is not None and j.comparison is not None and j.comparison.verdict != "identical":
-            notes.append(f"judged at the {d} decimals given")
+        d, s, exact = j.claim.decimals, j.claim.digits, j.comparison is not None and j.comparison.verdict == "identical"
+        if not exact and j.claim.rounded:
+            notes.append(f"judged at the {d} decimals given" if s is None else f"judged at the {s} significant digits given")
+        elif not exact and j.claim.eps > self.points[0].eps:
+            notes.append("judged in single precision, in which these numbers are")
         wrong = self.open.pop((j.goal.kind, j.goal.node), None)
         if wrong is not None:
             notes.append(f"right, but it does not follow from {wrong}")
+        notes += [j.note] if j.note else []
         notes += self.slips(j)
         if (other := self.resized(j)) is not None and other[0].status == WRONG:
             notes.append(f"right at these sizes, but not at others ({other[1].shapes()})")
@@ -278,8 +295,19 @@ class Check:
 
     # ------------------------------------------------------------ others
 
+    def agreeing(self, j: Judged) -> int | None:
+        """To how many digits unrounded numbers agree with the truth, if to so many that they are hardly another formula's."""
+        if j.claim.numbers is None or j.claim.rounded or not j.arrays or j.comparison is None or j.comparison.verdict != "different":
+            return None
+        truth = j.goal.truth(self.points[0])
+        part = float(np.max(np.abs(j.arrays[0] - truth))) / max(float(np.max(np.abs(truth))), 1e-300)
+        return int(-np.log10(part)) if 0 < part < CLOSE else None
+
     def undecided(self, j: Judged) -> Verdict:
         d = j.claim.decimals
+        if (k := self.agreeing(j)) is not None:
+            close = f"this agrees with {j.goal.text} to {k} digits, as difference quotients do, but not to all that rounding leaves"
+            return self._made(j, UNDECIDED, sentence=close)
         if d is None:
             return self._made(j, UNDECIDED, sentence="rounding alone could make the difference, so these numbers decide nothing")
         size = float(np.max(np.abs(j.goal.truth(self.points[0]))))
@@ -351,7 +379,9 @@ class Check:
         if id(j) not in self._cases:
             points = self.points_of(j.claim)
             truth, exact = [j.goal.truth(p) for p in points], [allowance(j.claim, p) for p in points]
-            self._cases[id(j)] = Case(j.claim, points, j.arrays, truth, [s + half_a_unit(j.claim) for s in exact], exact)
+            self._cases[id(j)] = Case(
+                j.claim, points, j.arrays, truth, [s + j.claim.half_a_unit(a) for s, a in zip(exact, j.arrays or truth, strict=True)], exact
+            )
         return self._cases[id(j)]
 
     def ranked(self, j: Judged, found: list[Explanation]) -> list[Explanation]:

@@ -23,6 +23,7 @@ from .points import Array, Env, Point, Recorded, as_matrix, is_vector, no_node
 from .ulps import rounding
 
 DECIMALS = 9  # numbers with fewer were rounded
+DIGITS = range(3, 7)  # of numbers rounded to significant digits
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,27 @@ class Claim:
     broken: str = ""
     numbers_known: Mapping[str, float] = field(default_factory=dict)
     decimals: int | None = None  # how many decimals the numbers were rounded to; None if they were not
+    digits: int | None = None  # how many significant digits, if that explains them better
+
+    @property
+    def rounded(self) -> bool:
+        return self.decimals is not None or self.digits is not None
+
+    def half_a_unit(self, a: Array) -> Array:
+        """What rounding to the decimals or digits given can change in an array of the claim's numbers."""
+        unit = np.zeros(np.shape(a)) if self.decimals is None else np.full(np.shape(a), 10.0**-self.decimals)
+        if self.digits is not None:
+            with np.errstate(all="ignore"):
+                unit = np.maximum(unit, np.where(a == 0, 0.0, 10.0 ** (np.floor(np.log10(np.abs(a))) + 1 - self.digits)))
+        return np.asarray(0.5 * unit * (1 + 1e-9))
+
+    @property
+    def eps(self) -> float:
+        """The precision of the numbers, single if they are of that; 0 of claims that are no numbers, and of others."""
+        if self.numbers is None:
+            return 0.0
+        single = self.numbers.dtype == np.float32 or (not self.rounded and np.array_equal(self.numbers.astype(np.float32), self.numbers))
+        return float(np.finfo(np.float32).eps) if single else 0.0
 
     @property
     def moves(self) -> bool:
@@ -131,12 +153,20 @@ class Claim:
         return rounding(node)[0] if isinstance(node, Node) else (np.abs(np.asarray(node, float)), 1)
 
 
-def decimals_of(claims: Iterable[Claim]) -> int | None:
-    """How many decimals the numbers of all claims were rounded to; None if they were not, or there is no telling."""
-    arrays = [c.numbers for c in claims if c.numbers is not None]
-    every = np.concatenate([np.ravel(a)[np.isfinite(np.ravel(a))] for a in arrays]) if arrays else np.zeros(0)
-    found = next((d for d in range(DECIMALS) if np.array_equal(np.round(every, d), every)), None)
-    return found if found or np.max(np.abs(every), initial=0.0) >= 5 else None  # a 0 or a 1 is no rounded number yet
+def rounding_of(claims: Iterable[Claim]) -> tuple[int | None, int | None]:
+    """How many decimals, and how many significant digits, the numbers of all claims were rounded to; None if there is no telling."""
+    arrays = [np.ravel(c.numbers)[np.isfinite(np.ravel(c.numbers))] for c in claims if c.numbers is not None]
+    largest = max((float(np.max(np.abs(a), initial=0.0)) for a in arrays), default=0.0)
+    finest = max((8 * float(np.finfo(a.dtype).eps) for a in arrays), default=0.0) * largest  # below it numbers of that precision are apart
+    decimals = next((d for d in range(DECIMALS) if 10.0**-d > finest and all(np.array_equal(np.round(a, d), a) for a in arrays)), None)
+    digits = next((s for s in DIGITS if all(np.array_equal(_to_digits(a, s), a) for a in arrays)), None) if largest else None
+    if digits is not None and decimals is not None and digits >= decimals + 1 + np.floor(np.log10(largest)):
+        digits = None  # the largest entry has all the decimals
+    return decimals if decimals or largest >= 5 else None, digits  # a 0 or a 1 is no rounded number yet
+
+
+def _to_digits(a: Array, s: int) -> Array:
+    return np.array([float(f"{x:.{s}g}") for x in a], a.dtype)
 
 
 # ---------------------------------------------------------------- lining up
@@ -229,7 +259,9 @@ def claims_of(graph: Recorded, given: Any, known: Mapping[str, float]) -> Claims
         found = list(reader.read(Item(str(label), None, claim) for label, claim in given.items()))
         return Claims(sorted(found, key=lambda c: chain_order(graph, c.goal)), False, tuple(reader.remarks))
     if isinstance(given, str):
-        given = [line for text in given.splitlines() for line in re.split(r"(?<!\\);", text.partition("#")[0]) if not _EMPTY.fullmatch(line)]
+        given = [
+            line for text in given.splitlines() for line in re.split(r"(?<!\\);", text.partition("#")[0]) if not _EMPTY.fullmatch(line)
+        ]
     if not isinstance(given, Iterable):
         forms = "a dict such as {'W2': array}, or a list of labelled lines, [('(5)', 'dE/dz2 = y2 - t'), ...]"
         raise BadOperand(f"claims are {forms}, not {type(given).__name__}")
@@ -297,7 +329,7 @@ class Reader:
             raise no_node(self.graph, item.about, f"the claim {item.label!r}")
         claim = Claim(item.label, goal, numbers_known=self.known)
         if isinstance(given, Node):
-            yield replace(claim, numbers=np.asarray(given.data, float))
+            yield _of_numbers(claim, given.data)
         elif callable(given):
             yield replace(claim, function=function_of_names(given, self.graph))
         else:
@@ -340,7 +372,9 @@ class Reader:
         except ValueError as error:
             raise BadFormula(f"{label}: {error}") from None
         self.own[name], self.names[name], self.last = formula.map(self._meant), name, None
-        self.remarks.append(f"{label} gives {name} a meaning for the lines that use it; the graph has no {name}, so it is not judged itself.")
+        self.remarks.append(
+            f"{label} gives {name} a meaning for the lines that use it; the graph has no {name}, so it is not judged itself."
+        )
 
     def _meant(self, f: Formula) -> Formula:
         """A name of the writer's own as the formula that it stands for."""
@@ -379,7 +413,8 @@ def _not_there(graph: Recorded, text: str, label: str) -> NotConnected | None:
 
 def _of_numbers(claim: Claim, given: Any) -> Claim:
     try:
-        return replace(claim, numbers=np.asarray(given, dtype=float))
+        numbers = np.asarray(given)
+        return replace(claim, numbers=numbers if numbers.dtype == np.float32 else np.asarray(given, dtype=float))
     except (TypeError, ValueError):
         return replace(claim, broken=f"{type(given).__name__} is no claim: give an array of numbers, a function, or a formula as text")
 

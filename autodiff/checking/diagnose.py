@@ -27,6 +27,7 @@ EFFORT = 300_000  # rules run on numbers, at most, for the catalogue of one grap
 PAIRS = 2_000  # pairs of mistakes that are tried
 MOST_EDITS = 600
 SMALL = 64  # entries of a result whose whole Jacobian is computed
+SLIGHT = 1e-3  # factors closer to 1 are nobody's
 BITS = 40  # how much rounded numbers must say before pairs of mistakes may explain them
 FEW_BITS = 12  # of rounded numbers that say less than this, some entry of the catalogue fits by chance
 SAME_TEXT = {Mistake.SIGN, Mistake.BATCH_FACTOR, Mistake.FACTOR}  # of these one explanation is enough
@@ -137,8 +138,10 @@ class Catalogue:
 
 def explanations(case: Case, catalogue: Catalogue) -> list[Explanation]:
     """Every explanation that fits, in order of stage and commonness; empty if none does, or if the numbers say too little to tell."""
-    if case.claim.decimals is not None:  # what fits exactly wants no rounding to explain it
-        found = explanations(replace(case, claim=replace(case.claim, decimals=None), slack=case.exact), catalogue)
+    if case.fits(case.truth):  # so close to what is right that whatever changes little would explain it
+        return []
+    if case.claim.rounded:  # what fits exactly wants no rounding to explain it
+        found = explanations(replace(case, claim=replace(case.claim, decimals=None, digits=None), slack=case.exact), catalogue)
         if found or few(case):
             return found
     found = list(_of_array(case, catalogue))
@@ -201,14 +204,14 @@ def ratio(claimed: Sequence[Array], predicted: Sequence[Array]) -> float:
 
 def _constant(case: Case, graph: Recorded) -> Iterator[Explanation]:
     r = ratio(case.claimed, case.truth)
-    if not np.isfinite(r) or abs(r + 1) < 1e-9 or r == 0:
+    if not np.isfinite(r) or abs(r + 1) < SLIGHT or r == 0:
         return
     known = [(text, v) for text, c in constants(graph) for text, v in ((text, c), (f"-{text}", -c))]
     fitting = [(text, v) for text, v in known if case.fits(v * t for t in case.truth)]
     for k, (text, v) in enumerate(fitting[:3]):
         code = Mistake.BATCH_FACTOR if text.lstrip("-") in ("m", "1/m", "m^2", "1/m^2") else Mistake.FACTOR
         yield Explanation(code, _factor_text(text, case.goal.text, graph), 3, rank=k, constant=v, fix=f"divide by {_grouped(text)}")
-    if not fitting and case.truth[0].size > 1 and case.fits(r * t for t in case.truth):
+    if not fitting and abs(r - 1) > SLIGHT and case.truth[0].size > 1 and case.fits(r * t for t in case.truth):
         yield Explanation(
             Mistake.FACTOR, f"this is {r:.4g} times {case.goal.text}, in every entry", 6, rank=9, constant=r, fix=f"divide by {r:.4g}"
         )
@@ -611,7 +614,9 @@ def narrowest(case: Case, graph: Recorded, right: Iterable[int]) -> str:
         said.append(f"{int(fine.sum())} of {fine.size} entries are right; wrong are {wrong}{' and more' if (~fine).sum() > 4 else ''}")
     elif t.ndim == 2 and not is_vector(t.shape) and np.all(np.isfinite(r)) and np.all(t):
         arriving, met = "the derivative that arrives", "the value that it is multiplied by"
-        if np.allclose(r, r[:, :1], rtol=1e-6):
+        if np.allclose(r, r[:1, :1], rtol=1e-6):
+            said.append(f"every entry is {r[0, 0]:.6g} times {case.goal.text}")
+        elif np.allclose(r, r[:, :1], rtol=1e-6):
             said.append(f"it is wrong by a factor that depends on the row only, so the fault is in {arriving}, not in {met}")
         elif np.allclose(r, r[:1], rtol=1e-6):
             said.append(f"it is wrong by a factor that depends on the column only, so the fault is in {met}, not in {arriving}")

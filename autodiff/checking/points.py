@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -206,10 +207,8 @@ class Recorded:
         if len(self.nodes) <= DERIVED:
             from ..derivation import axis_lengths
 
-            try:
+            with suppress(AutodiffError, ValueError, TypeError, ArithmeticError):  # not every graph has an index form
                 found = {name: n for name, n in axis_lengths(self.root).items() if name not in self.by_name}
-            except (AutodiffError, ValueError, TypeError, ArithmeticError):  # not every graph has an index form
-                pass
         return found if "m" in found or "m" in self.by_name else {**self._examples(), **found}
 
     def _examples(self) -> dict[str, int]:

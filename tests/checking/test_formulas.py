@@ -80,7 +80,10 @@ def wrong_mutants(rng: np.random.Generator, each: int) -> list[Mutant]:
         graph = Recorded(d.E, {})
         points = [graph.recorded(), *graph.drawn(2, seed=9)]
         envs = [
-            {**{n: np.asarray(p.value_of(x)) for n, x in graph.by_name.items()}, **{n: np.float64(k) for n, k in graph.sizes.items() if n == "m"}}
+            {
+                **{n: np.asarray(p.value_of(x)) for n, x in graph.by_name.items()},
+                **{n: np.float64(k) for n, k in graph.sizes.items() if n == "m"},
+            }
             for p in points
         ]
         for name, formula in d.formulas.items():
