@@ -126,16 +126,20 @@ def judge(claim: Claim, points: Sequence[Point]) -> Judged:
 
 def _with_constants(claim: Claim, graph: Recorded) -> Iterator[tuple[Claim, str]]:
     """A formula with the names of constants in place of their numbers, and what is said of that."""
-    numbers = {f.value for f in claim.formula.walk() if f.op == "number"} if claim.formula is not None else set()
-    for c in numbers - {0, 1, 2, 0.5}:
-        for s in graph.sources:
-            if s.name and s.node is not None and not s.node.active and s.data.size == 1 and s.data.item():
-                for k in (1, 2, 0.5):
-                    if abs(c / (k * s.data.item()) - 1) < 1e-12:
-                        name, factor = Formula("name", (), (s.name, False)), Formula("number", value=k)
-                        constant = name if k == 1 else Formula("mul", (factor, name))
-                        formula = claim.formula.map(lambda g: constant if g.op == "number" and g.value == c else g)
-                        yield replace(claim, formula=formula), f"{c:g} is {constant.text} here; write {constant.text}"
+    if claim.formula is None:
+        return
+    numbers = {f.value for f in claim.formula.walk() if f.op == "number"} - {0, 1, 2, 0.5}
+    known = [s for s in graph.sources if s.name and s.node is not None and not s.node.active and s.data.size == 1 and s.data.item()]
+    for c, s, k in ((c, s, k) for c in sorted(numbers) for s in known for k in (1, 2, 0.5)):
+        if abs(c / (k * s.data.item()) - 1) < 1e-12:
+            name = Formula("name", (), (s.name, False))
+            constant = name if k == 1 else Formula("mul", (Formula("number", value=k), name))
+            formula = claim.formula.map(partial(_put_for, c, constant))
+            yield replace(claim, formula=formula), f"{c:g} is {constant.text} here; write {constant.text}"
+
+
+def _put_for(number: float, constant: Formula, f: Formula) -> Formula:
+    return constant if f.op == "number" and f.value == number else f
 
 
 def _failed(error: Exception) -> str:
@@ -610,7 +614,7 @@ def check_code_of(graph: Recorded, fn: Callable[..., Any]) -> Report:
         first = graph.recorded()
     try:
         labels = list(outputs(first, Env(first, {})))
-    except BadOperand:
+    except (BadOperand, MemoryError):
         raise
     except Exception as error:  # the user's own code failed: that is the verdict
         return Report((Verdict(name, graph.root_name, WRONG, mistake=Mistake.UNREADABLE, sentence=_failed(error)),))

@@ -374,6 +374,8 @@ def test_the_report_scores_prints_and_travels(run: Any) -> None:
     assert (report.ok, report.first_wrong.label) == (False, "W1")
     assert report.score() == 3  # b1 follows from the wrong W1
     assert report.score({"W2": 2, "W1": 3, "b1": 0.5}) == 2.5
+    assert report.score({"dE/dW2": 2, "W1": 3}) == 2  # by what they are about, whatever the labels are
+    assert ad.check(run.E, {"dW2": student(run)["W2"]}).score({"W2": 2}) == 2
     with pytest.raises(KeyError, match="no claim is labelled 'W3'"):
         report.score({"W3": 1})
     assert "carried forward" in str(report) and str(report) == repr(report)

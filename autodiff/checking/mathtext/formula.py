@@ -524,10 +524,8 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
 
 def _has_unit(f: Formula) -> bool:
     """Is it a unit matrix whose size was not said, or a multiple of one?"""
-    return (
-        f.op == "eye"
-        and f.value is None
-        or (f.op in ("neg", "mul", "star", "juxt", "cdot", "div", "matmul") and any(map(_has_unit, f.args)))
+    return (f.op == "eye" and f.value is None) or (
+        f.op in ("neg", "mul", "star", "juxt", "cdot", "div", "matmul") and any(map(_has_unit, f.args))
     )
 
 
