@@ -140,7 +140,13 @@ class Claim:
         env = Env(point, self.numbers_known, reading.rows, recording)
         with np.errstate(all="ignore"):
             found = self.function(point, env) if self.function is not None else reading.formula.evaluate(env)
-        return found if recording else np.asarray(found, dtype=float)
+        if recording:
+            return found
+        try:
+            return np.asarray(found, dtype=float)
+        except (TypeError, ValueError):
+            what = "all values as attributes of one object" if isinstance(found, SimpleNamespace) else f"a {type(found).__name__}"
+            raise BadOperand(f"the function gave {what}, not an array of numbers") from None
 
     def rounding(self, point: Point, reading: Reading) -> tuple[Array, int] | None:
         """Magnitude and ulps of the claim's own computation, where it can be recorded."""

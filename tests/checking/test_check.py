@@ -550,3 +550,12 @@ def test_a_number_in_place_of_a_constant_is_right_and_said_to_be_it(number: str,
     assert v.status == "right", str(v)
     assert v.notes == (f"{number[:3]} is {constant} here; write {constant}",)
     assert ad.check(J, "dJ/dw = exp(w) + 0.3 * w").verdicts[0].status == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [(lambda q: q, "all values as attributes of one object"), (lambda W2: {"W2": W2}, "a dict"), (lambda W2: "abc", "a str")],
+)
+def test_a_function_that_gives_no_numbers_is_told_what_it_gave(run: Any, function: Any, said: str) -> None:
+    v = ad.check(run.E, {"W2": function}).first_wrong
+    assert v.sentence == f"the function gave {said}, not an array of numbers"
