@@ -199,7 +199,7 @@ class Derivation:
         return "\n".join([*blocks, *self._where(text), *self._notes(text)])
 
     def _unnamed_in(self, text: str) -> tuple[list[Formula], dict[str, Any]]:
-        """What a text speaks of that nobody named: results, as formulas, and constants; and conditions, which belong to the recorded data."""
+        """What a text speaks of that nobody named: results, as formulas, and constants; and conditions, which are of the recorded data."""
         graph, made = self._graph, list[Formula]()
         expr.start(graph.atoms)
         printer = _Printer(graph, ())
