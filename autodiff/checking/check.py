@@ -32,6 +32,7 @@ from .claims import (
 )
 from .counterexample import counterexample, distinct_sizes, goal_in
 from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanations, few, narrowest, of_shape
+from .mathtext import Formula
 from .mistakes import Mistake
 from .points import Array, Env, Point, Recorded, Wrong, is_vector, moving
 from .report import CARRIED, RIGHT, UNDECIDED, WRONG, Report, Verdict
@@ -39,6 +40,7 @@ from .slopes import slopes
 from .ulps import Comparison
 
 BETWEEN = 1e-3  # where rounding alone could change a number by more than this part of it, nothing is decided
+CLOSE = 1e-6  # numbers off by less than this part of the largest are not taken for another formula's
 SHOWN = 3  # explanations told beside the first
 INDICES = set("eijkluv")  # which formulas mean something else by
 SURELY = 4  # ulps of the result alone, by which any two correct computations may differ
@@ -64,6 +66,7 @@ class Judged:
     problem: str = ""  # why there are no numbers
     misfit: bool = False  # because shapes do not fit
     option: int = 0
+    note: str = ""
 
     @property
     def goal(self) -> Goal:
@@ -79,14 +82,8 @@ def allowance(claim: Claim, point: Point, own: tuple[Array, int] | None = None) 
     return np.asarray(bound)
 
 
-def half_a_unit(claim: Claim) -> float:
-    """What rounding to the decimals given can change."""
-    return 0.0 if claim.decimals is None else 0.5 * 10.0**-claim.decimals * (1 + 1e-9)
-
-
 def eps_of(claim: Claim, point: Point) -> float:
-    given = claim.numbers
-    return max(point.eps, float(np.finfo(given.dtype).eps) if given is not None and given.dtype.kind == "f" else 0.0)
+    return max(point.eps, claim.eps)
 
 
 def compared(claim: Claim, a: Array, truth: Array, point: Point, reading: Reading, brief: bool = False) -> tuple[str, Comparison]:
@@ -111,9 +108,8 @@ def compared(claim: Claim, a: Array, truth: Array, point: Point, reading: Readin
             worst = float(np.max(allowed, initial=0.0))
             known = own is not None and worst <= max(BETWEEN * size, 4 * eps * size)
             return (RIGHT if known else UNDECIDED), Comparison("rounding only", away, int(np.ceil(worst / (eps * max(size, 1e-300)))))
-    d = claim.decimals
-    if d is not None and np.all(gap <= allowance(claim, point) + half_a_unit(claim)):
-        enough = size >= 5 * 10.0**-d
+    if claim.rounded and np.all(gap <= allowance(claim, point) + claim.half_a_unit(a)):
+        enough = claim.decimals is None or claim.significant is not None or size >= 5 * 10.0**-claim.decimals
         return (RIGHT if enough else UNDECIDED), Comparison("rounding only", away, bound)
     return WRONG, Comparison("different", away, bound)
 
@@ -135,7 +131,28 @@ def judge(claim: Claim, points: Sequence[Point]) -> Judged:
         if first is None or (first.problem and not found.problem) or (found.arrays and not first.arrays):
             first = found
     assert first is not None
+    for meant, note in _with_constants(claim, points[0].graph):
+        if (found := judge(meant, points)).status == RIGHT:
+            return replace(found, claim=replace(claim, formula=meant.formula), note=note)
     return first
+
+
+def _with_constants(claim: Claim, graph: Recorded) -> Iterator[tuple[Claim, str]]:
+    """A formula with the names of constants in place of their numbers, and what is said of that."""
+    if claim.formula is None:
+        return
+    numbers = {f.value for f in claim.formula.walk() if f.op == "number"} - {0, 1, 2, 0.5}
+    known = [s for s in graph.sources if s.name and s.node is not None and not s.node.active and s.data.size == 1 and s.data.item()]
+    for c, s, k in ((c, s, k) for c in sorted(numbers) for s in known for k in (1, 2, 0.5)):
+        if abs(c / (k * s.data.item()) - 1) < 1e-12:
+            name = Formula("name", (), (s.name, False))
+            constant = name if k == 1 else Formula("mul", (Formula("number", value=k), name))
+            formula = claim.formula.map(partial(_put_for, c, constant))
+            yield replace(claim, formula=formula), f"{c:g} is {constant.text} here; write {constant.text}"
+
+
+def _put_for(number: float, constant: Formula, f: Formula) -> Formula:
+    return constant if f.op == "number" and f.value == number else f
 
 
 def _failed(error: Exception) -> str:
@@ -215,7 +232,8 @@ class Check:
         return Report(verdicts, (*self.said, *self.remarks(verdicts)))
 
     def verdict(self, j: Judged) -> Verdict:
-        v = self.circular(j) or self.right(j) if j.status == RIGHT else self.undecided(j) if j.status == UNDECIDED else self.failed(j)
+        unsure = j.status == UNDECIDED or (j.status == WRONG and self.agreeing(j) is not None)
+        v = self.circular(j) or self.right(j) if j.status == RIGHT else self.undecided(j) if unsure else self.failed(j)
         if v.status in (WRONG, CARRIED):
             self.open.setdefault((j.goal.kind, j.goal.node), j.claim.label)
         return v
@@ -235,12 +253,16 @@ class Check:
 
     def right(self, j: Judged) -> Verdict:
         notes = []
-        d = j.claim.decimals
-        if d is not None and j.comparison is not None and j.comparison.verdict != "identical":
-            notes.append(f"judged at the {d} decimals given")
+        d, s, exact = j.claim.decimals, j.claim.significant, j.comparison is not None and j.comparison.verdict == "identical"
+        if not exact and j.claim.rounded:
+            notes.append(f"judged at the {d} decimals given" if s is None else f"judged at the {s} significant digits given")
+        elif not exact and j.claim.eps > self.points[0].eps:
+            single = j.claim.eps <= np.finfo(np.float32).eps
+            notes.append(f"judged in {'single' if single else 'half'} precision, in which these numbers are")
         wrong = self.open.pop((j.goal.kind, j.goal.node), None)
         if wrong is not None:
             notes.append(f"right, but it does not follow from {wrong}")
+        notes += [j.note] if j.note else []
         notes += self.slips(j)
         if (other := self.resized(j)) is not None and other[0].status == WRONG:
             notes.append(f"right at these sizes, but not at others ({other[1].shapes()})")
@@ -297,8 +319,19 @@ class Check:
 
     # ------------------------------------------------------------ others
 
+    def agreeing(self, j: Judged) -> int | None:
+        """To how many digits unrounded numbers agree with the truth, if to so many that they are hardly another formula's."""
+        if j.claim.numbers is None or j.claim.rounded or not j.arrays or j.comparison is None or j.comparison.verdict != "different":
+            return None
+        truth = j.goal.truth(self.points[0])
+        part = float(np.max(np.abs(j.arrays[0] - truth))) / max(float(np.max(np.abs(truth))), 1e-300)
+        return int(-np.log10(part)) if 0 < part < CLOSE else None
+
     def undecided(self, j: Judged) -> Verdict:
         d = j.claim.decimals
+        if (k := self.agreeing(j)) is not None:
+            close = f"this agrees with {j.goal.text} to {k} digits, as difference quotients do, but not to all that rounding leaves"
+            return self._made(j, UNDECIDED, sentence=close)
         if d is None:
             return self._made(j, UNDECIDED, sentence="rounding alone could make the difference, so these numbers decide nothing")
         size = float(np.max(np.abs(j.goal.truth(self.points[0]))))
@@ -346,7 +379,8 @@ class Check:
 
             found = slopes(along, noise=here.eps * max(1.0, abs(along(0.0))))
             low, high = sorted((found.left, found.right))
-            if not found.bend or not low - found.bar - case.unit <= j.arrays[0][where] <= high + found.bar + case.unit:
+            unit = float(np.broadcast_to(case.unit, x.shape)[where])
+            if not found.bend or not low - found.bar - unit <= j.arrays[0][where] <= high + found.bar + unit:
                 return ""
             entry = f"[{', '.join(map(str, where))}]" if where else ""
             said = said or f"{j.goal.text}{entry} stands on a kink, with the slopes {low:.4g} and {high:.4g} beside it: conventions differ"
@@ -395,7 +429,8 @@ class Check:
         if id(j) not in self._cases:
             points = self.points_of(j.claim)
             truth, slack = [j.goal.truth(p) for p in points], [allowance(j.claim, p) for p in points]
-            self._cases[id(j)] = Case(j.claim, points, j.arrays, truth, slack, half_a_unit(j.claim))
+            unit = j.claim.half_a_unit(j.arrays[0]) if j.claim.numbers is not None and j.arrays else 0.0
+            self._cases[id(j)] = Case(j.claim, points, j.arrays, truth, slack, unit)
         return self._cases[id(j)]
 
     def ranked(self, j: Judged, found: list[Explanation]) -> list[Explanation]:
@@ -630,7 +665,7 @@ def check_code_of(graph: Recorded, fn: Callable[..., Any]) -> Report:
         first = graph.recorded()
     try:
         labels = list(outputs(first, Env(first, {})))
-    except BadOperand:
+    except (BadOperand, MemoryError):
         raise
     except Exception as error:  # the user's own code failed: that is the verdict
         return Report((Verdict(name, graph.root_name, WRONG, mistake=Mistake.UNREADABLE, sentence=_failed(error)),))

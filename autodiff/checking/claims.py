@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import BadFormula, BadOperand, NotConnected
+from ..errors import AutodiffError, BadFormula, BadOperand, NotConnected
 from ..node import Node
 from .mathtext import Formula, Line, Target, defined, read, read_target
 from .mathtext.names import Names
@@ -24,6 +24,7 @@ from .ulps import rounding
 
 DECIMALS = 9  # numbers with fewer were rounded
 FULL = 17  # decimals, at most, that numbers show
+DIGITS = range(3, 7)  # of numbers rounded to significant digits
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,30 @@ class Claim:
     numbers_known: Mapping[str, float] = field(default_factory=dict)
     decimals: int | None = None  # how many decimals the numbers were rounded to; None if they were not
     digits: int = FULL  # how many decimals they show
+    significant: int | None = None  # how many significant digits they were rounded to, if that explains them better
     outside: tuple[str, ...] = ()  # data that the function takes from elsewhere than its parameters, so that it cannot be moved
+
+    @property
+    def rounded(self) -> bool:
+        return self.decimals is not None or self.significant is not None
+
+    def half_a_unit(self, a: Array) -> Array:
+        """What rounding to the decimals or digits given can change in an array of the claim's numbers."""
+        unit = np.zeros(np.shape(a)) if self.decimals is None else np.full(np.shape(a), 10.0**-self.decimals)
+        if self.significant is not None:
+            with np.errstate(all="ignore"):
+                unit = np.maximum(unit, np.where(a == 0, 0.0, 10.0 ** (np.floor(np.log10(np.abs(a))) + 1 - self.significant)))
+        return np.asarray(0.5 * unit * (1 + 1e-9))
+
+    @property
+    def eps(self) -> float:
+        """The precision that the numbers have, single if they are all of that; 0 of claims that are no numbers."""
+        if self.numbers is None:
+            return 0.0
+        with np.errstate(all="ignore"):
+            single = not self.rounded and np.array_equal(self.numbers.astype(np.float32), self.numbers)
+        own = float(np.finfo(self.numbers.dtype).eps)
+        return max(own, float(np.finfo(np.float32).eps)) if single else own
 
     @property
     def moves(self) -> bool:
@@ -127,7 +151,15 @@ class Claim:
         env = Env(point, self.numbers_known, reading.rows, recording)
         with np.errstate(all="ignore"):
             found = self.function(point, env) if self.function is not None else reading.formula.evaluate(env)
-        return found if recording else plain(found)
+        if recording:
+            return found
+        try:
+            return plain(found)
+        except AutodiffError:
+            raise
+        except (TypeError, ValueError):
+            what = "all values as attributes of one object" if isinstance(found, SimpleNamespace) else f"a {type(found).__name__}"
+            raise BadOperand(f"the function gave {what}, not an array of numbers") from None
 
     def rounding(self, point: Point, reading: Reading) -> tuple[Array, int] | None:
         """Magnitude and ulps of the claim's own computation, where it can be recorded."""
@@ -152,13 +184,24 @@ def plain(x: Any) -> Array:
 
 
 def written(claims: Sequence[Claim]) -> list[Claim]:
-    """The claims with how many decimals the numbers of all of them show, and to how many they were rounded, if there is telling."""
-    arrays = [c.numbers for c in claims if c.numbers is not None]
-    every = np.concatenate([np.ravel(a)[np.isfinite(np.ravel(a))] for a in arrays]) if arrays else np.zeros(0)
+    """The claims with how many decimals the numbers of all show, and to how many decimals or digits they were rounded, if any."""
+    arrays = [np.ravel(c.numbers)[np.isfinite(np.ravel(c.numbers))] for c in claims if c.numbers is not None]
+    every = np.concatenate(arrays) if arrays else np.zeros(0)
     own = min((np.finfo(a.dtype).precision for a in arrays), default=FULL)  # of float32 the decimals beyond are the conversion's
     digits = next((d for d in range(min(own, FULL)) if np.array_equal(np.round(every, d), every)), FULL)
-    rounded = digits < DECIMALS and (digits or np.max(np.abs(every), initial=0.0) >= 5)  # a 0 or a 1 is no rounded number yet
-    return [replace(c, digits=digits, decimals=digits if rounded else None) if c.numbers is not None else c for c in claims]
+    largest = float(np.max(np.abs(every), initial=0.0))
+    finest = max((8 * float(np.finfo(a.dtype).eps) for a in arrays), default=0.0) * largest  # below it numbers of that precision are apart
+    decimals = digits if digits < DECIMALS and 10.0**-digits > finest else None
+    few = [s for s in DIGITS if s < own and largest]  # all numbers of half precision are some of so few digits
+    significant = next((s for s in few if all(np.array_equal(_to_digits(a, s), a) for a in arrays)), None)
+    if significant is not None and decimals is not None and significant >= decimals + 1 + np.floor(np.log10(largest)):
+        significant = None  # the largest entry has all the decimals
+    decimals = decimals if decimals or largest >= 5 else None  # a 0 or a 1 is no rounded number yet
+    return [c if c.numbers is None else replace(c, digits=digits, decimals=decimals, significant=significant) for c in claims]
+
+
+def _to_digits(a: Array, s: int) -> Array:
+    return np.array([float(f"{x:.{s}g}") for x in a], a.dtype)
 
 
 # ---------------------------------------------------------------- lining up
@@ -320,7 +363,7 @@ class Reader:
             raise no_node(self.graph, item.about, f"the claim {item.label!r}")
         claim = Claim(item.label, goal, numbers_known=self.known)
         if isinstance(given, Node):
-            yield replace(claim, numbers=np.asarray(given.data, float))
+            yield _of_numbers(claim, given.data)
         elif callable(given):
             yield replace(claim, function=function_of_names(given, self.graph), outside=taken_from_outside(given))
         else:

@@ -28,6 +28,7 @@ PAIRS = 2_000  # pairs of mistakes that are tried
 MOST_EDITS = 600
 MOST_WRITTEN = 60_000  # nodes of edited formulas that are evaluated for one claim
 SMALL = 64  # entries of a result whose whole Jacobian is computed
+SLIGHT = 1e-3  # factors closer to 1 are nobody's
 BITS = 40  # how much numbers must say before pairs of mistakes may explain them
 FEW_BITS = 12  # of numbers that say less than this, some entry of the catalogue fits by chance
 SAME_TEXT = {Mistake.SIGN, Mistake.BATCH_FACTOR, Mistake.FACTOR}  # of these one explanation is enough
@@ -55,7 +56,12 @@ class Case:
     claimed: list[Array]
     truth: list[Array]
     slack: list[Array]  # allowed differences, of entries of the size of the truth
-    unit: float = 0.0  # what rounding to the decimals given can change, whatever the size
+    unit: Array | float = 0.0  # what rounding to the decimals or digits given can change, in each entry
+
+    @property
+    def rounded(self) -> bool:
+        """Is rounding allowed for?"""
+        return bool(np.any(self.unit))
 
     def fits(self, predicted: Iterable[Array | None]) -> bool:
         """Does a prediction give the claimed numbers at every point?"""
@@ -69,7 +75,7 @@ class Case:
         return self.claim.goal
 
 
-def near(a: Array, c: Array, t: Array, slack: Array, unit: float = 0.0) -> bool:
+def near(a: Array, c: Array, t: Array, slack: Array, unit: Array | float = 0.0) -> bool:
     """Are two arrays equal, where entries of the size of t may differ by `slack`, and larger ones by more, and all by `unit`?"""
     with np.errstate(all="ignore"):
         size, allowed = float(np.max(np.abs(t), initial=0.0)), float(np.max(slack, initial=0.0))
@@ -138,7 +144,9 @@ class Catalogue:
 
 def explanations(case: Case, catalogue: Catalogue) -> list[Explanation]:
     """Every explanation that fits, in order of stage and commonness; empty if none does."""
-    found = list(_of_array(replace(case, unit=0.0), catalogue)) if case.unit else []  # what fits exactly wants no rounding to explain it
+    if case.fits(case.truth):  # so close to what is right that whatever changes little would explain it
+        return []
+    found = list(_of_array(replace(case, unit=0.0), catalogue)) if case.rounded else []  # what fits exactly wants no rounding to explain it
     if all(e.code is Mistake.ZERO for e in found):
         found = list(_of_array(case, catalogue))
     if case.claim.formula is not None:
@@ -200,15 +208,16 @@ def ratio(claimed: Sequence[Array], predicted: Sequence[Array]) -> float:
 
 def _constant(case: Case, graph: Recorded) -> Iterator[Explanation]:
     r = ratio(case.claimed, case.truth)
-    if not np.isfinite(r) or abs(r + 1) < 1e-9 or r == 0:
+    if not np.isfinite(r) or abs(r + 1) < SLIGHT or r == 0:
         return
     known = [(text, v) for text, c in constants(graph) for text, v in ((text, c), (f"-{text}", -c))]
     fitting = [(text, v) for text, v in known if case.fits(v * t for t in case.truth)]
     for k, (text, v) in enumerate(fitting[:3]):
         code = Mistake.BATCH_FACTOR if text.lstrip("-") in ("m", "1/m", "m^2", "1/m^2") else Mistake.FACTOR
         yield Explanation(code, _factor_text(text, case.goal.text, graph), 3, rank=k, constant=v, fix=f"divide by {_grouped(text)}")
-    exactly = case.claim.decimals is None or case.unit  # rounded numbers can be no odd factor exactly, but by chance
-    if not fitting and exactly and case.truth[0].size > 1 and case.fits(r * t for t in case.truth):
+    exactly = not case.claim.rounded or case.rounded  # rounded numbers can be no odd factor exactly, but by chance
+    slight = abs(r - 1) < SLIGHT
+    if not fitting and exactly and not slight and case.truth[0].size > 1 and case.fits(r * t for t in case.truth):
         yield Explanation(
             Mistake.FACTOR, f"this is {r:.4g} times {case.goal.text}, in every entry", 6, rank=9, constant=r, fix=f"divide by {r:.4g}"
         )
@@ -391,7 +400,8 @@ def _bits(case: Case) -> float:
     shown = 0.0 if case.claim.numbers is None else 0.5 * 10.0**-case.claim.digits
     with np.errstate(all="ignore"):
         known = (np.maximum(np.abs(c), np.abs(t)) for c, t in zip(case.claimed, case.truth, strict=True))
-        bits = [np.log2(np.maximum(1.0, k / np.maximum(shown, s))) for k, s in zip(known, case.slack, strict=True)]
+        least = [np.maximum(shown, case.claim.half_a_unit(c)) for c in case.claimed]
+        bits = [np.log2(np.maximum(1.0, k / np.maximum(u, s))) for k, u, s in zip(known, least, case.slack, strict=True)]
     return float(sum(np.sum(b) for b in bits))
 
 
@@ -608,7 +618,9 @@ def narrowest(case: Case, graph: Recorded, right: Iterable[int]) -> str:
         said.append(f"{int(fine.sum())} of {fine.size} entries are right; wrong are {wrong}{' and more' if (~fine).sum() > 4 else ''}")
     elif t.ndim == 2 and not is_vector(t.shape) and np.all(np.isfinite(r)) and np.all(t):
         arriving, met = "the derivative that arrives", "the value that it is multiplied by"
-        if np.allclose(r, r[:, :1], rtol=1e-6):
+        if np.allclose(r, r[:1, :1], rtol=1e-6):
+            said.append(f"every entry is {r[0, 0]:.6g} times {case.goal.text}")
+        elif np.allclose(r, r[:, :1], rtol=1e-6):
             said.append(f"it is wrong by a factor that depends on the row only, so the fault is in {arriving}, not in {met}")
         elif np.allclose(r, r[:1], rtol=1e-6):
             said.append(f"it is wrong by a factor that depends on the column only, so the fault is in {met}, not in {arriving}")

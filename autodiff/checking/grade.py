@@ -155,11 +155,12 @@ def _why(code: int | None, seconds: float, memory: int, said: Path) -> str:
 def summary(graded: Sequence[Grade]) -> str:
     """The class in a few lines: how many are right, and the mistakes that several made, most common first."""
     lines = [f"{sum(g.ok for g in graded)} of {len(graded)} answers are right"]
-    made: dict[str, list[Grade]] = {}
+    made: dict[tuple[str, str], list[Grade]] = {}
     for g in graded:
         if g.first:
-            made.setdefault(g.first["mistake"], []).append(g)
-    for code, whose in sorted(made.items(), key=lambda item: (-len(item[1]), item[0])):
+            apart = g.first["sentence"] if g.first["mistake"] == Mistake.UNREADABLE.value else ""  # no two failures are alike
+            made.setdefault((g.first["mistake"], apart), []).append(g)
+    for (code, _), whose in sorted(made.items(), key=lambda item: (-len(item[1]), item[0])):
         sentence = Counter(g.first["sentence"].splitlines()[0] for g in whose).most_common(1)[0][0]
         names = ", ".join([*(g.name for g in whose[:6]), *(["..."] if len(whose) > 6 else [])])
         lines.append(f"{len(whose)} of {len(graded)}: {Mistake(code).meaning}; {sentence} ({names})")

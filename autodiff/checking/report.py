@@ -126,18 +126,20 @@ class Report:
     def score(self, points: Mapping[str, float] | float = 1.0) -> float:
         """The points earned: those of every claim that is right or correctly carried forward from an earlier mistake.
 
-        `points` are points by label, claims that it does not name earning none, or one number for each claim.
+        `points` are points by label or by what a claim is about ("dW1", "dE/dW1" or "W1"), claims that it does not name earning
+        none, or one number for each claim.  Raises KeyError for points of a claim that there is not.
 
         >>> from autodiff.checking.report import Report, Verdict
         >>> Report((Verdict("W2", "dE/dW2", "wrong"), Verdict("W1", "dE/dW1", "carried forward"))).score({"W2": 2, "W1": 3})
         3.0
         """
-        if isinstance(points, Mapping):
-            unknown = set(points) - {v.label for v in self.verdicts}
-            if unknown:
-                raise KeyError(f"no claim is labelled {sorted(unknown)[0]!r}; there are {', '.join(v.label for v in self.verdicts)}")
-        earning = [v.label for v in self.verdicts if v.status in (RIGHT, CARRIED)]
-        return float(sum(points.get(label, 0.0) for label in earning) if isinstance(points, Mapping) else points * len(earning))
+        earning = [v for v in self.verdicts if v.status in (RIGHT, CARRIED)]
+        if not isinstance(points, Mapping):
+            return float(points * len(earning))
+        named = {k: v for v in self.verdicts for k in (v.target, v.target.partition("/d")[2], v.label) if k}
+        if unknown := sorted(set(points) - set(named)):
+            raise KeyError(f"no claim is labelled {unknown[0]!r}; there are {', '.join(v.label for v in self.verdicts)}")
+        return float(sum(p for label, p in points.items() if any(v is named[label] for v in earning)))
 
     def require(self) -> None:
         """Raise WrongClaim, with the text of the report, unless every claim is right.

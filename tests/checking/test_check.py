@@ -17,6 +17,7 @@ from autodiff.checking.diagnose import distinct
 from autodiff.checking.mistakes import Mistake, catalogue
 from autodiff.checking.points import Recorded, kinds_of
 from autodiff.checking.report import Report, Verdict
+from autodiff.node import order
 from autodiff.ops import TABLE
 from tests.checking.graphs import GRAPHS, classification
 from tests.checking.nets import net, student
@@ -486,6 +487,8 @@ def test_the_report_scores_prints_and_travels(run: Any) -> None:
     assert (report.ok, report.first_wrong.label) == (False, "W1")
     assert report.score() == 3  # b1 follows from the wrong W1
     assert report.score({"W2": 2, "W1": 3, "b1": 0.5}) == 2.5
+    assert report.score({"dE/dW2": 2, "W1": 3}) == 2  # by what they are about, whatever the labels are
+    assert ad.check(run.E, {"dW2": student(run)["W2"]}).score({"W2": 2}) == 2
     with pytest.raises(KeyError, match="no claim is labelled 'W3'"):
         report.score({"W3": 1})
     assert "carried forward" in str(report) and str(report) == repr(report)
@@ -565,11 +568,11 @@ def test_m_and_the_other_lengths_are_those_that_derive_names() -> None:
 
 def own_names() -> Any:
     rng = np.random.default_rng(1)
-    X, T = rng.normal(size=(8, 3)), rng.normal(size=(8, 2))
+    X, T = ad.constant(rng.normal(size=(8, 3)), name="X"), ad.constant(rng.normal(size=(8, 2)), name="T")
     W1, W2 = ad.Tensor(rng.normal(size=(3, 4)), name="W1"), ad.Tensor(rng.normal(size=(4, 2)), name="W2")
     h = np.tanh(X @ W1).named("h")
     Y = (h @ W2).named("Y")
-    return (np.sum((Y - T) ** 2) / 2).named("E"), X, T
+    return (np.sum((Y - T) ** 2) / 2).named("E")
 
 
 @pytest.mark.parametrize(
@@ -586,7 +589,7 @@ def own_names() -> Any:
     ],
 )
 def test_names_of_the_writer_s_own_are_definitions_for_later_lines(lines: str) -> None:
-    E, X, T = own_names()  # noqa: RUF059  (formulas know names of this frame)
+    E = own_names()
     report = ad.check(E, lines)
     assert report.ok, str(report)
     assert {"dE/dW1", "dE/dW2"} <= {v.target for v in report.verdicts}
@@ -596,12 +599,12 @@ def test_names_of_the_writer_s_own_are_definitions_for_later_lines(lines: str) -
 
 
 def test_a_line_is_judged_on_its_own_target_or_not_at_all() -> None:
-    E, X, T = own_names()  # noqa: RUF059  (formulas know names of this frame)
+    E = own_names()
     report = ad.check(E, "dE/dY = Y - T\nthis is right\ndE/dW2 = h.T @ (Y - T\n= h.T @ dE/dY")
     assert [(v.target, v.status) for v in report.verdicts] == [("dE/dY", "right"), ("dE/dW2", "wrong"), ("dE/dW2", "right")]
     assert report.remarks[0] == "line 2 is no equation, so it was not checked: 'this is right'."
     for text, said in [
-        ("dE/dv = Y", "is about v, and the graph of E has no node of that name. It has W1, W2, h, Y, E"),
+        ("dE/dv = Y", "is about v, and the graph of E has no node of that name. It has X, T, W1, W2, h, Y, E"),
         (r"\frac{\partial E}{\partial v} = Y", "is about v, "),
         ("d^2E/dY^2 = 1", "second derivative"),
     ]:
@@ -610,3 +613,78 @@ def test_a_line_is_judged_on_its_own_target_or_not_at_all() -> None:
     for text, said in [("so that = is this", "the name so is not known"), ("this is right", "is no equation"), ("d = Y -", "too early")]:
         with pytest.raises(ad.errors.BadFormula, match=said):
             ad.check(E, text)
+
+
+def _to_digits(a: Any, s: int) -> Any:
+    return np.array([float(f"{x:.{s}g}") for x in np.ravel(a)]).reshape(np.shape(a))
+
+
+@pytest.mark.parametrize(
+    ("made", "status", "said"),
+    [
+        (lambda g: g.astype(np.float32), "right", "judged in single precision, in which these numbers are"),
+        (lambda g: g.astype(np.float32).tolist(), "right", "judged in single precision, in which these numbers are"),
+        (lambda g: g.astype(np.float16), "right", "judged in half precision, in which these numbers are"),
+        (lambda g: _to_digits(g, 3), "right", "judged at the 3 significant digits given"),
+        (lambda g: _to_digits(g, 4), "right", "judged at the 4 significant digits given"),
+        (lambda g: np.round(g, 3), "right", "judged at the 3 decimals given"),
+        (lambda g: g.astype(np.float32).round(3), "right", "judged at the 3 decimals given"),
+        (lambda g: g * (1 + 1e-7), "undecided", "this agrees with dE/dW2 to 6 digits, as difference quotients do, but not to all"),
+        (lambda g: _to_digits(-g, 4), "wrong", "the sign: this is exactly minus dE/dW2"),
+        (lambda g: _to_digits(7 * g, 4), "wrong", "this is 7 times"),
+        (lambda g: (g * (1 + 5e-4)).astype(np.float32), "wrong", "no known mistake explains this: every entry is 1.0005 times"),
+    ],
+)
+def test_numbers_are_judged_in_the_precision_that_they_have(made: Any, status: str, said: str) -> None:
+    E = own_names()
+    v = ad.check(E, {"W2": made(ad.gradient(E, next(n for n in order(E) if n.name == "W2")))}).verdicts[0]
+    assert v.status == status, str(v)
+    assert said in "\n".join(v.lines())
+    assert not v.others
+
+
+@pytest.mark.parametrize(
+    ("formula", "status"),
+    [
+        ("(X.T @ X / m + lam * I) @ w - X.T @ y / m", "right"),
+        ("(lam * I + X.T @ X / m) @ w - X.T @ y / m", "right"),
+        ("X.T @ X @ w / m + lam * I @ w - X.T @ y / m", "right"),
+        (r"\left(\frac1m X^TX + \lambda I\right) w - \frac1m X^T y", "right"),
+        (r"\frac1m X^T X w + \lambda I w - \frac1m X^T y", "right"),
+        ("(X.T @ X / m + lam * np.eye(3)) @ w - X.T @ y / m", "right"),
+        ("(X.T @ X / m + lam * np.eye(n0)) @ w - X.T @ y / m", "right"),
+        ("(X.T @ X / m - lam * I) @ w - X.T @ y / m", "wrong"),
+        ("(X.T @ X / m + lam * np.eye(4)) @ w - X.T @ y / m", "wrong"),
+        ("(X.T @ X / m + lam * np.eye(1000000)) @ w - X.T @ y / m", "wrong"),
+        ("lam * I", "wrong"),
+    ],
+)
+def test_unit_matrices_have_the_size_of_what_they_meet(formula: str, status: str) -> None:
+    rng = np.random.default_rng(3)
+    X, y, w = (
+        ad.constant(rng.normal(size=(6, 3)), name="X"),
+        ad.constant(rng.normal(size=6), name="y"),
+        ad.Tensor(rng.normal(size=3), name="w"),
+    )
+    lam = ad.constant(0.1, name="lam")
+    J = (0.5 * np.mean((X @ w - y) ** 2) + lam / 2 * np.sum(w**2)).named("J")
+    assert ad.check(J, {"w": formula}).verdicts[0].status == status
+
+
+@pytest.mark.parametrize(("number", "constant"), [("0.1 * w", "lam"), ("0.2 * w / 2", "2 * lam")])
+def test_a_number_in_place_of_a_constant_is_right_and_said_to_be_it(number: str, constant: str) -> None:
+    w, lam = ad.Tensor([1.0, -2.0, 0.5], name="w"), ad.constant(0.1, name="lam")
+    J = (np.sum(np.exp(w)) + lam / 2 * np.sum(w**2)).named("J")
+    v = ad.check(J, f"dJ/dw = exp(w) + {number}").verdicts[0]
+    assert v.status == "right", str(v)
+    assert v.notes == (f"{number[:3]} is {constant} here; write {constant}",)
+    assert ad.check(J, "dJ/dw = exp(w) + 0.3 * w").verdicts[0].status == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [(lambda q: q, "all values as attributes of one object"), (lambda W2: {"W2": W2}, "a dict")],
+)
+def test_a_function_that_gives_no_numbers_is_told_what_it_gave(run: Any, function: Any, said: str) -> None:
+    v = ad.check(run.E, {"W2": function}).first_wrong
+    assert v.sentence == f"the function gave {said}, not an array of numbers"

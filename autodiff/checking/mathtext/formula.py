@@ -239,9 +239,11 @@ class _Evaluation:
         return Labelled(1.0)
 
     def _eye(self, f: Formula) -> Labelled:
-        if f.value is not None:
-            return Labelled(np.eye(f.value))
-        raise ShapeMismatch("the size of the unit matrix I is known only where a matrix is added to it")
+        if f.value is None:
+            raise ShapeMismatch("the size of the unit matrix I is known only beside a matrix or a vector")
+        if f.value**2 > LARGEST:
+            raise ShapeMismatch(f"a unit matrix of {f.value:,} rows would have {f.value**2:,} entries")
+        return Labelled(np.eye(f.value))
 
     def _jacobian(self, f: Formula) -> Labelled:
         value, of, by = self._full_jacobian(f)
@@ -337,15 +339,20 @@ class _Evaluation:
     # ------------------------------------------------------------ sums and products
 
     def _add(self, f: Formula) -> Labelled:
-        if any(a.op == "eye" or (a.op == "neg" and a.args[0].op == "eye") for a in f.args):
-            f = self._with_units(f)
+        units = [_has_unit(a) for a in f.args]
+        if any(units):
+            others = [self.of(a).rest for a, unit in zip(f.args, units, strict=True) if not unit]
+            f = _with_units(f, max((s[0] for s in others if s), default=1))
         return self._fold(f, f.args, lambda x, y: x + y)
 
-    def _with_units(self, f: Formula) -> Formula:
-        """Unit matrices of the size that their partners have."""
-        others = [self.of(a).rest for a in f.args if "eye" not in (a.op, *(b.op for b in a.args))]
-        unit = Formula("eye", value=max((s[0] for s in others if s), default=1))
-        return replace(f, args=tuple(a.map(lambda g: unit if g.op == "eye" else g) for a in f.args))
+    def _sized(self, f: Formula) -> Formula:
+        """A product with its unit matrices of the size of what stands behind them, or else before them."""
+        for k, a in enumerate(f.args):
+            if _has_unit(a):
+                found = [self.of(b).rest for b in (*f.args[k + 1 :], *f.args[:k][::-1]) if not _has_unit(b)]
+                size = next((s[0] if i < len(f.args) - k - 1 else s[-1] for i, s in enumerate(found) if math.prod(s) > 1), None)
+                return f if size is None else _with_units(f, size)
+        return f
 
     def _neg(self, f: Formula) -> Labelled:
         x = self.of(f.args[0])
@@ -388,8 +395,9 @@ class _Evaluation:
     _cdot = _star
 
     def _product(self, f: Formula, meant: Callable[[Labelled, Labelled], str]) -> Labelled:
-        total = self.of(f.args[0])
         said = self.meant[id(f)] = ["mul"] * (len(f.args) - 1)
+        f = self._sized(f)
+        total = self.of(f.args[0])
         for k, a in enumerate(f.args[1:]):
             y = self.of(a)
             if len(total.rest) < 2 or len(y.rest) < 2 or total.single or y.single or meant(total, y) == "entrywise":
@@ -417,6 +425,7 @@ class _Evaluation:
         return Labelled(ops.matmul(_spread(x, labels, len(x.rest))[0], _spread(y, labels, len(y.rest))[0]), labels)
 
     def _matmul(self, f: Formula) -> Labelled:
+        f = self._sized(f)
         total = self.of(f.args[0])
         for a in f.args[1:]:
             y = self.of(a)
@@ -511,6 +520,18 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "≤": lambda a, b: a <= b,
     "≥": lambda a, b: a >= b,
 }
+
+
+def _has_unit(f: Formula) -> bool:
+    """Is it a unit matrix whose size was not said, or a multiple of one?"""
+    return (f.op == "eye" and f.value is None) or (
+        f.op in ("neg", "mul", "star", "juxt", "cdot", "div", "matmul") and any(map(_has_unit, f.args))
+    )
+
+
+def _with_units(f: Formula, size: int) -> Formula:
+    unit = Formula("eye", value=size)
+    return f.map(lambda g: unit if g.op == "eye" and g.value is None else g)
 
 
 def _choose(condition: Any, x: Any, y: Any) -> Any:

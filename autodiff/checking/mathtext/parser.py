@@ -500,6 +500,9 @@ class Parser:
         if self.names.find(t.text) is None:
             if t.text[0] == "d" and self.ahead(1).text == "/" and (derived := self.derivative()):
                 return derived
+            if t.text == "eye" and self.ahead(1).text == "(":
+                self.take()
+                return self.unit()
             if t.text in FUNCTIONS and (self.ahead(1).text == "(" or self.names.resolve(t.text, []) is None):
                 self.take()
                 return self.function(t)
@@ -513,9 +516,18 @@ class Parser:
         t = self.take()
         if t.text in ("pi", "e"):
             return Formula("number", value=getattr(math, t.text))
+        if t.text in ("eye", "identity"):
+            return self.unit()
         if t.text not in FUNCTIONS and t.text != "transpose":
             raise self.error(f"np.{t.text} is not known here{self.names.nearest(t.text, FUNCTIONS)}", t)
         return self.function(t)
+
+    def unit(self) -> Formula:
+        """A unit matrix, of the size in parentheses; one that is no number is that of its surroundings."""
+        self.expect("(", "np.eye takes a size")
+        size = self.formula()
+        self.expect(")", "the parenthesis is not closed")
+        return Formula("eye", value=int(size.value) if size.op == "number" else None)
 
     def ones(self) -> Formula:
         """A vector of ones, or the indicator of a condition in brackets or below."""
