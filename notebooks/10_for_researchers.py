@@ -182,8 +182,8 @@ holds("with inv(P).T it is right, and needs nothing", for_any.ok and for_any.ver
 # %% [markdown]
 # (17) forgot the factor $\frac12$, (17a) has a wrong sign, (17b) a wrong transpose, whose shape gives it away. (17c) is
 # right for a symmetric $P$, as every precision is, and the report says that it needs this. With `inv(P).T` it is right for any $P$.
-# The numbers are compared at the recorded point and at others, so an equation cannot be right by accident. Keep such a check beside your paper, and run it when the
-# paper changes: `report.require()` raises an error if something is wrong.
+# The numbers are compared at the recorded point and at others, so an equation cannot be right by accident. Keep such a check beside
+# your paper, and run it when the paper changes: `report.require()` raises an error if something is wrong.
 #
 # ## A certificate
 #
