@@ -54,7 +54,8 @@ class _Run:
                     f"argument {k} is {_shorten(args[k])}, in which nothing can move: derivatives are taken with respect to floats and "
                     "arrays of float64 or float32 (write 3.0 for 3, x.astype(float) for an integer array)"
                 )
-        self.record = switches.transforming.get() or any(isinstance(x, Node) and x.active for x in self.originals)
+        active = switches.recording.get() and any(isinstance(x, Node) and x.active for x in self.originals)
+        self.record = switches.transforming.get() or active
         with transform():
             self.out = f(*moved, **kw)
         self.roots = [leaf for _, leaf in leaves(self.out) if isinstance(leaf, Node) and leaf.active]
@@ -64,9 +65,8 @@ class _Run:
         for path, leaf in leaves(tree):
             if moves(leaf):
                 self.originals.append(leaf)
-                leaf = (
-                    ops.identity(leaf) if isinstance(leaf, Node) and leaf.active else Tensor(leaf.data if isinstance(leaf, Node) else leaf)
-                )
+                outer = isinstance(leaf, Node) and leaf.active and switches.recording.get()
+                leaf = ops.identity(leaf) if outer else Tensor(leaf.data if isinstance(leaf, Node) else leaf)
                 self.targets.append(leaf)
                 self.paths.append(f"argument {k}{path}")
             fresh.append(leaf)
@@ -148,7 +148,7 @@ def _like(g: Any, x: Any, record: bool) -> Any:
 
 
 def _numbers(argnums: int | Sequence[int]) -> tuple[int, ...]:
-    return (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    return (argnums,) if isinstance(argnums, int | np.integer) else tuple(argnums)
 
 
 # ---------------------------------------------------------------- the transforms
@@ -175,7 +175,7 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, *, allow_unuse
         run.check_connected(allow_unused)
         found = pull(run.roots, [None] * len(run.roots), run.targets, run.record, allow_unused=True)
         grads = run.cotangents(found)
-        return run.give(value), grads[0] if isinstance(argnums, int) else tuple(grads)
+        return run.give(value), grads[0] if isinstance(argnums, int | np.integer) else tuple(grads)
 
     return wrapped
 
@@ -297,7 +297,7 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0, *, allow_unused: boo
             if not (isinstance(leaf, Node) and leaf.active):
                 raise NotConnected(f"the function returned {_shorten(leaf)}, which does not depend on its arguments")
             rows = run.cotangents(_rows(leaf, run))
-            return rows[0] if isinstance(argnums, int) else tuple(rows)
+            return rows[0] if isinstance(argnums, int | np.integer) else tuple(rows)
 
         return map_leaves(of, run.out)
 

@@ -428,6 +428,7 @@ def _leaf(data: Array, active: bool) -> Tensor:
 
 def constant_tensor(data: Any, name: str | None) -> Tensor:
     """A constant leaf that holds the array itself, not a copy."""
+    _refuse_own_rules(data, "a constant")
     array = np.asarray(data)
     _dtype(array.dtype)
     out = _leaf(array if array.dtype.kind == "f" else array.astype(np.float64), active=False)  # uint8 would wrap around
@@ -451,6 +452,7 @@ def _own(data: Any, dtype: Any = None) -> Array:
     """A read-only array of a leaf's own, copied unless it cannot be written anyway."""
     if isinstance(data, Node):
         raise BadOperand("data is plain numbers; from another node write .data (its numbers) or use the node itself")
+    _refuse_own_rules(data, "a Tensor")
     if isinstance(data, ReadOnlyArray) and not data.flags.writeable and (dtype is None or data.dtype == dtype):
         return np.asarray(data)
     try:
@@ -478,10 +480,7 @@ def _lift(op: Op, x: Any) -> Any:
         )
     if isinstance(x, str | bytes) or x is None:
         raise BadOperand(f"{op.name} cannot take {x!r} as an operand: it is not a number or an array")
-    if type(x).__name__ in ("MaskedArray", "matrix"):
-        raise BadOperand(
-            f"{op.name} cannot take a {type(x).__name__}, whose own rules would be lost; write np.asarray(x), or ad.where(mask, ...)"
-        )
+    _refuse_own_rules(x, op.name)
     array = np.asarray(x)
     if array.dtype.kind not in "fiub":
         raise BadOperand(
@@ -493,6 +492,13 @@ def _lift(op: Op, x: Any) -> Any:
     if array.dtype.itemsize > 8:
         raise BadOperand(f"{op.name} cannot take an operand of dtype {array.dtype}: Tensors are float64 or float32; write x.astype(float)")
     return array
+
+
+def _refuse_own_rules(x: Any, who: str) -> None:
+    if type(x).__name__ in ("MaskedArray", "matrix"):
+        raise BadOperand(
+            f"{who} cannot take a {type(x).__name__}, whose own rules would be lost; write np.asarray(x), or ad.where(mask, ...)"
+        )
 
 
 def _beside(x: Any) -> Tensor:
@@ -518,7 +524,10 @@ def _index(index: Any) -> Any:
         return tuple(_index(list(part) if isinstance(part, tuple) else part) for part in index)
     if isinstance(index, Node):
         raise BadOperand("an index is plain integers or booleans; write t[i.data.astype(int)], or a comparison such as t[t > 0]")
-    return np.array(index) if isinstance(index, list | np.ndarray) else index
+    if not isinstance(index, list | np.ndarray):
+        return index
+    array = np.array(index)
+    return array.astype(np.intp) if array.size == 0 and isinstance(index, list) else array  # [] is no list of floats
 
 
 add_methods(Tensor)

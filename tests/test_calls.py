@@ -54,6 +54,8 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "tril of a vector": (np.tril, V),
     "triu of a vector": (lambda x: np.triu(x, k=1), V),
     "mT": (lambda x: x.mT if isinstance(x, ad.Tensor) else np.matrix_transpose(x), STACK),
+    "index with nothing": (lambda x: x[[]], X),
+    "index with nothing, twice": (lambda x: x[:, [[], []]], X),
     "delete nothing": (lambda x: np.delete(x, [], axis=0), X),
     "gradient with a NumPy number": (lambda x: np.gradient(x, np.float64(2.0)), V),
     # norms
@@ -100,6 +102,11 @@ REFUSED: dict[str, Any] = {
     "matmul by a number": lambda t: t @ 2.0,
     "matmul by a constant number": lambda t: ad.constant(2.0) @ t,
     "longdouble": lambda t: t * np.ones(3, np.longdouble),
+    "a node as the fill value": lambda t: np.full_like(t, t[0]),
+    "a node as the order of a norm": lambda t: np.linalg.norm(t, t[0]),
+    "a masked array as data": lambda t: ad.Tensor(np.ma.array([1.0, 2.0], mask=[True, False])),
+    "a masked array as a constant": lambda t: ad.constant(np.ma.array([1.0, 2.0], mask=[True, False])),
+    "a masked array in a transform": lambda t: ad.grad(np.sum)(np.ma.array([1.0, 2.0], mask=[True, False])),
 }
 
 
@@ -130,6 +137,13 @@ def test_a_constant_number_of_float32_stays_one(name: str) -> None:
     assert (np.broadcast_to(np.sum(z), (3,)) * t).dtype == np.float32
 
 
+def test_options_of_questions_may_be_nodes() -> None:
+    """It went round in circles."""
+    t = ad.Tensor(LIST)
+    assert np.allclose(t, t + 1e-3, atol=ad.Tensor(1e-2))
+    assert np.full_like(t, ad.constant(2.0)).tolist() == np.full_like(a=t, fill_value=2.0).tolist() == [2.0] * 3
+
+
 def test_a_single_longdouble_is_a_number() -> None:
     assert (ad.Tensor(np.ones(2, np.float32)) * np.longdouble(2)).dtype == np.float32
 
@@ -139,6 +153,17 @@ def test_what_is_computed_from_a_constant_number_stands_beside_tensors() -> None
     E = lam / 2 * np.sum(w**2)
     E.backward()
     assert w.grad.tolist() == [0.5, 1.0]
+
+
+def test_a_transform_under_no_record_differentiates_and_gives_plain_numbers() -> None:
+    t = ad.Tensor(LIST)
+    with ad.no_record():
+        found = ad.grad(lambda x: np.sum(x**2))(t)
+    assert found.tolist() == [2.0, -4.0, 6.0]
+
+
+def test_argnums_may_be_a_numpy_integer() -> None:
+    assert ad.grad(lambda x, y: np.sum(x * y), np.int64(1))(W, W).tolist() == W.tolist()
 
 
 # ---------------------------------------------------------------- many operands

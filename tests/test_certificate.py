@@ -107,6 +107,33 @@ def test_broken_rules_of_built_in_ops_are_not_certified() -> None:
                     assert not weighted(np.tanh(w).T @ (2 * w + 1)).certificate().ok, mutant.what
 
 
+OWN: dict[str, tuple[Any, Any]] = {
+    "forward is not analytic, though declared so": (lambda x: 2 * np.abs(x), lambda z, x: 2 * np.sign(x)),
+    "forward takes no complex numbers": (lambda x: np.floor(x).astype(int), None),
+    "forward gives float32": (lambda x: (2 * x).astype(np.float32), lambda z, x: 2.0),
+}
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("name", OWN)
+def test_what_the_complex_step_cannot_see_is_skipped(name: str) -> None:
+    with declared():
+        op = ad.elementwise("odd_own", *OWN[name])
+        found = np.sum(op(ad.Tensor([0.25, -1.2, 0.7]))).certificate()
+        assert found.ok
+        assert {row.what: row.verdict for row in found.rows}["complex step"] == "skipped"
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_wiggle_too_fast_for_the_first_differences_is_seen() -> None:
+    with declared():
+        op = ad.elementwise("odd_wiggle", lambda x: x + 1e-8 * np.sin(x * 1e8), lambda z, x: 1.0)
+        x = ad.Tensor([0.25, -1.2, 0.7])
+        assert not np.sum(op(x)).certificate().ok
+        with pytest.raises(ad.GradientMismatch):
+            ad.check_grads(op, x)
+
+
 @pytest.mark.usefixtures("alone")
 def test_a_changed_constant_is_found_in_the_graph() -> None:
     buffer = np.ones(2)

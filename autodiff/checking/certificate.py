@@ -171,24 +171,33 @@ class _Graph:
 
     def slopes(self) -> list[Row]:
         """Differences of the graph run on other numbers, and the complex step where every op takes complex ones."""
-        narrow = any(n.op is not None and n.op.name == "cast" and n.kw.get("dtype") == np.float32 for n in self.nodes)
-        eps = np.finfo(np.float32 if narrow else np.float64).eps
+        eps = np.finfo(np.float32 if any(map(_narrows, self.nodes)) else np.float64).eps
         noise = float(np.sum(np.abs(self.w) * eps * self.bound * self.magnitude))
         found = slopes(self._along, noise)
         own = Number(self._inner(), self._eps() * max(k for _, k in self.roundings) * self._size())
-        if found.bend or found.jumps or not own.agrees(Number(found.value, found.bar)):
+        exact, shorter = self._complex_step(TINY), self._complex_step(TINY**2)
+
+        def apart(number: float | None) -> bool:
+            return number is not None and abs(number - found.value) > found.bar + own.bar
+
+        if found.bend or found.jumps or apart(own.value) or apart(exact):
             found = refined(self._along, noise, found)
         rows = [self._differences(own, found)]
-        step = complex_step(self.nodes, list(self.leaves), self.us)
-        if step is None:
-            odd = next(n for n in self.nodes if n.op is not None and not n.op.analytic)
-            return [*rows, Row("complex step", "skipped", f"{odd.op.name} takes no complex numbers")]
-        exact = float(np.sum(self.w * step[self.E.id]))
-        shorter = complex_step(self.nodes, list(self.leaves), self.us, TINY**2)
-        if shorter is not None and own.agrees(truncated(exact, float(np.sum(self.w * shorter[self.E.id])))):
-            exact = own.value
+        if exact is None or shorter is None:
+            odd = next((n.op.name for n in self.nodes if n.op is not None and not n.op.analytic), "an operation")
+            return [*rows, Row("complex step", "skipped", f"{odd} takes no complex numbers")]
+        if apart(exact):
+            return [
+                *rows,
+                Row("complex step", "skipped", f"differences show that an operation, though declared so, is not analytic: {exact:.6g}"),
+            ]
+        exact = own.value if own.agrees(truncated(exact, shorter)) else exact
         bound = 2 * max(k for _, k in self.roundings) + sum(np.size(u) for u in self.us)
         return [*rows, self._row_of("backward = complex step", compare(self._cast(own.value), self._cast(exact), self._size(), bound))]
+
+    def _complex_step(self, h: float) -> float | None:
+        found = complex_step(self.nodes, list(self.leaves), self.us, h)
+        return None if found is None else float(np.sum(self.w * found[self.E.id]))
 
     def _differences(self, own: Number, found: Any) -> Row:
         what, there = "backward = differences", Number(found.value, found.bar)
@@ -284,6 +293,13 @@ def _constant_like(n: Any, numbers: Any) -> Any:
 
 def _numbers(a: Any) -> Any:
     return a._data if isinstance(a, Node) else a
+
+
+def _narrows(n: Any) -> bool:
+    """Does the operation make float32 of wider numbers, also where the graph is run in double precision?"""
+    casts = n.op is not None and n.op.name == "cast" and n.kw.get("dtype") == np.float32
+    single = [getattr(a, "dtype", None) == np.float32 for a in (n, *n.args)]
+    return casts or (n.op is not None and single[0] and not any(single[1:]))
 
 
 def _moves(a: Any) -> bool:

@@ -125,7 +125,7 @@ class Case:
                 exact = exact if again is not None and abs(exact - again) <= 1e-9 * abs(exact) else None
             size = max(max(abs(n.value), n.bar / self.eps) for n in found.values()) or abs(_inner(w, self.y))
             finding = Finding(self, tuple(modes), u, w, found, slope, exact, size)
-            if finding.trouble not in (None, "disagree"):
+            if finding.trouble not in (None, "disagree") or finding.exact != exact:
                 finding = replace(finding, slope=self.slopes(u, w, slope))
         return finding
 
@@ -171,9 +171,8 @@ class Finding:
 
     def _most(self, mode: str) -> float:
         """The largest error bar of a derivative that confirms something, beside it, the function, or the terms this is made of."""
-        scale = max(
-            abs(self.found[mode].value), abs(np.nan_to_num(self.slope.value)), self.slope.steepest, _inner(self.w, self.case.y, np.abs)
-        )
+        slope = abs(self.slope.value) if math.isfinite(self.slope.value) else 0.0
+        scale = max(abs(self.found[mode].value), slope, self.slope.steepest, _inner(self.w, self.case.y, np.abs))
         if self.found[mode].bar <= BLIND * scale:
             return math.inf
         terms = _noise(self.case.recorded[1], self.w) / np.finfo(float).eps

@@ -8,6 +8,7 @@ Squire and Trapp, Using complex variables to estimate derivatives of real functi
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -48,8 +49,9 @@ def complex_step(nodes: list[Node], leaves: list[Node], directions: list[Any], h
             reached.add(n.id)
     values = {leaf.id: np.asarray(leaf._data, float) + 1j * h * np.asarray(u) for leaf, u in zip(leaves, directions, strict=True)}
     try:
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("error", np.exceptions.ComplexWarning)
             replay(nodes, values)
-    except TypeError:  # some of NumPy's functions take no complex numbers, whatever a user's op says of itself
-        return None
+    except (TypeError, np.exceptions.ComplexWarning):  # some of NumPy's functions take no complex numbers, or drop their imaginary
+        return None  # part, whatever a user's op says of itself
     return {key: np.imag(z) / h for key, z in values.items()}

@@ -21,7 +21,7 @@ from ..node import Node, order
 from ..ops import Op
 
 OP_ULPS = 4  # how exact the table promises one operation to be
-STEP = 2.0**-10
+STEP, TINIEST = 2.0**-10, 2.0**-900
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,8 @@ def _dense(op: Op, mags: list[Any], z: Any, xs: list[Any], kw: dict[str, Any]) -
             try:
                 column = op.jvp([alone if j == i else None for j in range(len(xs))], z, *xs, **kw)
             except Degenerate:  # of what has no derivative here the change over a short step tells how steep it is
-                column = (op.forward(*(x + STEP * alone if j == i else y for j, y in enumerate(xs)), **kw) - z) / STEP
+                h = STEP / np.max(alone, initial=TINIEST)
+                column = (op.forward(*(y + h * alone if j == i else y for j, y in enumerate(xs)), **kw) - z) / h
             if column is not None:
                 total = total + np.abs(column)
     return total

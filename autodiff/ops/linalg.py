@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from ..errors import Degenerate, NoRule, ShapeMismatch
+from ..errors import BadOperand, Degenerate, NoRule, ShapeMismatch
 from .arrange import any_diagonal, matrix_transpose, moveaxis
 from .operand import plain
 from .pointwise import abs, attach, exp, sign, sqrt, where
@@ -222,6 +222,10 @@ _NORMS = [None, 1, 2, -2, np.inf, -np.inf]
 def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> Any:
     """The norm of all entries, of vectors along an axis, or of matrices along two; `ord` as in NumPy."""
     rank = len(shape_of(x))
+    if hasattr(ord, "__apply__"):
+        raise BadOperand(
+            "the order of a norm is a plain number, through which no derivative passes; for the number of a node write .item()"
+        )
     ord = "fro" if ord == "f" else ord
     if ord is None or (axis is None and (ord, rank) in ((2, 1), ("fro", 2))):
         return _of_entries(x, axis=axis, keepdims=keepdims)
@@ -422,7 +426,7 @@ def _cofactors_moved(t: Any, x: Any) -> Any:
     return (spread(np.linalg.det(u) * np.linalg.det(v)) * (u @ found @ v)).astype(x.dtype)
 
 
-NEARLY_SINGULAR = 1e-5  # beside the largest singular value
+NEARLY_SINGULAR = 1e-6  # beside the largest singular value; at 1e-6 four digits are left
 
 
 def _third_of_det(s: Any, t: Any, x: Any) -> Any:

@@ -8,7 +8,7 @@ speed; it shares NumPy's protocols.)
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -60,7 +60,7 @@ def plain(x: Any) -> Any:
     return x._data if isinstance(x, NumpyProtocols) and hasattr(x, "_data") else x
 
 
-def numbers_of(func: Any, args: Any) -> list[Any]:
+def numbers_of(func: Any, args: Iterable[Any]) -> list[Any]:
     """The arguments of a question about numbers; raises NoRule for an operand, such as a symbol, that has none."""
     numbers = [plain(a) for a in args]
     if any(isinstance(a, NumpyProtocols) for a in numbers):
@@ -98,7 +98,9 @@ class NumpyProtocols:
 
     def __array_function__(self, func: Any, types: Any, args: Any, kw: Any) -> Any:
         if func in ABOUT:
-            return func(*numbers_of(func, args), **kw)
+            if func is np.full_like and getattr(kw.get("fill_value", args[1:] and args[1]), "active", False):
+                raise NoRule("np.full_like would cut the graph of its fill value; write ad.broadcast_to(value, shape=x.shape)")
+            return func(*numbers_of(func, args), **dict(zip(kw, numbers_of(func, kw.values()), strict=True)))
         op, (operands, statics) = bind_numpy(func, args, kw)
         statics = kept(statics)
         return op(*operands, **statics) if op.kind == "composed" else self.__apply__(op, operands, statics)
