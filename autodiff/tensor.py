@@ -524,10 +524,12 @@ def _index(index: Any) -> Any:
         return tuple(_index(list(part) if isinstance(part, tuple) else part) for part in index)
     if isinstance(index, Node):
         raise BadOperand("an index is plain integers or booleans; write t[i.data.astype(int)], or a comparison such as t[t > 0]")
-    if not isinstance(index, list | np.ndarray):
+    if index is None or index is Ellipsis or isinstance(index, slice | int | np.generic):
         return index
-    array = np.array(index)
-    return array.astype(np.intp) if array.size == 0 and isinstance(index, list) else array  # [] is no list of floats
+    array = np.array(index)  # a list of places, in whatever kind of array or sequence it comes
+    if array.size == 0 and not hasattr(index, "dtype"):
+        return array.astype(np.intp)  # [] is no list of floats
+    return index if array.dtype == object else array  # an integer of some other kind, or an error that NumPy words
 
 
 add_methods(Tensor)

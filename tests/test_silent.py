@@ -5,6 +5,8 @@ Each test is an attempt; most of those that once succeeded have their mending na
 
 from __future__ import annotations
 
+from array import array
+from collections import UserList, deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -89,6 +91,44 @@ def test_lists_and_arrays_given_as_static_arguments_are_kept_as_they_were() -> N
     E = np.sum(ad.ops.getitem(x, index) * w)
     index[:] = 1
     assert ad.gradient(E, x)[1].tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+
+OTHER_SEQUENCES: dict[str, Callable[[list[int]], Any]] = {
+    "array.array": lambda places: array("i", places),
+    "deque": deque,
+    "UserList": UserList,
+    "memoryview": lambda places: memoryview(array("q", places)),
+    "subclass": lambda places: np.array(places).view(type("Own", (np.ndarray,), {})),
+    "foreign": lambda places: type("Foreign", (), {"__array__": lambda self, dtype=None, copy=None: np.array(places, dtype)})(),
+    "tuple in a tuple": lambda places: (tuple(places),),
+}
+
+
+@pytest.mark.parametrize("picked", [lambda x, i: x[i], lambda x, i: ad.ops.getitem(x, i)], ids=["[]", "getitem"])
+@pytest.mark.parametrize("kind", OTHER_SEQUENCES)
+def test_an_entry_that_any_kind_of_index_picks_twice_counts_twice(kind: str, picked: Any) -> None:
+    x = T(np.arange(4.0))
+    E = np.sum(picked(x, OTHER_SEQUENCES[kind]([0, 0, 1])) * [1.0, 10.0, 100.0])
+    assert ad.gradient(E, x).tolist() == [11.0, 100.0, 0.0, 0.0]  # only lists and plain arrays were added up
+
+
+def test_an_integer_of_another_kind_is_an_index() -> None:
+    place = type("Two", (), {"__index__": lambda self: 2})()
+    x = T(np.arange(4.0))
+    assert ad.gradient(x[place], x).tolist() == [0.0, 0.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize("kind", ["array.array", "deque", "UserList", "subclass"])
+def test_options_of_any_kind_are_kept_as_they_were(kind: str) -> None:
+    x, places = T(np.arange(4.0)), OTHER_SEQUENCES[kind]([0, 0, 1])
+    E = np.sum(np.take(x, places) * [1.0, 10.0, 100.0])
+    for k in range(3):
+        places[k] = 3
+    assert ad.gradient(E, x).tolist() == [11.0, 100.0, 0.0, 0.0]
+    width = {0: (1, 2)}
+    E = np.sum(np.pad(x, width, mode="edge"))
+    width[0] = (0, 0)
+    assert ad.gradient(E, x).tolist() == [2.0, 1.0, 1.0, 3.0]
 
 
 def test_sequences_of_operands_are_taken_as_they_were() -> None:

@@ -42,7 +42,7 @@ An elementwise op of one operand needs no `index`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from functools import cache, lru_cache, wraps
 from typing import Any, NamedTuple
 
@@ -224,7 +224,16 @@ def kept(statics: dict[str, Any]) -> dict[str, Any]:
 def _kept(static: Any) -> Any:
     if static.__class__ is list or static.__class__ is tuple:
         return static.__class__([_kept(part) for part in static])
-    return static.copy() if static.__class__ is np.ndarray else static
+    if isinstance(static, dict):
+        return {key: _kept(part) for key, part in static.items()}
+    return np.array(static) if _can_change(static) else static
+
+
+def _can_change(static: Any) -> bool:
+    """Is this numbers in an array or a sequence that its owner may write into, from NumPy or elsewhere?"""
+    if isinstance(static, np.generic) or hasattr(static, "__apply__"):
+        return False
+    return isinstance(static, MutableSequence) or hasattr(static, "__array__")
 
 
 def as_operand(x: Any) -> Any:
