@@ -213,11 +213,8 @@ def vjp(f: Function, *xs: Any, allow_unused: bool = False) -> tuple[Any, Functio
     run.check_connected(allow_unused)
 
     def pull_back(cotangent: Any) -> tuple[Any, ...]:
-        given = [t for _, t in leaves(cotangent)]
-        made = [leaf for _, leaf in leaves(run.out)]
-        if len(given) != len(made):
-            raise ShapeMismatch(f"the function returned {len(made)} arrays, but the cotangent has {len(given)}")
-        seeds = [t for t, leaf in zip(given, made, strict=True) if isinstance(leaf, Node) and leaf.active]
+        pairs = _matched(run.out, "the function's result", cotangent, "cotangent")
+        seeds = [t for _, leaf, t in pairs if isinstance(leaf, Node) and leaf.active]
         record = run.record or switches.transforming.get() or any(isinstance(t, Node) and t.active for t in seeds)
         found = pull(run.roots, seeds, run.targets, record, allow_unused=True)
         shaped = iter([_like(g, x, record) for g, x in zip(found, run.originals, strict=True)])
@@ -229,7 +226,7 @@ def vjp(f: Function, *xs: Any, allow_unused: bool = False) -> tuple[Any, Functio
 def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], *, allow_unused: bool = False) -> tuple[Any, Any]:
     """`f(*primals)` and its tangent when the primals move by the tangents, by forward mode.
 
-    Raises ShapeMismatch where a tangent is not shaped like its primal.
+    Raises ShapeMismatch where a tangent is not shaped like its primal, and BadOperand for a tangent of what does not move.
 
     >>> import autodiff as ad, numpy as np
     >>> ad.jvp(np.sin, (0.0,), (2.0,))
@@ -241,7 +238,7 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], *, allow_u
         raise ShapeMismatch(f"there are {len(primals)} primals and {len(tangents)} tangents; each primal needs one tangent")
     run = _Run(f, primals, {}, range(len(primals)), each=False)
     run.check_connected(allow_unused)
-    moving = [t for p, t in zip(primals, tangents, strict=True) for t in _matched(p, t)]
+    moving = [t for k, (p, t) in enumerate(zip(primals, tangents, strict=True)) for t in _moving(k, p, t)]
     record = run.record or any(isinstance(t, Node) and t.active for t in moving)
     seeds = [_tangent(t, x, path, record) for x, t, path in zip(run.targets, moving, run.paths, strict=True)]
     found = iter(push(run.roots, run.targets, seeds, record))
@@ -262,7 +259,10 @@ def _zero(x: Any) -> Any:
 
 def _tangent(t: Any, x: Any, path: str, record: bool) -> Any:
     """A tangent in the form the sweep wants it: an array, or a node while recording."""
-    t = t if isinstance(t, Node) else np.asarray(t, x.dtype if isinstance(x, Tensor) else float)
+    if not isinstance(t, Node):
+        if np.asarray(t).dtype.kind not in "fiub":
+            raise BadOperand(f"the tangent of {path} is of dtype {np.asarray(t).dtype}, but a derivative is made of real numbers")
+        t = np.asarray(t, x.dtype if isinstance(x, Tensor) else float)
     if t.shape != x.shape:
         raise ShapeMismatch(f"{path} has shape {x.shape}, but its tangent has shape {t.shape}")
     if not record:
@@ -270,11 +270,31 @@ def _tangent(t: Any, x: Any, path: str, record: bool) -> Any:
     return t if isinstance(t, Node) or not isinstance(x, Tensor) else constant_tensor(t, None)
 
 
-def _matched(primal: Any, tangent: Any) -> list[Any]:
-    p, t = list(leaves(primal)), list(leaves(tangent))
-    if [path for path, _ in p] != [path for path, _ in t]:
-        raise ShapeMismatch("the tangent must be nested in the same containers as its primal")
-    return [b for (_, a), (_, b) in zip(p, t, strict=True) if moves(a)]
+def _moving(k: int, primal: Any, tangent: Any) -> list[Any]:
+    """The tangents of what moves in argument k, in its order; what does not move must have none."""
+    pairs = _matched(primal, f"argument {k}", tangent, "tangent")
+    for path, p, t in pairs:
+        if not moves(p) and t is not None and (np.asarray(t).dtype.kind not in "fiub" or np.any(t)):
+            raise BadOperand(
+                f"argument {k}{path} is {_shorten(p)}, which does not move, so its tangent is None or 0, not {t!r}; "
+                "what is to move is a float or an array of floats (write 3.0 for 3)"
+            )
+    return [t for _, p, t in pairs if moves(p)]
+
+
+def _matched(tree: Any, whose: str, other: Any, what: str) -> list[tuple[str, Any, Any]]:
+    """The paths and things in `tree`, each with its partner in `other`, which has the same containers; dicts go by their keys."""
+    partners, things = dict(leaves(other)), list(leaves(tree))
+    if partners.keys() != {path for path, _ in things}:
+        raise ShapeMismatch(
+            f"the {what} must be nested in the same containers as {whose}, which has {_places(dict(things))}; the {what} has "
+            f"{_places(partners)}"
+        )
+    return [(path, thing, partners[path]) for path, thing in things]
+
+
+def _places(found: dict[str, Any]) -> str:
+    return ", ".join(path or "one thing without a container" for path in found) or "nothing"
 
 
 def jacobian(f: Function, argnums: int | Sequence[int] = 0, *, allow_unused: bool = False) -> Function:

@@ -277,10 +277,10 @@ def _seed(root: Any, seed: Any, record: bool) -> Any:
     if isinstance(seed, Node):
         if seed.shape != root.shape:
             raise ShapeMismatch(f"the seed has shape {seed.shape}, but {label(root)} has shape {root.shape}; they must be the same")
-        return seed if record else seed._data
+        return seed if record else np.asarray(seed._data, root.dtype)
     array = np.asarray(seed)
     if array.dtype.kind not in "fiub":
-        raise ShapeMismatch(f"the seed is of dtype {array.dtype}, but a derivative is made of real numbers")
+        raise BadOperand(f"the seed is of dtype {array.dtype}, but a derivative is made of real numbers")
     if array.shape != root.shape:
         raise ShapeMismatch(f"the seed has shape {array.shape}, but {label(root)} has shape {root.shape}; they must be the same")
     array = array.astype(root.dtype)

@@ -462,11 +462,11 @@ def _like(tree: Any, number: float) -> Any:
 
 
 def _direction(tree: Any, rng: np.random.Generator) -> Any:
-    """A random tangent: normal numbers where something moves, the thing itself elsewhere."""
+    """A random tangent: normal numbers where something moves, None elsewhere."""
 
     def draw(x: Any) -> Any:
         if not moves(x):
-            return x
+            return None
         numbers = rng.normal(size=np.shape(x)).astype(np.float32).astype(float)  # exact in float32, too
         return float(numbers) if np.shape(x) == () else numbers
 

@@ -231,7 +231,7 @@ def _kept(static: Any) -> Any:
 
 def _can_change(static: Any) -> bool:
     """Is this numbers in an array or a sequence that its owner may write into, from NumPy or elsewhere?"""
-    if isinstance(static, np.generic) or hasattr(static, "__apply__"):
+    if isinstance(static, np.generic | type) or hasattr(static, "__apply__"):
         return False
     return isinstance(static, MutableSequence) or hasattr(static, "__array__")
 
