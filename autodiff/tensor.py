@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -16,9 +17,9 @@ from . import node as switches
 from . import ops
 from .containers import map_leaves
 from .errors import AutodiffError, BadOperand, BroadcastWarning, Detached, NoRule, ReadOnly, ShapeMismatch
-from .node import Node, assigned_result, order, rebound, settle, tick
+from .node import Node, assigned_result, order, rebound, settle, tick, twin
 from .ops import BY_NUMPY, Op
-from .ops.operand import COMPARISONS, NO_KW, Operand, add_methods
+from .ops.operand import COMPARISONS, NO_KW, Operand, add_methods, refuse_own_rules
 
 Array = np.ndarray[Any, Any]
 ndarray = np.ndarray
@@ -428,7 +429,7 @@ def _leaf(data: Array, active: bool) -> Tensor:
 
 def constant_tensor(data: Any, name: str | None) -> Tensor:
     """A constant leaf that holds the array itself, not a copy."""
-    _refuse_own_rules(data, "a constant")
+    refuse_own_rules(data, "a constant")
     array = np.asarray(data)
     _dtype(array.dtype)
     out = _leaf(array if array.dtype.kind == "f" else array.astype(np.float64), active=False)  # uint8 would wrap around
@@ -452,7 +453,7 @@ def _own(data: Any, dtype: Any = None) -> Array:
     """A read-only array of a leaf's own, copied unless it cannot be written anyway."""
     if isinstance(data, Node):
         raise BadOperand("data is plain numbers; from another node write .data (its numbers) or use the node itself")
-    _refuse_own_rules(data, "a Tensor")
+    refuse_own_rules(data, "a Tensor")
     if isinstance(data, ReadOnlyArray) and not data.flags.writeable and (dtype is None or data.dtype == dtype):
         return np.asarray(data)
     try:
@@ -480,7 +481,7 @@ def _lift(op: Op, x: Any) -> Any:
         )
     if isinstance(x, str | bytes) or x is None:
         raise BadOperand(f"{op.name} cannot take {x!r} as an operand: it is not a number or an array")
-    _refuse_own_rules(x, op.name)
+    refuse_own_rules(x, op.name)
     array = np.asarray(x)
     if array.dtype.kind not in "fiub":
         raise BadOperand(
@@ -494,24 +495,17 @@ def _lift(op: Op, x: Any) -> Any:
     return array
 
 
-def _refuse_own_rules(x: Any, who: str) -> None:
-    if type(x).__name__ in ("MaskedArray", "matrix"):
-        raise BadOperand(
-            f"{who} cannot take a {type(x).__name__}, whose own rules would be lost; write np.asarray(x), or ad.where(mask, ...)"
-        )
-
-
 def _beside(x: Any) -> Tensor:
     """The Tensor that stands for a constant Value beside Tensors: one and the same each time, computed as the Value was."""
     found: dict[int, Any] = {}
     for n in order(x):
-        twin = n._note("beside", None)
-        if twin is None or twin._data != n._data:
-            operands = tuple(found[a.id] if isinstance(a, Node) else a for a in n.args)
-            twin = constant_tensor(n._data, n.name) if n.op is None else record(n.op, operands, n.kw)
-            n._write("beside", twin)
-        found[n.id] = twin
+        operands = tuple(found[a.id] if isinstance(a, Node) else a for a in n.args)
+        found[n.id] = twin(n, partial(_as_tensor, n, operands))
     return found[x.id]  # type: ignore[no-any-return]
+
+
+def _as_tensor(n: Any, operands: tuple[Any, ...]) -> Tensor:
+    return constant_tensor(n._data, n.name) if n.op is None else record(n.op, operands, n.kw)
 
 
 def _plain(x: Any) -> Any:

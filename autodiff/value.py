@@ -17,11 +17,11 @@ import numpy as np
 
 from . import node as switches
 from .errors import BadOperand, Detached, NoRule, NotConnected, ShapeMismatch
-from .node import Node, assigned_result, check_fresh, order, rebound, settle, tick
+from .node import Node, assigned_result, check_fresh, order, rebound, settle, tick, twin
 from .ops import Op, dot_of, sum_of
 from .ops import dot as dot_op
 from .ops import sum as sum_op
-from .ops.operand import COMPARISONS, OPERATORS, NumpyProtocols, Operand, add_methods
+from .ops.operand import COMPARISONS, OPERATORS, NumpyProtocols, Operand, add_methods, refuse_own_rules
 
 _next_pass = count(1).__next__
 _by_id = operator.attrgetter("id")
@@ -321,12 +321,13 @@ def _lift(op: Op, x: Any) -> Any:
     if isinstance(x, ValueBase) or x.__class__ is float or x.__class__ is int or x.__class__ is bool:
         return x
     if isinstance(x, Node) and x.op is None and not x.active and x.shape == ():
-        return ConstantValue(x.item(), x.name)
+        return twin(x, lambda: ConstantValue(x.item(), x.name))
     if isinstance(x, Node):
         raise BadOperand(
             f"{op.name} cannot combine a Value and a Tensor. Make the number a Tensor from the start, ad.Tensor(2.0) for ad.Value(2.0); "
             "or, where it is a constant, write v.item()"
         )
+    refuse_own_rules(x, op.name)
     if isinstance(x, np.ndarray) and x.ndim:
         return x
     if isinstance(x, np.generic | np.ndarray) and x.dtype.kind in "fiub":

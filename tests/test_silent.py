@@ -255,3 +255,52 @@ def test_every_kind_of_subscripts_has_its_derivatives(call: tuple[str, list[tupl
     xs = [np.asarray(rng.normal(size=shape)) for shape in shapes]
     close(np.einsum(text, *map(T, xs)).data, np.einsum(text, *xs))
     ad.check_grads(lambda *xs: np.einsum(text, *xs), *xs, order=2)
+
+
+# ---------------------------------------------------------------- constants of one face among nodes of the other
+
+
+CONSTANTS: dict[str, tuple[Any, Any, Callable[[Any], Any]]] = {
+    "Value beside a Tensor": (T, 2.0, lambda c: c),
+    "computed Value beside a Tensor": (T, 2.0, lambda c: c * 3.0),
+    "Tensor beside a Tensor": (T, np.array(2.0), lambda c: c * 3.0),
+    "Value beside a Value": (ad.Value, 2.0, lambda c: c * 3.0),
+    "Tensor beside a Value": (ad.Value, np.array(2.0), lambda c: c),
+}
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_a_constant_assigned_later_makes_graphs_stale_wherever_it_stands(name: str) -> None:
+    variable, number, used = CONSTANTS[name]
+    x, c = variable(1.0), ad.constant(number, name="c")
+    d = used(c)
+    y = x * d
+    c.data = 5.0
+    with pytest.raises(ad.StaleGraph, match="c was assigned"):
+        y.backward()  # the old number passed for the new one
+    y = x * used(c)
+    y.backward()
+    assert x.grad == used(5.0)
+
+
+# ---------------------------------------------------------------- arrays with rules of their own
+
+MASKED: dict[str, Callable[[Any], Any]] = {
+    "masked * x": lambda x: np.ma.ones(2) * x,  # np.ma took x._data, and the graph was cut
+    "x * masked": lambda x: x * np.ma.ones(2),
+    "np.ma.exp": lambda x: np.ma.exp(x),
+    "np.ma.where": lambda x: np.ma.where([True, False], x, 0.0),
+    "np.ma.power": lambda x: np.ma.power(x, 2.0),
+    "one masked number": lambda x: x * np.ma.masked,  # it counted as 0
+    "masked number * x": lambda x: np.ma.masked * x,
+    "subclass": lambda x: x + type("Own", (np.ma.MaskedArray,), {})(np.ones(2), mask=[True, False]),
+    "matrix": lambda x: x * type("Own", (np.matrix,), {})(np.ones(2)),
+}
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+@pytest.mark.parametrize("variable", [lambda: T([1.0, 2.0]), lambda: ad.Value(1.0)], ids=["Tensor", "Value"])
+@pytest.mark.parametrize("name", MASKED)
+def test_masked_arrays_and_matrices_are_refused(name: str, variable: Any) -> None:
+    with pytest.raises((ad.BadOperand, ad.Detached), match=r"np\.asarray\("):
+        MASKED[name](variable())

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import NoRule
+from ..errors import BadOperand, Detached, NoRule
 from . import pointwise as p
 from .elementary import mod
 from .products import matmul
@@ -68,12 +68,25 @@ def numbers_of(func: Any, args: Iterable[Any]) -> list[Any]:
     return numbers
 
 
+def refuse_own_rules(x: Any, who: str) -> None:
+    """Raise BadOperand for a kind of array with rules of its own, which nodes would not follow."""
+    if any(kind.__name__ in ("MaskedArray", "matrix") for kind in type(x).__mro__):
+        raise BadOperand(
+            f"{who} cannot take a {type(x).__name__}, whose own rules would be lost; write np.asarray(x), or ad.where(mask, ...)"
+        )
+
+
 class NumpyProtocols:
     """np.exp(t), array * t and np.sum(t, axis=0) reach the op of the table that they mean."""
 
     __slots__ = ()
 
     __apply__: Callable[..., Any]
+
+    @property
+    def _mask(self) -> Any:
+        # np.ma takes the `_data` of whatever has one, and asks for its `_mask` next.
+        raise Detached("np.ma knows no nodes: it would drop the graph silently. Write np.asarray(masked), or ad.where(mask, ...)")
 
     def __floordiv__(self, other: Any) -> Any:
         raise no_rule("//", "floor_divide")
