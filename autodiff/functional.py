@@ -55,10 +55,10 @@ class _Run:
                     "arrays of float64 or float32 (write 3.0 for 3, x.astype(float) for an integer array)"
                 )
         active = switches.recording.get() and any(isinstance(x, Node) and x.active for x in self.originals)
-        self.record = switches.transforming.get() or active
-        with transform():
+        with transform(self.targets):
             self.out = f(*moved, **kw)
         self.roots = [leaf for _, leaf in leaves(self.out) if isinstance(leaf, Node) and leaf.active]
+        self.record = active or switches.differentiated(*self.roots)
 
     def _replace(self, tree: Any, k: int) -> Any:
         fresh = []
@@ -107,13 +107,15 @@ def _fill(tree: Any, found: Iterator[Any]) -> Any:
 
 
 @contextmanager
-def transform() -> Iterator[None]:
+def transform(targets: Sequence[Any] = ()) -> Iterator[None]:
     """While a function runs inside a transform everything is recorded, and float() of a node is refused."""
-    token = switches.transforming.set(True)
+    token, ids = switches.transforming.set(True), {t.id for t in targets}
+    switches.moving.update(ids)
     try:
         with switches.Block(switches.recording, True):
             yield
     finally:
+        switches.moving.difference_update(ids)
         switches.transforming.reset(token)
 
 

@@ -230,6 +230,12 @@ recording: ContextVar[bool] = ContextVar("recording", default=True)
 _scope: ContextVar[tuple[str, ...]] = ContextVar("scope", default=())
 _tracing: ContextVar[bool] = ContextVar("tracing", default=False)
 transforming: ContextVar[bool] = ContextVar("transforming", default=False)
+moving: set[int] = set()  # ids of the variables of the transforms that are at work, in all threads
+
+
+def differentiated(*nodes: Node) -> bool:
+    """Are derivatives being taken through these nodes?  A thread that a transform's function started knows by the graph alone."""
+    return transforming.get() or (bool(moving) and not moving.isdisjoint(n.id for n in order(*nodes)))
 
 
 def mark(node: Any) -> None:

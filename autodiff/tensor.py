@@ -253,7 +253,7 @@ class Tensor(Operand, Node):
     # ------------------------------------------------------------ numbers' manners
 
     def __float__(self) -> float:
-        if switches.transforming.get() and self.active:
+        if self.active and switches.differentiated(self):
             raise Detached(
                 f"float() or a function of math was called on {self.name or 'a node'} inside a transform, which would lose its "
                 "derivative: write np.exp for math.exp; or .item() if a plain number is meant"

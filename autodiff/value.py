@@ -158,7 +158,7 @@ class ValueBase(NumpyProtocols, Node):
         return rebound(self) - other
 
     def __float__(self) -> float:
-        if switches.transforming.get() and self.active:
+        if self.active and switches.differentiated(self):
             raise Detached(
                 "float() or a function of math was called on a node inside a transform, which would lose its derivative: "
                 "write ad.exp or np.exp for math.exp; or .item() if a plain number is meant"

@@ -227,9 +227,13 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
             "the order of a norm is a plain number, through which no derivative passes; for the number of a node write .item()"
         )
     ord = "fro" if ord == "f" else ord
-    if ord is None or (axis is None and (ord, rank) in ((2, 1), ("fro", 2))):
+    if axis is None and (ord is None or (ord, rank) in ((2, 1), ("fro", 2))):
         return _of_entries(x, axis=axis, keepdims=keepdims)
     axes = tuple(range(rank)) if axis is None else normalize_axis_tuple(axis, rank)
+    if axis is not None and len(axes) not in (1, 2):
+        raise ShapeMismatch(f"norm over {len(axes)} axes of shape {tuple(shape_of(x))}: vectors have one axis, matrices two")
+    if ord is None:
+        return _of_entries(x, axis=axis, keepdims=keepdims)
     if len(axes) == 1 and not isinstance(ord, str) and ord != 0:
         return _vector_norm(x, ord, axes[0], keepdims)
     if len(axes) == 2 and ord in (1, -1, 2, -2, np.inf, -np.inf, "fro", "nuc"):
