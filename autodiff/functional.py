@@ -12,6 +12,7 @@ everything else (integers, text, None) stays as it is.
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -46,7 +47,12 @@ class _Run:
         self.paths: list[str] = []
         for k in argnums:
             if not -len(args) <= k < len(args):
-                raise TypeError(f"the derivative is taken in argument {k}, but the function was called with {len(args)} arguments")
+                raise TypeError(
+                    f"the derivative is taken in argument {k}, but the function was called with {len(args)} arguments by position"
+                )
+        if len({k % len(args) for k in argnums}) < len(argnums):
+            raise TypeError(f"the derivative is taken in arguments {', '.join(map(str, argnums))}, of which one is named twice")
+        for k in argnums:
             before = len(self.targets)
             moved[k] = self._replace(args[k], k)
             if len(self.targets) == before and (each or len(args) == 1):
@@ -150,7 +156,10 @@ def _like(g: Any, x: Any, record: bool) -> Any:
 
 
 def _numbers(argnums: int | Sequence[int]) -> tuple[int, ...]:
-    return (argnums,) if isinstance(argnums, int | np.integer) else tuple(argnums)
+    try:
+        return (argnums,) if isinstance(argnums, int | np.integer) else tuple(map(operator.index, argnums))
+    except TypeError:
+        raise TypeError(f"argnums is the place of an argument, 0, or several, (0, 1), not {argnums!r}") from None
 
 
 # ---------------------------------------------------------------- the transforms

@@ -198,7 +198,7 @@ def _of_arrays(n: Any, g: Any, path: Collection[int] | None) -> list[tuple[Any, 
                 if d.__class__ is not ndarray:
                     d = np.asarray(d)
                 if d.shape != x.shape:
-                    d = sum_to(d, x.shape) if carry else fit(d, a, op)
+                    d = sum_to(d, x.shape) if carry and d.shape == z.shape else fit(d, a, op)
                 if d.dtype is not x.dtype:
                     d = fit(d, a, op)
             found.append((a, d))

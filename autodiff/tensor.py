@@ -20,6 +20,7 @@ from .errors import AutodiffError, BadOperand, BroadcastWarning, Detached, NoRul
 from .node import Node, assigned_result, order, rebound, settle, tick, twin
 from .ops import BY_NUMPY, Op
 from .ops.operand import COMPARISONS, NO_KW, Operand, add_methods, refuse_own_rules
+from .ops.table import REFUSALS, RESERVED, misfit
 
 Array = np.ndarray[Any, Any]
 ndarray = np.ndarray
@@ -336,8 +337,8 @@ def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
         z = op.forward(*xs, **kw) if kw else op.forward(*xs)
     except AutodiffError:
         raise
-    except ValueError as error:
-        raise _misfit(op, args, kw, error) from None
+    except REFUSALS as error:
+        raise misfit(op, args, kw, error) from (None if op.name in RESERVED else error)
     if z.__class__ is not ndarray:
         z = np.asarray(z)
     elif z.ndim == op.watched:
@@ -387,13 +388,6 @@ def _without_odd_dtypes(args: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _is_odd(a: Any) -> bool:
     return isinstance(a, ndarray) and a.dtype.char not in "df?"
-
-
-def _misfit(op: Op, args: tuple[Any, ...], kw: dict[str, Any], error: ValueError) -> ShapeMismatch:
-    from .naming import describe
-
-    options = "".join(f", {k}={v}" for k, v in kw.items())
-    return ShapeMismatch(f"{op.name} does not fit {describe(args)}{options}: {error}")
 
 
 _warned: set[tuple[str, int]] = set()  # file and line

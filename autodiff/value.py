@@ -16,12 +16,13 @@ from typing import Any, Self
 import numpy as np
 
 from . import node as switches
-from .errors import BadOperand, Detached, NoRule, NotConnected, ShapeMismatch
+from .errors import AutodiffError, BadOperand, Detached, NoRule, NotConnected, ShapeMismatch
 from .node import Node, assigned_result, check_fresh, order, rebound, settle, tick, twin
 from .ops import Op, dot_of, sum_of
 from .ops import dot as dot_op
 from .ops import sum as sum_op
 from .ops.operand import COMPARISONS, OPERATORS, NumpyProtocols, Operand, add_methods, refuse_own_rules
+from .ops.table import REFUSALS, RESERVED, misfit
 
 _next_pass = count(1).__next__
 _by_id = operator.attrgetter("id")
@@ -130,7 +131,12 @@ class ValueBase(NumpyProtocols, Node):
         if any(isinstance(a, np.ndarray) for a in args):
             return _spread(op, args, kw)
         xs = [a if isinstance(a, bool) else np.float64(_plain(a)) for a in args]  # for IEEE's inf and nan
-        z = op.forward(*xs, **kw)
+        try:
+            z = op.forward(*xs, **kw)
+        except AutodiffError:
+            raise
+        except REFUSALS as error:
+            raise misfit(op, args, kw, error) from (None if op.name in RESERVED else error)
         if np.shape(z) != ():
             raise ShapeMismatch(f"{op.name} of a Value gives shape {np.shape(z)}, but a Value is one number; use ad.Tensor for arrays")
         actives = [i for i, a in enumerate(args) if isinstance(a, Node) and a.active]

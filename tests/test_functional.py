@@ -423,3 +423,19 @@ def test_a_node_may_be_the_seed(seed: Any, dtype: Any) -> None:
     y.backward(seed)
     assert x.grad == 12.0
     assert x.grad.dtype == y.grad.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("argnums", "words"),
+    [
+        ((0, 0), "arguments 0, 0, of which one is named twice"),  # argument 0 was told not to reach the result
+        ((0, -2), "arguments 0, -2, of which one is named twice"),
+        (2, r"argument 2, but the function was called with 2 arguments by position"),
+        (1.0, "argnums is the place of an argument"),
+        ("a", "argnums is the place of an argument"),
+    ],
+)
+def test_argnums_that_name_no_arguments(argnums: Any, words: str) -> None:
+    for transform in (ad.grad, ad.jacobian):
+        with pytest.raises(TypeError, match=words):
+            transform(lambda x, y: x * y, argnums=argnums)(2.0, 3.0)

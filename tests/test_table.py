@@ -232,19 +232,13 @@ MISSING = {
         "view",
     ),
     *(
-        "all",
-        "any",
-        "argpartition",
-        "argsort",
         "choose",
         "compress",
         "conj",
         "conjugate",
         "imag",
-        "nonzero",
         "real",
         "round",
-        "searchsorted",
     ),
 }
 
