@@ -238,7 +238,12 @@ def kept(statics: dict[str, Any]) -> dict[str, Any]:
     return {key: _kept(value) for key, value in statics.items()}
 
 
+_FIXED = {type(None), bool, int, float, str, slice}
+
+
 def _kept(static: Any) -> Any:
+    if static.__class__ in _FIXED:
+        return static
     if static.__class__ is list or static.__class__ is tuple:
         return static.__class__([_kept(part) for part in static])
     if isinstance(static, dict):
