@@ -206,9 +206,7 @@ class Tensor(Operand, Node):
 
     def astype(self, dtype: Any) -> Tensor:
         """Like ndarray.astype, to float64 or float32."""
-        if np.dtype(dtype).kind != "f":
-            raise BadOperand(f"a Tensor is float64 or float32, not {np.dtype(dtype)}; write t.data.astype({dtype!r}) for plain numbers")
-        return ops.cast(self, dtype=_dtype(np.dtype(dtype)))  # type: ignore[no-any-return]
+        return ops.cast(self, dtype=np.dtype(dtype))  # type: ignore[no-any-return]
 
     def argmax(self, axis: Any = None) -> Any:
         """The plain indices of the maxima."""

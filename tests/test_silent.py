@@ -257,6 +257,41 @@ def test_every_kind_of_subscripts_has_its_derivatives(call: tuple[str, list[tupl
     ad.check_grads(lambda *xs: np.einsum(text, *xs), *xs, order=2)
 
 
+# ---------------------------------------------------------------- ops called in ways that only the table's own code calls them
+
+
+@pytest.mark.parametrize("dtype", [int, bool, complex, np.float16, np.longdouble, ">f8"], ids=str)
+def test_a_node_is_cast_to_the_dtypes_nodes_have(dtype: Any) -> None:
+    x = T([1.5, 2.5])
+    for cast in (x.astype, lambda dtype: ad.ops.TABLE["cast"](x, dtype=dtype)):  # the op cut off digits, with derivative 1
+        with pytest.raises(ad.BadOperand, match="a Tensor is float64 or float32, not"):
+            cast(dtype)
+
+
+@pytest.mark.parametrize("mode", ["constant", "mean", "maximum", "linear_ramp", "empty"])
+def test_borders_are_of_entries_as_they_are(mode: str) -> None:
+    with pytest.raises(ad.NoRule, match="edge, reflect, symmetric, wrap"):
+        ad.ops.TABLE["borders"](T([1.0, 2.0]), 1, mode=mode)  # means were given back to single entries
+
+
+def test_sinc_has_no_derivative_of_negative_order() -> None:
+    with pytest.raises(ValueError, match="not negative"):
+        ad.ops.TABLE["sinc"](T([1.0, 2.0]), n=-1)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.uint64, bool])
+@pytest.mark.parametrize("name", ["sigmoid", "softmax", "log_softmax", "logsumexp", "norm", "softplus", "relu", "gelu", "std", "var"])
+def test_functions_of_plain_integers_are_those_of_the_same_floats(name: str, dtype: Any) -> None:
+    x, f = np.array([100, 0, 100]).astype(dtype), getattr(ad, name)
+    np.testing.assert_allclose(f(x), f(x.astype(float)), rtol=1e-3)  # uint8 - 1 was 255, int8(100)**2 was 16
+
+
+def test_lists_of_numbers_are_arrays_among_plain_numbers_too() -> None:
+    assert ad.inv([[2.0, 0.0], [0.0, 4.0]]).tolist() == [[0.5, 0.0], [0.0, 0.25]]
+    assert ad.einsum("i,i", [1, 2], [3, 4]) == 11
+    assert ad.softmax([0.0, 0.0]).tolist() == [0.5, 0.5]
+
+
 # ---------------------------------------------------------------- constants of one face among nodes of the other
 
 

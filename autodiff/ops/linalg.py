@@ -24,7 +24,7 @@ from .reductions import max as max_
 from .reductions import min as min_
 from .reductions import sum as sum_
 from .shapes import reshape, scatter, transpose
-from .table import Case, Op, WrongRule, add_up, composed, dtype_of, general, linear, shape_of, sum_to
+from .table import Case, Op, WrongRule, add_up, composed, dtype_of, floats, general, linear, shape_of, sum_to
 
 
 def matrices(name: str, x: Any) -> tuple[int, int]:
@@ -157,6 +157,7 @@ def diag(x: Any, k: int = 0) -> Any:
 
 
 def _norm(x: Any, axis: Axis = None, keepdims: bool = False, p: float = 2) -> Any:
+    x = floats(x)
     if p == 2:
         return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
     return np.sum(np.abs(x) ** p, axis=axis, keepdims=keepdims) ** (1 / p)

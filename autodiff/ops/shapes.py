@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import BadOperand
 from .table import Case, Op, shape_of, sum_to
 from .table import linear as linear_op
 
@@ -81,6 +82,10 @@ def _broadcast_to(x: Any, shape: Shape) -> Any:
 
 
 def _cast(x: Any, dtype: Any) -> Any:
+    if np.dtype(dtype) not in (np.float64, np.float32):
+        raise BadOperand(
+            f"a Tensor is float64 or float32, not {np.dtype(dtype)}; for plain numbers write t.data.astype('{np.dtype(dtype)}')"
+        )
     return np.asarray(x).astype(dtype)
 
 

@@ -134,15 +134,20 @@ class Op:
     def __call__(self, *args: Any, **kw: Any) -> Any:
         if len(args) != self.arity or (kw and not self.known.issuperset(kw)):
             args, kw = self.bind(args, kw)
+        lists = False
         for x in args:
             if x.__class__ is not ndarray:
                 if hasattr(x, "__apply__"):
                     return x.__apply__(self, args, kept(kw) if kw else kw)
-                if isinstance(x, (list, tuple)) and any(hasattr(item, "__apply__") for item in x):
-                    raise BadOperand(
-                        f"{self.name} got a list of nodes. Of Tensors make one with ad.stack or ad.concatenate; lists of Values go "
-                        "into ad.sum and ad.dot only"
-                    )
+                if isinstance(x, (list, tuple)):
+                    lists = True
+                    if any(hasattr(item, "__apply__") for item in x):
+                        raise BadOperand(
+                            f"{self.name} got a list of nodes. Of Tensors make one with ad.stack or ad.concatenate; lists of Values go "
+                            "into ad.sum and ad.dot only"
+                        )
+        if lists:
+            args = tuple(np.asarray(x) if isinstance(x, (list, tuple)) else x for x in args)
         return self.forward(*args, **kw) if kw else self.forward(*args)  # an empty **kw costs more than the test
 
     def __repr__(self) -> str:
@@ -256,6 +261,11 @@ def _can_change(static: Any) -> bool:
     if isinstance(static, np.generic | type) or hasattr(static, "__apply__"):
         return False
     return isinstance(static, MutableSequence) or hasattr(static, "__array__")
+
+
+def floats(x: Any) -> Any:
+    """Numbers that can be negative and do not wrap around: integers and booleans of NumPy's become float64."""
+    return x.astype(np.float64) if hasattr(x, "dtype") and x.dtype.kind in "iub" else x
 
 
 def as_operand(x: Any) -> Any:
