@@ -404,12 +404,20 @@ def _det(x: Any) -> Any:
     return np.linalg.det(x)
 
 
+def finite_svd(x: Any) -> Any:
+    """U, s and V^T; nan for a matrix with an entry that is not finite, of which LAPACK may go on searching for ever."""
+    bad = ~np.isfinite(x).all(axis=(-2, -1), keepdims=True)
+    nan = np.where(bad, np.nan, 0.0)
+    u, s, v = np.linalg.svd(np.where(bad, 0.0, x))
+    return u + nan, s + nan[..., 0], v + nan
+
+
 def _cofactors(x: Any) -> Any:
     """The derivative of det, also of a singular matrix: det(U) det(V) U diag(products of the other values) V^T.
 
     Stewart, On the adjugate matrix, Linear Algebra and its Applications 283 (1998), pp. 151-164.
     """
-    u, s, v = np.linalg.svd(np.asarray(x, np.float64))
+    u, s, v = finite_svd(np.asarray(x, np.float64))
     rest = np.moveaxis(others(np.moveaxis(s, -1, 0)), 0, -1)
     return (spread(np.linalg.det(u) * np.linalg.det(v)) * ((u * rest[..., None, :]) @ v)).astype(x.dtype)
 
@@ -421,7 +429,7 @@ def _cofactors_moved(t: Any, x: Any) -> Any:
     the other values, for each pair i, j; U and V carry that to any matrix.
     """
     t, a = np.asarray(t, np.float64), np.asarray(x, np.float64)
-    u, s, v = np.linalg.svd(a)
+    u, s, v = finite_svd(a)
     n = s.shape[-1]
     one_gone = np.where(np.eye(n, dtype=bool), 1.0, s[..., None, :])  # row i: the values with a 1 in place i
     pairs = np.moveaxis(others(np.moveaxis(one_gone, -1, 0)), 0, -1) * (1 - np.eye(n))
@@ -436,7 +444,7 @@ NEARLY_SINGULAR = 1e-6  # beside the largest singular value; at 1e-6 four digits
 
 def _third_of_det(s: Any, t: Any, x: Any) -> Any:
     """The third derivative of det along s and t, from the inverse; its terms cancel, to as many digits as the condition number squared."""
-    values = np.linalg.svd(plain(x), compute_uv=False)
+    values = finite_svd(plain(x))[1]
     if np.any(values.min(-1, initial=np.inf) <= NEARLY_SINGULAR * values.max(-1, initial=0.0)):
         raise Degenerate(f"the third derivative of det of a matrix of shape {tuple(shape_of(x))}: the matrix is singular, or nearly so")
     r = turned(inv(x))
