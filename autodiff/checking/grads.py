@@ -239,7 +239,8 @@ def check_grads(f: Function, *xs: Any, order: int = 2, modes: Sequence[str] = ("
 
     For each order, in a random direction: the modes agree with each other (duality), with extrapolated
     differences, and, where every op on the way is analytic, with the complex step, all within error bars that
-    are computed.  float32 arguments are judged at float32.  Raises GradientMismatch, which names the entry,
+    are computed.  float32 arguments are judged at float32.  A rule that is wrong only elsewhere, in another
+    precision or for cotangents that `f` does not send back is not seen.  Raises GradientMismatch, which names the entry,
     both numbers and the first node at which they part; its subclass NotDifferentiable where the function
     bends or jumps; ValueError for an order below 1 or other modes; BadOperand where nothing is a float.
 
