@@ -19,7 +19,7 @@ from ..errors import AutodiffError, BadFormula, BadOperand, NotConnected
 from ..node import Node
 from .mathtext import Formula, Line, Target, defined, read, read_target
 from .mathtext.names import Names
-from .points import Array, Env, Point, Recorded, as_matrix, is_vector, no_node
+from .points import Array, Env, Point, Recorded, as_matrix, is_vector, nearest, no_node
 from .ulps import rounding
 
 DECIMALS = 9  # numbers with fewer were rounded
@@ -286,10 +286,10 @@ class Claims(NamedTuple):
     remarks: tuple[str, ...]
 
 
-def claims_of(graph: Recorded, given: Any, known: Mapping[str, float]) -> Claims:
-    """The claims among what a person gives to be checked."""
+def claims_of(graph: Recorded, given: Any, known: Mapping[str, float], forgiving: bool = False) -> Claims:
+    """The claims among what a person gives to be checked; if `forgiving`, what is about nothing in the graph is told and left out."""
+    reader = Reader(graph, known, forgiving)
     if isinstance(given, Mapping):
-        reader = Reader(graph, known)
         found = list(reader.read(Item(str(label), None, claim) for label, claim in given.items()))
         return Claims(sorted(found, key=lambda c: chain_order(graph, c.goal)), False, tuple(reader.remarks))
     if isinstance(given, str):
@@ -299,7 +299,6 @@ def claims_of(graph: Recorded, given: Any, known: Mapping[str, float]) -> Claims
     if not isinstance(given, Iterable):
         forms = "a dict such as {'W2': array}, or a list of labelled lines, [('(5)', 'dE/dz2 = y2 - t'), ...]"
         raise BadOperand(f"claims are {forms}, not {type(given).__name__}")
-    reader = Reader(graph, known)
     found = list(reader.read(_line(k, item) for k, item in enumerate(given, 1)))
     if reader.remarks and not found:
         raise BadFormula(" ".join(reader.remarks))
@@ -345,8 +344,8 @@ def chain_order(graph: Recorded, goal: Goal) -> tuple[int, int, bool]:
 class Reader:
     """Reads claims one after the other; a later one may speak of what an earlier one was about, or gave a name of its own."""
 
-    def __init__(self, graph: Recorded, known: Mapping[str, float]) -> None:
-        self.graph, self.known = graph, known
+    def __init__(self, graph: Recorded, known: Mapping[str, float], forgiving: bool = False) -> None:
+        self.graph, self.known, self.forgiving = graph, known, forgiving
         self.names = {name: name for name in (*graph.by_name, *graph.sizes, *known)}
         self.own: dict[str, Formula] = {}  # formulas of the names that lines give to results of their own
         self.last: Line | None = None
@@ -354,7 +353,12 @@ class Reader:
 
     def read(self, items: Iterable[Item]) -> Iterator[Claim]:
         for item in items:
-            yield from self._text(item) if isinstance(item.claim, str) else self._given(item)
+            try:
+                yield from self._text(item) if isinstance(item.claim, str) else self._given(item)
+            except (NotConnected, BadFormula) as error:
+                if not self.forgiving:
+                    raise
+                self.remarks.append(f"Not judged: {error}")
 
     def _given(self, item: Item) -> Iterator[Claim]:
         """A claim that is no text."""
@@ -451,6 +455,8 @@ def _of_numbers(claim: Claim, given: Any) -> Claim:
     except BadOperand as error:
         return replace(claim, broken=str(error))
     except (TypeError, ValueError):
+        if isinstance(given, list | tuple):
+            return replace(claim, broken="this is no array of numbers: its rows are not equally long, or hold something else")
         return replace(claim, broken=f"{type(given).__name__} is no claim: give an array of numbers, a function, or a formula as text")
 
 
@@ -470,7 +476,11 @@ def function_of_names(f: Callable[..., Any], graph: Recorded) -> Callable[[Point
         return lambda point, env: f(SimpleNamespace(**{name: _own(env[name]) for name in env}))
     missing = [name for name in wanted if not _known(graph, name)]
     if missing:
-        raise no_node(graph, missing[0], f"the parameter {missing[0]} of {getattr(f, '__name__', 'the function')}")
+        known = [*graph.by_name, *graph.sizes]
+        raise NotConnected(
+            f"the parameter {missing[0]} of {getattr(f, '__name__', 'the function')} is nothing in the graph of {graph.root_name}."
+            f"{nearest(missing[0], known)} It has {', '.join(known)}, and gradients such as dE_dz2"
+        )
     return lambda point, env: f(**{name: _own(env[_spelled(graph, name)]) for name in wanted})
 
 

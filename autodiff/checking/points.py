@@ -523,11 +523,15 @@ def as_matrix(jacobian: Array, y: Sequence[int], x: Sequence[int]) -> Array:
 
 def no_node(graph: Recorded, name: str, about: str) -> NotConnected:
     """The error for a claim about something that is not in the graph: which nodes are."""
+    known = [n for n, x in graph.by_name.items() if isinstance(x, Node)]
+    there = f"{nearest(name, known)} It has {', '.join(known)}."
+    return NotConnected(f"{about} is about {name}, and the graph of {graph.root_name} has no node of that name.{there}")
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """A question after the names that may have been meant; "" if none is near."""
     import difflib
 
-    known = [n for n, x in graph.by_name.items() if isinstance(x, Node)]
-    near = difflib.get_close_matches(name, known, n=2, cutoff=0.4)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    return NotConnected(
-        f"{about} is about {name}, and the graph of {graph.root_name} has no node of that name.{hint} It has {', '.join(known)}."
-    )
+    alike = {k.lower(): k for k in known}
+    near = [alike[k] for k in difflib.get_close_matches(name.lower(), alike, n=2, cutoff=0.4)]
+    return f" Did you mean {' or '.join(near)}?" if near else ""

@@ -14,6 +14,7 @@ from .ulps import Comparison
 
 RIGHT, WRONG, CARRIED, UNDECIDED = "right", "wrong", "carried forward", "undecided"
 MARKS = {RIGHT: "✓", WRONG: "✗", CARRIED: "→", UNDECIDED: "?"}
+INDENT = 8  # of what is said below a verdict, at most
 HTML_COLORS = {RIGHT: "#1a7f37", WRONG: "#b42318", CARRIED: "#8a6100", UNDECIDED: "#175cd3"}
 
 
@@ -109,8 +110,8 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Is every claim right?"""
-        return all(v.status == RIGHT for v in self.verdicts)
+        """Is every claim right, and is there one?"""
+        return bool(self.verdicts) and all(v.status == RIGHT for v in self.verdicts)
 
     @property
     def first_wrong(self) -> Verdict | None:
@@ -144,12 +145,14 @@ class Report:
     def require(self) -> None:
         """Raise WrongClaim, with the text of the report, unless every claim is right.
 
-        >>> Report(()).require()
+        >>> Report((Verdict("W2", "dE/dW2", "right"),)).require()
         """
         if not self.ok:
             raise WrongClaim(f"{self._summary()}\n{self}")
 
     def _summary(self) -> str:
+        if not self.verdicts:
+            return "no claim was judged"
         first = self.first_wrong
         right = sum(v.status == RIGHT for v in self.verdicts)
         if first is None:
@@ -166,8 +169,8 @@ class Report:
         lines = []
         for v in self.verdicts:
             lines.append("  ".join(v.head(width, wide)).rstrip())
-            lines += [f"   {'':{width}}{line}" for line in v.lines()]
-        return "\n".join([*lines, *self.remarks, *([self._summary() + "."] if len(self.verdicts) > 1 else [])])
+            lines += [f"   {'':{min(width, INDENT)}}{line}" for line in v.lines()]
+        return "\n".join([*lines, *self.remarks, *([self._summary() + "."] if len(self.verdicts) != 1 else [])])
 
     def __repr__(self) -> str:
         return str(self)
