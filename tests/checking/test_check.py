@@ -546,6 +546,10 @@ def test_a_picture_shows_the_verdicts_not_by_colour_alone(run: Any) -> None:
         assert "✓" in text and "✗" in text and "→" in text
         assert "the first that is wrong" in text
         assert "factor (1 - y1) is missing" in text
+    lines = drawing.text.splitlines()
+    assert sum("  ✗ dE/dW1: the first that is wrong, W1" in line for line in lines) == 1
+    assert [line for line in lines if "  → dE/db1: carried forward" in line or "  ✓ dE/dW2: right" in line]
+    assert lines[-1] == f"The first mistake, W1: {report.first_wrong.sentence}."
     assert "✗" not in ad.draw(run.E, report=ad.check(run.E, student(run))).svg
 
 
