@@ -690,11 +690,14 @@ def check_code_of(graph: Recorded, fn: Callable[..., Any]) -> Report:
     claims = [Claim(str(k), goal, function=partial(_named, outputs, k), outside=outside) for k, goal in goals.items() if goal is not None]
     claims.sort(key=lambda c: chain_order(graph, c.goal))
     report = Check(graph, claims, derivation=False).report()
-    unknown = ", ".join(str(k) for k, goal in goals.items() if goal is None)
-    there = ", ".join(graph.names.values())
-    said = (
-        [f"Not checked, for the graph has nothing of that name: {unknown}. It has {there}, and gradients such as dW1."] if unknown else []
-    )
+    said = [
+        f"{v.label} was taken for the value of {v.label}; a gradient is called d{v.label}."
+        for v in report.verdicts
+        if v.status == WRONG and v.label == v.target
+    ]
+    if unknown := ", ".join(str(k) for k, goal in goals.items() if goal is None):
+        there = ", ".join(graph.names.values())
+        said.append(f"Not checked, for the graph has nothing of that name: {unknown}. It has {there}, and gradients such as dW1.")
     return Report(report.verdicts, (*report.remarks, *said))
 
 

@@ -260,11 +260,12 @@ def goal_of_label(graph: Recorded, label: str, returned: bool = False) -> Goal |
     A bare name means the gradient; of something that a function `returned`, a result's name means its value.
     """
     words = label.strip().replace("∂", "d")
-    root = graph.root_name
+    root, names = graph.root_name, Names(graph.by_name, graph.root_name)
     if words.endswith("="):
         return goal_for(graph, "value", words[:-1].strip(), None, f"the claim {label!r}")
     if found := re.fullmatch(r"d\s*([^\s/]+)\s*/\s*d\s*([^\s/]+)", words):
-        return goal_for(graph, "jacobian", found[1], found[2], f"the claim {label!r}")
+        of, wrt = (names.find(name) or name for name in found.groups())
+        return goal_for(graph, "jacobian", root if names.loss(of) else of, wrt, f"the claim {label!r}")
     if words in graph.by_name and isinstance(graph.by_name[words], Node):
         n = graph.by_name[words]
         is_value = n is graph.root or (returned and n.op is not None)

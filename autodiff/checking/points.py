@@ -207,6 +207,13 @@ class Recorded:
         """What sentences call a node: its name, or what it was computed as."""
         return self.names.get(n.id) or self._computed(n, DEEP)
 
+    def named_around(self, n: Any) -> str:
+        """The name of a node, or of the first result with one that it goes into."""
+        k = n.id
+        while k not in self.names:  # the root has one
+            k = self.users[k][0]
+        return self.names[k]
+
     def label_of_operand(self, a: Any, depth: int = 1) -> str:
         """What sentences call an operand: a name, a number, or what it was computed as, for so many levels."""
         if isinstance(a, Node):

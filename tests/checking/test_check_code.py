@@ -53,6 +53,12 @@ def test_an_array_of_a_wrong_shape_is_named(E: Any) -> None:
     assert report.first_wrong.sentence == "dW2 has shape (2, 3), but dE/dW2 has shape (2, 4)"
 
 
+def test_a_result_s_own_name_is_taken_for_its_value_and_said_to_be(E: Any) -> None:
+    report = ad.check_code(E, lambda t, y2: {"z2": (y2 - t) / t.shape[1]})
+    assert report.remarks == ("z2 was taken for the value of z2; a gradient is called dz2.",)
+    assert ad.check_code(E, lambda t, y2: {"dz2": (y2 - t) / t.shape[1], "y2": y2}).remarks == ()
+
+
 def test_a_parameter_that_is_nothing_in_the_graph(E: Any) -> None:
     with pytest.raises(ad.NotConnected, match=r"the parameter X of <lambda> is nothing in the graph of E\. Did you mean x\? It has .*t"):
         ad.check_code(E, lambda X, t: {})

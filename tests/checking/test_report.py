@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 import autodiff as ad
@@ -50,6 +51,20 @@ def test_points_by_every_name_of_a_claim(name: str) -> None:
 def test_points_for_what_nobody_claimed() -> None:
     with pytest.raises(KeyError, match="no claim is labelled 'b1'; there are a label that"):
         MANY.score({"W1": 2, "b1": 1})
+
+
+def test_a_logistic_regression_of_a_teacher_s_own() -> None:
+    rng = np.random.default_rng(7)
+    X, y = rng.normal(size=(8, 3)), (rng.random(8) > 0.5).astype(float)
+    w, b = ad.Tensor(rng.normal(size=3)), ad.Tensor(0.2)
+    z = X @ w + b
+    p = ad.sigmoid(z)
+    loss = -np.mean(y * np.log(p) + (1 - y) * np.log(1 - p))
+    assert z.shape == (8,)
+    for of in ("loss", "L", "J"):
+        assert ad.check(loss, {f"d{of}/dw": "(p - y) @ X / m", f"d{of}/db": "mean(p - y)"}).ok
+    first = ad.check(loss, {"w": "X' * (p - y)"}).first_wrong
+    assert first.sentence == "the factor 1/m of the mean in loss is missing"
 
 
 def test_a_report_of_nothing_says_so() -> None:
