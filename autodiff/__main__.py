@@ -152,6 +152,7 @@ def _positive(text: str) -> float:
 
 
 def _grade(given: argparse.Namespace) -> None:
+    from .checking.check import numbers_among
     from .checking.grade import answers_in, grade, points_of, summary, write
     from .checking.points import Recorded
     from .naming import names_in
@@ -175,6 +176,7 @@ def _grade(given: argparse.Namespace) -> None:
     if not isinstance(worth, dict):
         raise Stop(f"{path} defines points, which must be a dict of numbers by name, not {type(worth).__name__}")
     graph = Recorded(root, names_in([found]))
+    graph.numbers = numbers_among(found, graph)
     points = points_of(graph, worth)
     graded = grade(graph, points, answers, given.time, given.memory)
     try:

@@ -75,7 +75,7 @@ def _json(answer: Path) -> Any:
 
 def judged(graph: Recorded, claims: Any) -> Report:
     """The report on claims; what is about nothing in the graph is told there, and the others are judged."""
-    return Check(graph, *claims_of(graph, claims, {}, forgiving=True)).report()
+    return Check(graph, *claims_of(graph, claims, forgiving=True)).report()
 
 
 def accident(error: BaseException, memory: str) -> tuple[str, str]:
@@ -100,6 +100,7 @@ def main(arguments: list[str]) -> None:
     tree = load(saved)
     names = {id(x): name for name, x in tree["names"].items()}
     graph = Recorded(tree["root"], names)
+    graph.numbers = tree["numbers"]
     limit(float(seconds), float(memory))
     try:
         with named(names):

@@ -630,7 +630,7 @@ def check(E: Any, claims: Any, *xs: Any) -> Report:
     power rule: of (y - t) ** 2 the exponent in front is missing
     """
     graph = recorded_of(E, xs)
-    return Check(graph, *claims_of(graph, claims, numbers_in_frame(graph))).report()
+    return Check(graph, *claims_of(graph, claims)).report()
 
 
 def check_code(E: Any, fn: Callable[..., Any]) -> Report:
@@ -680,14 +680,18 @@ def check_code_of(graph: Recorded, fn: Callable[..., Any]) -> Report:
     with recorded_anew():
         first = graph.recorded()
     try:
-        labels = list(outputs(first, Env(first, {})))
+        labels = list(outputs(first, Env(first, graph.numbers)))
     except (BadOperand, MemoryError):
         raise
     except Exception as error:
         raise Failed(_failed(error)) from error
     outside = taken_from_outside(fn)
     goals = {label: goal_of_label(graph, str(label), returned=True) for label in labels}
-    claims = [Claim(str(k), goal, function=partial(_named, outputs, k), outside=outside) for k, goal in goals.items() if goal is not None]
+    claims = [
+        Claim(str(k), goal, function=partial(_named, outputs, k), numbers_known=graph.numbers, outside=outside)
+        for k, goal in goals.items()
+        if goal is not None
+    ]
     claims.sort(key=lambda c: chain_order(graph, c.goal))
     report = Check(graph, claims, derivation=False).report()
     said = [
@@ -707,23 +711,22 @@ def _named(outputs: Callable[[Point, Env], Mapping[Any, Any]], name: Any, point:
 
 def recorded_of(E: Any, xs: Sequence[Any]) -> Recorded:
     """The graph to check against: that of a node, or what a function records when it is run."""
-    names = variables(user_frame())
+    frame = user_frame()
     if isinstance(E, Node):
         if xs:
             raise BadOperand("only a function takes arguments; a recorded graph holds its own")
-        return Recorded(E, names)
-    if callable(E):
+        graph = Recorded(E, variables(frame))
+    elif callable(E):
         from .definition import recorded_function
 
-        return recorded_function(E, xs)
-    raise BadOperand(f"ad.check takes a recorded result or a function, and this is a plain {type(E).__name__}: nothing was recorded")
+        graph = recorded_function(E, xs)
+    else:
+        raise BadOperand(f"ad.check takes a recorded result or a function, and this is a plain {type(E).__name__}: nothing was recorded")
+    graph.numbers = {} if frame is None else numbers_among(frame.f_globals | frame.f_locals, graph)
+    return graph
 
 
-def numbers_in_frame(graph: Recorded) -> dict[str, float]:
-    """The plain numbers among the user's variables, such as m = 6, by which formulas may speak."""
-    frame = user_frame()
-    if frame is None:
-        return {}
-    scopes = frame.f_globals | frame.f_locals
-    numbers = {k: float(v) for k, v in scopes.items() if isinstance(v, int | float | np.number) and not isinstance(v, bool)}
+def numbers_among(found: Mapping[str, Any], graph: Recorded) -> dict[str, float]:
+    """The plain numbers among variables, such as m = 6, by which claims may speak."""
+    numbers = {k: float(v) for k, v in found.items() if isinstance(v, int | float | np.number) and not isinstance(v, bool)}
     return {k: v for k, v in numbers.items() if k not in graph.by_name and k not in INDICES and not k.startswith("_")}

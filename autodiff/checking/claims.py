@@ -6,6 +6,7 @@ one, in either layout.  It judges nothing.
 
 from __future__ import annotations
 
+import dis
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -287,9 +288,9 @@ class Claims(NamedTuple):
     remarks: tuple[str, ...]
 
 
-def claims_of(graph: Recorded, given: Any, known: Mapping[str, float], forgiving: bool = False) -> Claims:
+def claims_of(graph: Recorded, given: Any, forgiving: bool = False) -> Claims:
     """The claims among what a person gives to be checked; if `forgiving`, what is about nothing in the graph is told and left out."""
-    reader = Reader(graph, known, forgiving)
+    reader = Reader(graph, forgiving)
     if isinstance(given, Mapping):
         found = list(reader.read(Item(str(label), None, claim) for label, claim in given.items()))
         return Claims(sorted(found, key=lambda c: chain_order(graph, c.goal)), False, tuple(reader.remarks))
@@ -345,9 +346,9 @@ def chain_order(graph: Recorded, goal: Goal) -> tuple[int, int, bool]:
 class Reader:
     """Reads claims one after the other; a later one may speak of what an earlier one was about, or gave a name of its own."""
 
-    def __init__(self, graph: Recorded, known: Mapping[str, float], forgiving: bool = False) -> None:
-        self.graph, self.known, self.forgiving = graph, known, forgiving
-        self.names = {name: name for name in (*graph.by_name, *graph.sizes, *known)}
+    def __init__(self, graph: Recorded, forgiving: bool = False) -> None:
+        self.graph, self.known, self.forgiving = graph, graph.numbers, forgiving
+        self.names = {name: name for name in (*graph.by_name, *graph.sizes, *self.known)}
         self.own: dict[str, Formula] = {}  # formulas of the names that lines give to results of their own
         self.last: Line | None = None
         self.remarks: list[str] = []
@@ -387,7 +388,7 @@ class Reader:
             if goal is None and (new := defined(text, Names(names, root))):
                 self._define(item.label, *new, names)
                 return
-            if goal is None and (target := self._target_of_unread(text, names)) is not None:
+            if (target := self._target_of_unread(text, names)) is not None:
                 goal, self.last = self._goal_of(target, item.label), Line(text, "", target, ())
             if goal is None:
                 raise _not_there(self.graph, text, item.label) or BadFormula(f"{item.label}: {error}") from None
@@ -473,11 +474,11 @@ def function_of_names(f: Callable[..., Any], graph: Recorded) -> Callable[[Point
     except ValueError:
         parameters = []
     wanted = [p.name for p in parameters if p.default is p.empty or _known(graph, p.name)]
-    if len(wanted) == 1 and not _known(graph, wanted[0]):
+    if len(wanted) == 1 and not _known(graph, wanted[0]) and wanted[0] not in graph.numbers:
         return lambda point, env: f(SimpleNamespace(**{name: _own(env[name]) for name in env}))
-    missing = [name for name in wanted if not _known(graph, name)]
+    missing = [name for name in wanted if not _known(graph, name) and name not in graph.numbers]
     if missing:
-        known = [*graph.by_name, *graph.sizes]
+        known = [*graph.by_name, *graph.sizes, *graph.numbers]
         raise NotConnected(
             f"the parameter {missing[0]} of {getattr(f, '__name__', 'the function')} is nothing in the graph of {graph.root_name}."
             f"{nearest(missing[0], known)} It has {', '.join(known)}, and gradients such as dE_dz2"
@@ -491,8 +492,10 @@ def taken_from_outside(f: Callable[..., Any]) -> tuple[str, ...]:
         found = inspect.getclosurevars(f)
     except TypeError:  # what is not written in Python
         return ()
+    loaded = {i.argval for i in dis.get_instructions(f) if i.opname == "LOAD_GLOBAL"}  # getclosurevars takes the T of X.T for a global
+    around = {**{name: x for name, x in found.globals.items() if name in loaded}, **found.nonlocals}
     fixed = (ModuleType, int, float, str, np.generic)
-    return tuple(name for name, x in {**found.globals, **found.nonlocals}.items() if not callable(x) and not isinstance(x, fixed))
+    return tuple(name for name, x in around.items() if not callable(x) and not isinstance(x, fixed))
 
 
 def _known(graph: Recorded, name: str) -> bool:

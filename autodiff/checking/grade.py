@@ -92,7 +92,7 @@ def grade(graph: Recorded, points: Mapping[str, float], answers: Sequence[Path],
     """
     with tempfile.TemporaryDirectory() as folder:
         saved, trial = Path(folder) / "graph.npz", Path(folder) / "trial.json"
-        save(saved, {"root": graph.root, "names": dict(graph.by_name)})
+        save(saved, {"root": graph.root, "names": dict(graph.by_name), "numbers": dict(graph.numbers)})
         trial.write_text(json.dumps({target if "/" in target else f"{target} =": "1" for target in points}), encoding="utf-8")
         if why := _run(trial, saved, Path(folder), seconds, memory).failure:
             limits = f"the limits of {seconds:g} s and {memory:g} MB are too low for this exercise"

@@ -183,6 +183,7 @@ class Recorded:
                 self.users[k].append(n.id)
         floats = [n.data.dtype for n in self.nodes if getattr(n.data, "dtype", None) is not None and n.data.dtype.kind == "f"]
         self.eps = float(max((np.finfo(d).eps for d in floats), default=np.finfo(float).eps))
+        self.numbers: Mapping[str, float] = {}  # plain numbers that claims may speak of, by the user's names
         self.again: Callable[[Mapping[str, Array]], Recorded] | None = None  # runs the function that was recorded on other arguments
         raw = [a for n in self.nodes for a in n.args if not isinstance(a, Node)]
         self.conditions = any(isinstance(a, bool | np.bool_) or (isinstance(a, np.ndarray) and a.dtype == bool) for a in raw)

@@ -64,6 +64,22 @@ def test_a_parameter_that_is_nothing_in_the_graph(E: Any) -> None:
         ad.check_code(E, lambda X, t: {})
 
 
+def test_numbers_of_the_user_s_are_parameters_too(E: Any) -> None:
+    lam = 0.5
+    assert ad.check_code(E + 0 * lam, lambda y1, lam: {"y1": y1 * lam * 2}).ok
+
+
+T = np.eye(3)
+
+
+def test_an_attribute_is_nothing_from_outside(E: Any) -> None:
+    def backward(t: Any, y1: Any, y2: Any) -> dict[str, Any]:
+        return {"dW2": (y2 - t) @ y1.T / t.shape[1]}
+
+    assert ad.check_code(E, backward).remarks == ()
+    assert "use T from outside" in ad.check_code(E, lambda y1: {"y1": y1 * T[0, 0]}).remarks[0]
+
+
 def test_single_precision_is_judged_as_such(E: Any) -> None:
     def backward(x: Any, t: Any, W2: Any, y1: Any, y2: Any) -> dict[str, Any]:
         delta = (y2 - t) / t.shape[1]

@@ -152,6 +152,14 @@ def test_what_is_not_in_the_graph_is_told_and_the_rest_is_judged(exercise: Path)
         assert "Not judged: " in text and "Did you mean W2 or W1?" in text
 
 
+def test_the_exercise_s_own_numbers_may_be_used(exercise: Path) -> None:
+    exercise.write_text(EXERCISE.replace("axis=0))", "axis=0)) + lam / 2 * np.sum(W2**2)").replace("rng =", "lam = 0.1; rng ="))
+    code = "def gradients(t, W2, y1, y2, lam, m): return {'dW2': (y2 - t) @ y1.T / m + lam * W2}"
+    lines = [["b", r"dE/dW2 = \frac{1}{m} (y2 - t) y1^T + \lambda W2"]]
+    rows = graded(exercise, {"code.py": code, "text.json": '{"W2": "(y2 - t) @ y1.T / m + lam * W2"}', "lines.json": json.dumps(lines)})
+    assert [row["dE/dW2"] for row in rows.values()] == ["right"] * 3
+
+
 def test_a_fix_speaks_in_the_names_of_the_exercise(exercise: Path) -> None:
     graded(exercise, {"ann.py": CODE.format(over="")})
     assert "fix: dE/dW2 = (y2 - t) @ y1.T / m\n" in (exercise.parent / "out" / "ann.py.txt").read_text()

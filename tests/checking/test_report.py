@@ -67,6 +67,12 @@ def test_a_logistic_regression_of_a_teacher_s_own() -> None:
     assert first.sentence == "the factor 1/m of the mean in loss is missing"
 
 
+def test_a_line_that_cannot_be_read_is_about_what_it_says_not_about_its_label() -> None:
+    a, b = ad.Tensor([1.0, 2.0]), ad.Tensor([3.0, -1.0])
+    E = np.sum(a * b)
+    assert ad.check(E, [("b", "dE/da = b +")]).first_wrong.target == "dE/da"
+
+
 def test_a_report_of_nothing_says_so() -> None:
     assert str(Report(())) == "no claim was judged."
     assert not Report(()).ok
