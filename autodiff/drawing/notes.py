@@ -80,7 +80,8 @@ def judged(report: Any) -> tuple[dict[Any, Note], str]:
                 found.setdefault(v.node, Note(color, mark, f"{v.target}: {status}"))
     first = report.first_wrong
     if first is not None:
-        found[first.node] = Note("red", "✗", f"{first.target}: the first that is wrong, {first.label}")
+        called = "" if first.label == first.target else f", {first.label}"
+        found[first.node] = Note("red", "✗", f"{first.target}: the first that is wrong{called}")
         where = first.edge if first.edge is not None else first.node
         found[where] = Note("red", "✗", first.sentence if where is not first.node else f"{found[first.node].text}: {first.sentence}")
     return found, f"The first mistake, {first.label}: {first.sentence}." if first is not None else ""
