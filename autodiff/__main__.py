@@ -184,8 +184,9 @@ def _grade(given: argparse.Namespace) -> None:
     except OSError as error:
         raise Stop(f"the reports cannot be written: {error}") from None
     for g in graded:
-        missing = f"nothing was said of {', '.join(g.missing)}" if g.missing else ""
-        print("; ".join(filter(None, (f"{g.name}: {g.score:g} of {sum(points.values()):g}", g.brief or missing))))
+        said = [g.brief] if g.failure else [f"nothing was said of {', '.join(g.missing)}"] if g.missing else []
+        said += [f"undecided: {', '.join(g.undecided)}"] if g.undecided else []
+        print("; ".join([f"{g.name}: {g.score:g} of {sum(points.values()):g}", *said]))
     print(f"{summary(graded)}\nThe reports are in {given.output}.")
     if others:
         print(f"Not judged, being no files that end in .py or .json: {', '.join(others)}.")

@@ -29,7 +29,7 @@ from ..persistence import save
 from .claims import goal_of_label
 from .mistakes import Mistake
 from .points import Recorded
-from .report import CARRIED, RIGHT, WRONG
+from .report import CARRIED, RIGHT, UNDECIDED, WRONG
 
 MISSING = "missing"
 START = 60.0  # seconds that an answer's process may take in all beyond its limit, to begin and to be judged
@@ -48,6 +48,7 @@ class Grade:
     kind: str = ""  # what failures of one sort have in common, as the summary counts them
     score: float = 0.0
     missing: list[str] = field(default_factory=list)  # targets worth points that it says nothing of
+    undecided: list[str] = field(default_factory=list)  # and those of which its numbers do not tell whether they are right
 
     @property
     def ok(self) -> bool:
@@ -103,6 +104,7 @@ def grade(graph: Recorded, points: Mapping[str, float], answers: Sequence[Path],
         status = {target: g.status_of(target) for target in points}
         g.score = sum(n for target, n in points.items() if status[target] in (RIGHT, CARRIED))
         g.missing = [target for target in points if status[target] == MISSING]
+        g.undecided = [target for target in points if status[target] == UNDECIDED]
     return graded
 
 
@@ -188,6 +190,8 @@ def summary(graded: Sequence[Grade]) -> str:
     for (code, _), whose in sorted(made.items(), key=lambda item: (-len(item[1]), item[0])):
         sentence = Counter(_first_line(g.first["sentence"]) for g in whose).most_common(1)[0][0]
         lines.append(f"{len(whose)} of {len(graded)}: {Mistake(code).meaning}; {sentence} ({_names(whose)})")
+    if unclear := [g for g in graded if g.undecided]:
+        lines.append(f"{len(unclear)} of {len(graded)} are undecided in part; their reports say why ({_names(unclear)})")
     failed: dict[str, list[Grade]] = {}
     for g in graded:
         if g.failure:

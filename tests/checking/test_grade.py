@@ -165,12 +165,15 @@ def test_a_fix_speaks_in_the_names_of_the_exercise(exercise: Path) -> None:
     assert "fix: dE/dW2 = (y2 - t) @ y1.T / m\n" in (exercise.parent / "out" / "ann.py.txt").read_text()
 
 
-def test_answers_in_single_precision_are_not_wrong(exercise: Path) -> None:
+def test_answers_in_single_precision_are_not_wrong(exercise: Path, capsys: pytest.CaptureFixture[str]) -> None:
     right = CODE.format(over=" / x.shape[1]")
     single = right.replace("    d2", "    x, t, W2, y1, y2 = (a.astype('f4') for a in (x, t, W2, y1, y2))\n    d2")
     rows = graded(exercise, {"single.py": single, "mixed.py": right.replace("(y2 - t)", "(y2 - t).astype('f4')")})
     assert rows["single.py"]["ok"] == "True"
     assert rows["mixed.py"]["dE/dW2"] == "undecided"
+    said = capsys.readouterr().out
+    assert "mixed.py: 0 of 5; undecided: dE/dW2, dE/dW1\n" in said
+    assert "1 of 2 are undecided in part; their reports say why (mixed.py)" in said
 
 
 def test_reports_of_an_earlier_class_do_not_stay(exercise: Path) -> None:
