@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from autodiff.__main__ import main
-from autodiff.checking.grade import write
+from autodiff.checking.grade import Grade, answers_in, write
 
 EXERCISE = """
 import numpy as np, autodiff as ad
@@ -71,6 +71,7 @@ def test_answers_in_code_in_variables_in_claims_and_in_json(exercise: Path, caps
     assert {name: row["score"] for name, row in rows.items()} == {
         "ann.py": "5", "bob.py": "3", "cyd.py": "2", "dan.json": "0", "eve.py": "0", "fay.json": "2",
     }  # fmt: skip
+    assert "fix: dE/dW2 = (y2 - t) @ y1.T / m\n" in (exercise.parent / "out" / "bob.py.txt").read_text()  # in the exercise's names
     assert rows["bob.py"]["mistake"] == "batch_factor" and rows["bob.py"]["dE/dW1"] == "carried forward"
     assert "(1 - y1) is missing" in rows["cyd.py"]["sentence"]
     assert rows["fay.json"]["dE/dW1"] == "missing"
@@ -143,6 +144,25 @@ def test_what_keeps_an_answer_from_being_judged_is_said_and_counted_by_kind(exer
     assert "1 of 8 could not be judged: it is empty (nothing.json)\n" in said
 
 
+def test_reports_of_an_earlier_class_do_not_stay(tmp_path: Path) -> None:
+    write([Grade("ann.json"), Grade("bob.json")], {}, tmp_path)
+    (tmp_path / "my notes.txt").write_text("keep")
+    write([Grade("ann.json")], {}, tmp_path)
+    left = {"ann.json.txt", "ann.json.html", "summary.csv", "summary.json", "summary.txt", "my notes.txt"}
+    assert {p.name for p in tmp_path.iterdir()} == left
+    (tmp_path / "summary.json").write_text("[1]")  # somebody else's
+    write([], {}, tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == left
+
+
+def test_the_exercise_itself_and_its_reports_are_no_answers(exercise: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = exercise.parent
+    (folder / "a.json").write_text("{}")
+    assert main(["grade", str(exercise), str(folder), "-o", str(folder)]) == 1
+    assert "the reports would stand among the answers" in capsys.readouterr().err
+    assert answers_in(folder, folder / "answers" / ".." / "exercise.py") == ([folder / "a.json"], ["answers"])
+
+
 def test_what_is_not_in_the_graph_is_told_and_the_rest_is_judged(exercise: Path) -> None:
     lines = [["(1)", "dE/dW2 = (y2 - t) @ y1.T / m"], ["(2)", "dE/dW9 = x"]]
     rows = graded(exercise, {"dict.json": json.dumps({"W2": "(y2 - t) @ y1.T / m", "W9": [1.0]}), "lines.json": json.dumps(lines)})
@@ -160,11 +180,6 @@ def test_the_exercise_s_own_numbers_may_be_used(exercise: Path) -> None:
     assert [row["dE/dW2"] for row in rows.values()] == ["right"] * 3
 
 
-def test_a_fix_speaks_in_the_names_of_the_exercise(exercise: Path) -> None:
-    graded(exercise, {"ann.py": CODE.format(over="")})
-    assert "fix: dE/dW2 = (y2 - t) @ y1.T / m\n" in (exercise.parent / "out" / "ann.py.txt").read_text()
-
-
 def test_answers_in_single_precision_are_not_wrong(exercise: Path, capsys: pytest.CaptureFixture[str]) -> None:
     right = CODE.format(over=" / x.shape[1]")
     single = right.replace("    d2", "    x, t, W2, y1, y2 = (a.astype('f4') for a in (x, t, W2, y1, y2))\n    d2")
@@ -174,20 +189,6 @@ def test_answers_in_single_precision_are_not_wrong(exercise: Path, capsys: pytes
     said = capsys.readouterr().out
     assert "mixed.py: 0 of 5; undecided: dE/dW2, dE/dW1\n" in said
     assert "1 of 2 are undecided in part; their reports say why (mixed.py)" in said
-
-
-def test_reports_of_an_earlier_class_do_not_stay(exercise: Path) -> None:
-    graded(exercise, {"ann.json": '{"W2": 0}', "bob.json": "{}"})
-    out = exercise.parent / "out"
-    (out / "my notes.txt").write_text("keep")
-    (exercise.parent / "answers" / "bob.json").unlink()
-    assert list(graded(exercise, {})) == ["ann.json"]
-    assert {p.name for p in out.iterdir()} == {
-        "ann.json.txt", "ann.json.html", "summary.csv", "summary.json", "summary.txt", "my notes.txt",
-    }  # fmt: skip
-    (out / "summary.json").write_text("[1]")  # somebody else's
-    write([], {}, out)
-    assert (out / "ann.json.txt").exists()
 
 
 @posix
@@ -217,15 +218,6 @@ def test_limits_below_what_the_checker_needs_are_refused(
     assert main(["grade", str(exercise), str(exercise.parent / "answers"), "-o", str(out), option, limit]) == 1
     assert "are too low for this exercise: a trial answer that computes nothing failed, for it " in capsys.readouterr().err
     assert not out.exists()
-
-
-def test_the_exercise_itself_and_its_reports_are_no_answers(exercise: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = exercise.parent
-    (folder / "a.json").write_text("{}")
-    assert main(["grade", str(exercise), str(folder), "-o", str(folder)]) == 1
-    assert "the reports would stand among the answers" in capsys.readouterr().err
-    assert main(["grade", str(exercise), str(folder), "-o", str(folder / "out")]) == 0
-    assert "exercise.py:" not in capsys.readouterr().out
 
 
 @posix
