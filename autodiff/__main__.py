@@ -169,6 +169,8 @@ def _grade(given: argparse.Namespace) -> None:
         raise Stop(f"there is no folder {given.answers}")
     if given.output.resolve() == given.answers.resolve():
         raise Stop(f"the reports would stand among the answers in {given.answers}; name another folder with -o")
+    if given.output.exists() and not given.output.is_dir():
+        raise Stop(f"{given.output} is a file, and the reports go into a folder")
     answers, others = answers_in(given.answers, Path(target.rpartition(":")[0]))
     if not answers:
         raise Stop(f"{given.answers} holds no answers: no file ends in .py or .json")

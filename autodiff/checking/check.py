@@ -638,7 +638,7 @@ def check_code(E: Any, fn: Callable[..., Any]) -> Report:
 
     `fn` is called with the values that its parameters name, copies of the recorded ones and of others, and returns a dict:
     "dW1", "W1", "dE/dW1", "delta2" for gradients; a result's name such as "y1" for its value.  What it raises is reported as
-    wrong.  Raises as `check` does.
+    wrong, with the line and the shapes there.  Raises as `check` does.
 
     >>> import autodiff as ad, numpy as np
     >>> w, x = ad.Tensor([1.0, -2.0], name="w"), ad.constant([3.0, 1.0], name="x")

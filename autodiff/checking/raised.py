@@ -6,16 +6,16 @@ Nothing of the user's is run for that; the line is read from the traceback.
 from __future__ import annotations
 
 import linecache
+import os
 import re
 import traceback
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from ..node import Node
 
-PACKAGE = str(Path(__file__).resolve().parents[1])
+PACKAGE = os.path.join(os.path.dirname(os.path.dirname(__file__)), "")  # as frames name its files, with a slash at the end
 NAME = re.compile(r"(?<![\w.'\"])[^\W\d]\w*")  # not an attribute's, nor a key's
 
 

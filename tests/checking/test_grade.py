@@ -160,6 +160,8 @@ def test_the_exercise_itself_and_its_reports_are_no_answers(exercise: Path, caps
     (folder / "a.json").write_text("{}")
     assert main(["grade", str(exercise), str(folder), "-o", str(folder)]) == 1
     assert "the reports would stand among the answers" in capsys.readouterr().err
+    assert main(["grade", str(exercise), str(folder), "-o", str(exercise)]) == 1
+    assert "is a file, and the reports go into a folder" in capsys.readouterr().err
     assert answers_in(folder, folder / "answers" / ".." / "exercise.py") == ([folder / "a.json"], ["answers"])
 
 
