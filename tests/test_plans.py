@@ -140,8 +140,7 @@ def train(w: Any, steps: int, f: Callable[[Any], Any]) -> list[Any]:
 
 
 def test_the_third_backward_alike_writes_the_plan_that_the_others_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    sweeps = []
-    monkeypatch.setattr(reverse, "sweep", lambda *a, own=reverse.sweep: sweeps.append(1) or own(*a))
+    sweeps = counted(monkeypatch)
     found = train(ad.Tensor([1.0, 2.0]), 10, lambda w: np.sum(ad.exp(w) * w))
     assert len(sweeps) == plans.MEETINGS + 1  # and the one it was written by
     w = np.array([1.0, 2.0])
@@ -222,3 +221,36 @@ def test_there_is_an_end_to_writing_plans() -> None:
             np.sum(w * w).backward()
             assert np.array_equal(w.grad, np.full(n, 2.0))
     assert sum(map(len, plans._store.plans.values())) == plans.PLANS
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    sweeps: list[int] = []
+    monkeypatch.setattr(reverse, "sweep", lambda *a, own=reverse.sweep: sweeps.append(1) or own(*a))
+    return sweeps
+
+
+def test_transforms_and_gradient_use_plans_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    sweeps = counted(monkeypatch)
+    f = ad.value_and_grad(lambda w, v: np.sum(ad.exp(w) * v), argnums=(0, 1))
+    for k in range(10):
+        w, v = np.array([1.0, k]), np.array([2.0, 3.0])
+        _, (dw, dv) = f(w, v)
+        assert np.array_equal(dw, np.exp(w) * v) and np.array_equal(dv, np.exp(w))
+        dw[:] = 0.0  # the caller's own
+    assert len(sweeps) == plans.MEETINGS + 1
+    with pytest.raises(ad.errors.NotConnected, match="argument 1"):
+        ad.grad(lambda w, v: np.sum(ad.exp(w) * w), argnums=1)(w, v)
+
+
+def test_where_fewer_variables_are_asked_for_the_sweep_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    sweeps = counted(monkeypatch)
+    w, v = ad.Tensor([1.0, 2.0]), ad.Tensor([3.0, 4.0])
+    for _ in range(6):
+        np.sum(ad.exp(w) * v).backward()
+    before = len(sweeps)
+    for _ in range(6):
+        E = np.sum(ad.exp(w) * v)
+        assert np.array_equal(ad.gradient(E, v), np.exp(w.data))
+    assert len(sweeps) > before + 5
+    dw, dh = ad.gradient(E, [w, E.args[0]])
+    assert np.array_equal(dw, np.exp(w.data) * v.data) and np.array_equal(dh, [1.0, 1.0])
