@@ -180,7 +180,16 @@ def plain(x: Any) -> Array:
     if a.dtype.kind == "c" and np.any(a.imag):
         raise BadOperand("these numbers are complex, and derivatives here are real")
     if a.dtype.kind in "USMm" or x is None:
-        raise BadOperand(f"{type(x).__name__ if a.ndim == 0 else f'an array of {a.dtype}'} holds no numbers")
+        what = (
+            "None"
+            if x is None
+            else f"the text {x[:40]!r}"
+            if isinstance(x, str)
+            else f"an array of {a.dtype}"
+            if a.ndim
+            else type(x).__name__
+        )
+        raise BadOperand(f"{what} holds no numbers")
     return a if a.dtype in (np.float32, np.float16) else np.asarray(a.real if a.dtype.kind == "c" else a, dtype=float)
 
 

@@ -64,6 +64,14 @@ def test_a_parameter_that_is_nothing_in_the_graph(E: Any) -> None:
         ad.check_code(E, lambda X, t: {})
 
 
+def test_what_is_returned_and_is_no_array(E: Any) -> None:
+    report = ad.check_code(E, lambda: {"dW1": None, "dW2": "hello"})
+    assert {v.label: v.sentence for v in report.verdicts} == {
+        "dW1": "None holds no numbers",
+        "dW2": "the text 'hello' holds no numbers",
+    }
+
+
 def test_numbers_of_the_user_s_are_parameters_too(E: Any) -> None:
     lam = 0.5
     assert ad.check_code(E + 0 * lam, lambda y1, lam: {"y1": y1 * lam * 2}).ok
