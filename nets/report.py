@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 from typing import Any
 
 from .plots import DPI
-from .prove import Row
+from .prove import Proof, Row
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"  # nothing from anywhere
 STYLE = """
@@ -35,18 +35,16 @@ def page(
     images: Iterable[tuple[str, bytes]],
     drawing: Any,
     derivation: Any,
-    rows: Sequence[Row],
-    unproven: str,
+    proof: Proof,
     config: dict[str, Any],
 ) -> str:
     """The page; every text is escaped, pictures are in it as data, and the player stands in a frame of its own.
 
     `images` are titles and PNG files; `drawing` is what `ad.draw` returned, `derivation` what `ad.derive` did,
-    or why it did not; `unproven` says why there are no rows, if there are none.
+    or why it did not.
     """
-    proven = sum(row.ok for row in rows)
-    verdict = f"{proven} of {len(rows)} results proven" if rows else f"Not proven: {unproven}"
-    turned = " Formulas by hand, and those beside them, are the exercise's, where columns are examples." if rows and rows[0].by_hand else ""
+    by_hand = any(row.by_hand for row in proof.rows)
+    turned = " Formulas by hand, and those beside them, are the exercise's, where columns are examples." if by_hand else ""
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{POLICY}">
@@ -64,11 +62,12 @@ def page(
 <pre>{escape(getattr(derivation, "text", derivation))}</pre>
 <details><summary>Step by step</summary><pre>{escape(str(derivation))}</pre></details>
 <h2>Proof</h2>
-<p class="{"ok" if rows and proven == len(rows) else "bad"}">{escape(verdict)}</p>
+<p class="{"ok" if proof.ok else "bad"}">{escape(proof.verdict)}</p>
+<p>{escape(proof.note)}</p>
 <p class="note">Each gradient of the trained network, on the hardest held-out examples, beside independent computations of it: within the
 rounding of both, in ulps, and within the error bar of the differences.{turned}</p>
 <div class="scroll"><table><tr><th>result</th><th>formula</th><th>graph = formula</th><th>graph = differences</th></tr>
-{"".join(map(_rows, rows))}</table></div>
+{"".join(map(_rows, proof.rows))}</table></div>
 <h2>Settings</h2>
 <table>{"".join(f"<tr><td>{escape(str(k))}</td><td>{escape(_short(v))}</td></tr>" for k, v in config.items())}</table>
 </body></html>

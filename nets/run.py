@@ -25,7 +25,7 @@ import autodiff as ad
 from . import data, optim, plots
 from .data import Dataset
 from .layers import ACTIVATIONS, Sequential, mlp
-from .prove import Row, prove_model
+from .prove import Proof, Row, prove_model
 from .train import History, confusion, evaluate, fit, predict, read_checkpoint
 from .watch import Watch
 
@@ -176,8 +176,7 @@ class Trained:
     parts: Parts
     history: History
     watch: Watch
-    rows: list[Row]
-    unproven: str  # why there are no rows, if there are none
+    proof: Proof
     seconds: float
 
 
@@ -216,13 +215,11 @@ def train_run(config: dict[str, Any], folder: Path, *, resume: bool, quiet: bool
     if history.stopped == "interrupted":
         return None
     say(f"best epoch {history.best + 1} of {len(history)}: held-out loss {history[history.best].val_loss:.4f}")
-    rows, unproven = [], ""
-    with np.errstate(all="ignore"):
-        try:
-            rows = prove_model(model, *hardest(model, parts.held_out))
-        except ad.AutodiffError as error:
-            unproven = str(error)
-    return Trained(folder, config, model, parts, history, watch, rows, unproven, time.perf_counter() - began)
+    try:
+        proof = prove_model(model, *hardest(model, parts.held_out))
+    except ad.AutodiffError as error:
+        proof = Proof([], f"Not proven: {error}")
+    return Trained(folder, config, model, parts, history, watch, proof, time.perf_counter() - began)
 
 
 def optimizer_of(config: dict[str, Any], model: Sequential) -> optim.Optimizer:
@@ -269,8 +266,8 @@ def measured(run: Trained) -> dict[str, Any]:
         "best_epoch": run.history.best + 1,
         "stopped": run.history.stopped,
         "history": [{k: finite(v) for k, v in epoch._asdict().items()} for epoch in run.history],
-        "proof": [proof_row(row) for row in run.rows],
-        "unproven": run.unproven,
+        "proof": [proof_row(row) for row in run.proof.rows],
+        "proof_note": run.proof.note,
         "versions": versions(),
     }
 

@@ -270,29 +270,32 @@ def _out_of_patience(history: History, patience: int | None) -> bool:
     return patience is not None and len(history) - 1 - history.best >= patience
 
 
-def born(E: Any) -> str:
-    """A sentence that says at which node of a recorded graph the first number that is not finite came about; "" if all are finite.
+def first_bad(*roots: Any) -> Any:
+    """The first node below some nodes with a number that is not finite; None if all are finite."""
+    return next((node for node in order(*roots) if not np.all(np.isfinite(node.data))), None)
+
+
+def born(*roots: Any) -> str:
+    """A sentence that says at which node of recorded graphs the first number that is not finite came about; "" if all are finite.
 
     >>> y = ad.Tensor([0.5, 0.0], name="y")
     >>> with np.errstate(divide="ignore"):
     ...     print(born(np.sum(np.log(y))))
     The first number that is not finite is -inf at entry (1,) of the result of log, from y, 0.0 there.
     """
-    for node in order(E):
-        bad = np.argwhere(~np.isfinite(node.data))
-        if not len(bad):
-            continue
-        index = tuple(int(i) for i in bad[0])
-        entry = f" at entry {index} of" if index else ","
-        what = f"The first number that is not finite is {np.asarray(node.data)[index]}{entry} {_called(node)}"
-        if node.op is None:
-            return f"{what}, which was {'set so by a step, or from the start' if node.active else 'given so'}."
-        made = f", made by {node.op.name}" if node.name else ""
-        scope = f" in {'/'.join(node.scope)}" if node.scope else ""
-        there = node.op.kind == "elementwise" and index
-        operands = [f"{_called(a)}{_there(a, node.shape, index) if there else ''}" for a in node.args]
-        return f"{what}{made}{scope}, from {' and '.join(operands)}."
-    return ""
+    node = first_bad(*roots)
+    if node is None:
+        return ""
+    index = tuple(int(i) for i in np.argwhere(~np.isfinite(node.data))[0])
+    entry = f" at entry {index} of" if index else ","
+    what = f"The first number that is not finite is {np.asarray(node.data)[index]}{entry} {_called(node)}"
+    if node.op is None:
+        return f"{what}, which was {'set so by a step, or from the start' if node.active else 'given so'}."
+    made = f", made by {node.op.name}" if node.name else ""
+    scope = f" in {'/'.join(node.scope)}" if node.scope else ""
+    there = node.op.kind == "elementwise" and index
+    operands = [f"{_called(a)}{_there(a, node.shape, index) if there else ''}" for a in node.args]
+    return f"{what}{made}{scope}, from {' and '.join(operands)}."
 
 
 def _called(operand: Any) -> str:

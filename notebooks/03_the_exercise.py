@@ -456,8 +456,8 @@ ad.draw(E, report=report, rankdir="TB")
 # %%
 net = TwoLayer.random(n0=4, n1=5, n2=3, seed=1)
 rng = np.random.default_rng(0)
-rows = prove(net, rng.normal(size=(4, 6)), rng.dirichlet(np.ones(3), size=6).T)
-for row in rows:
+proof = prove(net, rng.normal(size=(4, 6)), rng.dirichlet(np.ones(3), size=6).T)
+for row in proof.rows:
     assert row.ok
     print(f"{row.name:8} {row.by_hand:41} graph = by hand{' = differences' if row.differences else ''}")
 

@@ -45,7 +45,9 @@ def _softmax(x: Any, axis: int | None = None) -> Any:
 def _log_softmax(x: Any, axis: int | None = None) -> Any:
     axis = _axis("log_softmax", x, axis)
     shifted = x - _top(x, axis, None, None, True)
-    return shifted - np.log(sum_.forward(np.exp(shifted), axis, True))
+    largest = shifted == 0  # one of these is the 1 of log1p: added to what is small, it would take the digits of a result near 0
+    rest = sum_.forward(np.exp(shifted) * ~largest, axis, True) + (np.add.reduce(largest, axis, shifted.dtype, keepdims=True) - 1)
+    return shifted - np.log1p(rest)
 
 
 @np.errstate(divide="ignore")  # the logarithm of 0, where every entry is -inf, is the right -inf

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from html import escape
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 import autodiff as ad
 from nets import __main__ as command
 from nets import data, report, run
-from nets.prove import Differences, Row, prove_model
+from nets.prove import Differences, Proof, Row, prove_model
 from nets.train import predict
 
 pytestmark = pytest.mark.skipif(
@@ -114,9 +115,9 @@ def test_the_page_escapes_everything(here):
 
 def test_a_page_shows_what_is_not_proven():
     bad = Row("dE/dW1", None, None, None, Differences(1, 1, 1.0, 0.1))
-    text = report.page("t", [], "", [], ad.draw(ad.Tensor([1.0]) * 2), "no formula: 1 < 2", [bad], "", {})
+    text = report.page("t", [], "", [], ad.draw(ad.Tensor([1.0]) * 2), "no formula: 1 < 2", Proof([bad]), {})
     assert "0 of 1 results proven" in text and 'class="bad"' in text and "1 &lt; 2" in text
-    assert "Not proven: &lt;why&gt;" in report.page("t", [], "", [], ad.draw(ad.Tensor([1.0]) * 2), "", [], "<why>", {})
+    assert "Not proven: &lt;why&gt;" in report.page("t", [], "", [], ad.draw(ad.Tensor([1.0]) * 2), "", Proof([], "Not proven: <why>"), {})
 
 
 def test_a_run_that_cannot_be_proven_says_so_and_fails(no_pictures, here, monkeypatch, capsys):
@@ -127,13 +128,36 @@ def test_a_run_that_cannot_be_proven_says_so_and_fails(no_pictures, here, monkey
     monkeypatch.setattr(ad, "derive", impossible)
     assert command.main(["train", *SMALL, "--out", "o"]) == 1
     assert "0 of 0 results proven" in capsys.readouterr().out
-    assert json.loads((here / "o" / "report.json").read_text())["unproven"] == "nothing is finite"
+    assert json.loads((here / "o" / "report.json").read_text())["proof_note"] == "Not proven: nothing is finite"
     assert "Not proven: nothing is finite" in (here / "o" / "report.html").read_text(encoding="utf-8")
 
 
-def test_numbers_beyond_all_bounds_fail_the_proof_and_still_give_a_report(no_pictures, here, capsys):
-    assert command.main(["train", "--data", "xor", "--lr", "1e300", "--optimizer", "sgd", "--epochs", "2", "--out", "o", "--quiet"]) == 1
-    assert " results proven" in capsys.readouterr().out and (here / "o" / "report.html").exists()
+@pytest.mark.parametrize(
+    ("model", "lr", "says"),
+    [
+        ("sigmoid:64", "1e3", "y2 is 0 in "),
+        ("tanh:4", "1e100", "its largest gradient is "),
+        ("linear", "1e100", "its largest gradient is 0e+00, and rounding alone may take it "),
+    ],
+)
+def test_a_run_whose_numbers_are_saturated_says_so_and_proves_its_formulas(model, lr, says, no_pictures, here, capsys):
+    asked = ["--data", "iris", "--model", model, "--optimizer", "sgd", "--lr", lr, "--epochs", "5"]
+    assert command.main(["train", *asked, "--out", "o", "--quiet"]) == 0
+    note = json.loads((here / "o" / "report.json").read_text())["proof_note"]
+    assert note.startswith("The numbers of this network are saturated: ") and says in note
+    assert escape(note) in (here / "o" / "report.html").read_text(encoding="utf-8")
+    capsys.readouterr()
+    assert command.main(["prove", "--run", "o"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith(note) and not err and "DIFFER" not in out and "different" not in out
+    for argv in (["draw", "--run", "o"], ["derive", "--run", "o"]):
+        assert command.main(argv) == 0 and not capsys.readouterr().err
+
+
+def test_a_gradient_of_nearly_0_is_compared_within_its_own_rounding():
+    model, points = run.model_of("linear", 2, 2, 0), data.moons(5, noise=0.0)
+    model.load({"W1": np.zeros((2, 2)), "b1": [0.0, 20.0]})
+    assert prove_model(model, points.x, np.ones(5, int)).verdict == "2 of 2 results proven"
 
 
 @pytest.mark.slow
@@ -194,11 +218,11 @@ def test_every_model_is_proven(spec, capsys, here):
 
 def test_a_wrong_gradient_is_not_proven(monkeypatch):
     model, points = run.model_of("tanh:4", 2, 2, 0), data.moons(5)
-    assert all(row.ok for row in prove_model(model, points.x, points.t))
+    assert prove_model(model, points.x, points.t).ok
     before = {n: np.array(p.data) for n, p in model.parameters().items()}
     right = ad.gradient
     monkeypatch.setattr(ad, "gradient", lambda E, wrt, **kw: [g * (1 + 1e-7) for g in right(E, wrt, **kw)])
-    for row in prove_model(model, points.x, points.t):
+    for row in prove_model(model, points.x, points.t).rows:
         assert not row.ok and not row.differences.ok and row.derived.closed.verdict == "different"
     assert all(np.array_equal(p.data, before[n]) for n, p in model.parameters().items())
 
