@@ -195,8 +195,12 @@ def train(options: argparse.Namespace) -> int:
             raise Refused("--resume goes on with the settings of its folder; only --epochs, --patience and --quiet may be given beside it")
         config, folder = {**load_run(resume).config, **given}, Path(resume)
         done = len(read_checkpoint(folder / "checkpoint.npz")["history"])
-        if config["epochs"] < done:
-            raise Refused(f"{resume} has {done} epochs already, and --epochs counts them all: give more than {done}")
+        if "epochs" in given and config["epochs"] <= done:
+            raise Refused(
+                f"nothing is left to do: {resume} has {done} epochs, and --epochs counts them all; to go on, give more than {done}"
+            )
+        if config["epochs"] <= done:
+            say(f"nothing is left to learn: all {done} epochs are done, and to go on --epochs must be more; writing the report again")
     else:
         config = {**DEFAULTS, **given}
         if config["optimizer"] == "adam" and config["momentum"]:

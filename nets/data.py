@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import autodiff as ad
+from autodiff.persistence import no_file
 
 from .extras import need
 
@@ -244,7 +245,12 @@ class Table(NamedTuple):
 
 
 def read_csv(path: str | Path) -> Table:
-    """A CSV file with commas, semicolons or tabs; raises ValueError, with the line, unless all rows have the same number of cells."""
+    """A CSV file with commas, semicolons or tabs.
+
+    Raises ValueError, with the line, unless all rows have the same number of cells; FileNotFoundError.
+    """
+    if not Path(path).is_file():
+        raise no_file(path, "a CSV file")
     with open(path, newline="", encoding="utf-8-sig") as file:
         try:
             head = file.read(4096).partition("\n")[0]
@@ -341,6 +347,8 @@ def idx(folder: str | Path) -> tuple[Dataset, Dataset]:
 
 def _idx_file(folder: str | Path, stem: str) -> Path:
     found = sorted(path for path in Path(folder).glob(f"{stem}*") if path.is_file())
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}; name the one with the four IDX files")
     if not found:
         raise FileNotFoundError(f"{folder} holds no file {stem}-idx?-ubyte, plain or .gz")
     return found[0]
@@ -351,6 +359,8 @@ def read_idx(path: str | Path) -> Any:
 
     Raises ValueError if the file is not one, or not whole.
     """
+    if not Path(path).is_file():
+        raise no_file(path, "an IDX file")
     raw = Path(path).read_bytes()
     try:
         raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw

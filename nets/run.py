@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
 import re
 import time
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import autodiff as ad
+from autodiff.persistence import whole
 
 from . import data, optim, plots
 from .data import Dataset
@@ -105,6 +105,11 @@ class Run:
 def load_run(folder: str | Path) -> Run:
     """The run of a folder, with its best parameters; raises Refused where a file is missing or not a run's."""
     folder = Path(folder)
+    if not folder.is_dir():
+        raise Refused(f"there is no run folder {folder}; name one that `python -m nets train` made")
+    for name in ("config.json", "checkpoint.npz"):
+        if not (folder / name).is_file():
+            raise Refused(f"{folder} is no run folder of `python -m nets train`: {name} is missing")
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         if config["nets run"] > FORMAT:
@@ -114,8 +119,6 @@ def load_run(folder: str | Path) -> Run:
         model = model_of(config["model"], len(config["mean"]), len(config["classes"]), config["seed"])
         found = read_checkpoint(folder / "checkpoint.npz")
         model.load(found["best"][1] or found["parameters"])
-    except FileNotFoundError as error:
-        raise Refused(f"{folder} is no run folder of `python -m nets train`: {Path(error.filename).name} is missing") from None
     except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError):
         raise Refused(f"{folder}: config.json is not what `python -m nets train` wrote") from None
     except (ad.BadFile, ad.ShapeMismatch) as error:
@@ -150,12 +153,8 @@ def reserve(wanted: str | None, stem: str = "digits") -> Path:
 
 def write_json(path: Path, content: Any) -> None:
     """Write a file of JSON: the whole file or none."""
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1, allow_nan=False)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    with whole(path) as file:
+        file.write(json.dumps(content, indent=1, allow_nan=False).encode())
 
 
 def versions() -> dict[str, str]:

@@ -12,6 +12,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -67,7 +68,7 @@ class Epoch(NamedTuple):
 class History:
     """The epochs so far; `best` is the number, from 0, of the one with the smallest loss (held-out, if there is one), -1 before any.
 
-    `stopped` says why training ended: "finished", "patience" or "interrupted".
+    `stopped` says why training ended: "finished", "patience" or "interrupted"; or "nothing left": a resumed run had ended before.
     """
 
     epochs: list[Epoch] = field(default_factory=list)
@@ -132,11 +133,12 @@ def fit(
     `watch.Watch`, is saved and resumed with the rest.  In a terminal a bar shows loss and accuracy, unless `quiet`.
 
     `checkpoint` is a file (.npz) written after the first epoch, about every second, and at the end, as a whole or not at all;
-    with `resume` training goes on from it, to the very bits of a run that never stopped.  Ctrl-C ends training after the step
+    with `resume` training goes on from it, to the very bits of a run that never stopped; if it has more epochs than `epochs`
+    asks for, a warning says that nothing was left to do.  Ctrl-C ends training after the step
     it is at, saves and returns; a second one raises.
 
     Raises Diverged, before the step, when the loss is not finite, and says at which node that began;
-    FileExistsError if the checkpoint is there and `resume` is not; ad.BadFile for a checkpoint that is not whole;
+    FileExistsError if the checkpoint is there and `resume` is not, FileNotFoundError if it is the reverse; ad.BadFile for a checkpoint that is not whole;
     OtherSettings for one made with others; ModuleNotFoundError without tqdm, unless `quiet`.
 
     >>> from nets import data, layers
@@ -158,12 +160,20 @@ def fit(
     rng = np.random.default_rng(seed)
     run = _Run(rng, dict(rng.bit_generator.state))
     settings = {} if checkpoint is None else _settings(model, data, held_out, batch, seed, loss, optimizer)
-    if checkpoint is not None and not resume and Path(checkpoint).exists():
-        raise FileExistsError(f"{checkpoint} exists: write resume=True to go on from it, or name another file")
+    if checkpoint is not None:
+        _check_place(Path(checkpoint), resume)
     if resume:
         if checkpoint is None:
             raise ValueError("resume=True needs checkpoint=, the file to go on from")
         _load(Path(checkpoint), run, model, optimizer, settings, each_epoch)
+        if len(run.history) > epochs:
+            warnings.warn(
+                f"nothing was left to do: {checkpoint} has {len(run.history)} epochs, and epochs={epochs} counts them all; "
+                f"to go on, write more than {len(run.history)}",
+                stacklevel=2,
+            )
+        if len(run.history) >= epochs or _out_of_patience(run.history, patience):
+            return _ended(run, model, keep_best, "nothing left")
     keeper = _Keeper(checkpoint, lambda: _state(run, model, optimizer, settings, each_epoch))
     steps = -(-len(data) // batch)
 
@@ -183,7 +193,12 @@ def fit(
             if pressed:
                 break
         keeper.save()
-    run.history.stopped = "interrupted" if pressed else "finished" if len(run.history) >= epochs else "patience"
+    stopped = "interrupted" if pressed else "finished" if len(run.history) >= epochs else "patience"
+    return _ended(run, model, keep_best, stopped)
+
+
+def _ended(run: _Run, model: Model, keep_best: bool, stopped: str) -> History:
+    run.history.stopped = stopped
     if keep_best and run.best:
         assign(model.parameters(), run.best)
     return run.history
@@ -204,6 +219,18 @@ def _check_fit(model: Any, loss: Any, optimizer: Any) -> None:
         raise ValueError(
             f"the optimiser moves {', '.join(strange)} of another model, and so would not train this one; make it with this model"
         )
+
+
+def _check_place(checkpoint: Path, resume: bool) -> None:
+    """Raises now what would else come after the first epoch."""
+    if not checkpoint.parent.is_dir():
+        raise FileNotFoundError(f"{checkpoint} cannot be written: there is no folder {checkpoint.parent}")
+    if not os.access(checkpoint.parent, os.W_OK):
+        raise PermissionError(f"{checkpoint} cannot be written: the folder {checkpoint.parent} is read-only for you")
+    if checkpoint.exists() and not resume:
+        raise FileExistsError(f"{checkpoint} exists: write resume=True to go on from it, or name another file")
+    if resume and not checkpoint.exists():
+        raise FileNotFoundError(f"there is no checkpoint {checkpoint} to resume; to begin with the first epoch, leave resume=True out")
 
 
 def _dataset(data: Any) -> Dataset:

@@ -161,12 +161,14 @@ def test_a_gradient_of_nearly_0_is_compared_within_its_own_rounding():
 
 
 @pytest.mark.slow
-def test_runs_are_alike_and_resume_to_the_same_numbers(here):
+def test_runs_are_alike_and_resume_to_the_same_numbers(here, capsys):
     assert command.main(["train", *SMALL, "--epochs", "6", "--out", "a"]) == 0
     assert command.main(["train", *SMALL, "--out", "b"]) == 0
     assert command.main(["train", "--resume", "b", "--epochs", "6", "--quiet"]) == 0
     config = Path("b/config.json").read_bytes()
-    assert command.main(["train", "--resume", "b", "--epochs", "5", "--quiet"]) == 2  # 6 are done: said, and nothing changed
+    for epochs in ("5", "6"):
+        assert command.main(["train", "--resume", "b", "--epochs", epochs]) == 2
+        assert "nothing is left to do: b has 6 epochs" in capsys.readouterr().err
     assert Path("b/config.json").read_bytes() == config
     a, b = (json.loads((here / n / "report.json").read_text()) for n in "ab")
     assert {k: v for k, v in a.items() if k != "seconds"} == {k: v for k, v in b.items() if k != "seconds"}
@@ -186,6 +188,19 @@ def test_ctrl_c_saves_and_says_how_to_go_on(no_pictures, here):
     assert [json.loads((here / n / "report.json").read_text())["history"] for n in ("o", "whole")] == 2 * [
         json.loads((here / "whole" / "report.json").read_text())["history"]
     ]
+
+
+def test_resuming_a_whole_run_says_that_nothing_is_left_and_writes_the_report_again(no_pictures, here, capsys):
+    assert command.main(["train", *SMALL, "--out", "o"]) == 0
+    before = {name: Path("o", name).read_bytes() for name in ("config.json", "checkpoint.npz")}
+    Path("o/report.html").unlink()
+    capsys.readouterr()
+    assert command.main(["train", "--resume", "o"]) == 0
+    assert capsys.readouterr().out.startswith("nothing is left to learn: all 3 epochs are done")
+    assert Path("o/report.html").exists() and {name: Path("o", name).read_bytes() for name in before} == before
+    assert command.main(["train", "--resume", "o", "--epochs", "2"]) == 2
+    assert capsys.readouterr().err.startswith("python -m nets: nothing is left to do: o has 3 epochs, and --epochs counts them all")
+    assert {name: Path("o", name).read_bytes() for name in before} == before
 
 
 def test_a_run_that_learnt_nothing_leaves_nothing(here, capsys, monkeypatch):
@@ -353,10 +368,11 @@ def test_bad_training_files_get_a_sentence(content, says, here, capsys):
         (["train", "--model", "relu:0"], "from 1 to 10000 units"),
         (["train", "--model", "relu:3,"], "neither linear nor hidden layers"),
         (["train", "--momentum", "0.5"], "--momentum is for --optimizer sgd"),
-        (["train", "--resume", "nowhere"], "nowhere is no run folder"),
+        (["train", "--resume", "nowhere"], "there is no run folder nowhere; name one that"),
+        (["train", "--resume", "full"], "full is no run folder of `python -m nets train`: config.json is missing"),
         (["train", "--resume", "x", "--lr", "1"], "--resume goes on with the settings of its folder"),
         (["train", "--out", "full", "--data", "xor"], "full is not empty"),
-        (["prove", "--run", "nowhere"], "nowhere is no run folder"),
+        (["prove", "--run", "nowhere"], "there is no run folder nowhere"),
         (["prove", "--run", "x", "--data", "xor"], "leave out --data, --model and --seed, or --run"),
         (["draw", "--data", "xor", "-o", "a.png"], "there are .svg, .html, .dot, .txt and .json"),
         (["draw", "--data", "xor", "-o", "no/a.svg"], "No such file or directory: no/a.svg"),

@@ -137,6 +137,16 @@ def test_damaged_idx_files_get_a_sentence(tmp_path, raw, says):
         read_idx(tmp_path / "a")
 
 
+@pytest.mark.parametrize(("read", "what"), [(data.from_csv, "a CSV file"), (read_idx, "an IDX file")])
+def test_a_file_that_is_not_there_gets_a_sentence(read, what, tmp_path):
+    with pytest.raises(FileNotFoundError, match=f"there is no file .*none; name {what}, by its whole path or from "):
+        read(tmp_path / "none")
+    with pytest.raises(IsADirectoryError, match=f"is a folder; name {what}$"):
+        read(tmp_path)
+    with pytest.raises(FileNotFoundError, match="there is no folder .*none; name the one with the four IDX files"):
+        idx(tmp_path / "none")
+
+
 def test_a_missing_idx_file_is_named(tmp_path):
     mnist_like(tmp_path, False)
     (tmp_path / "t10k-labels-idx1-ubyte").unlink()

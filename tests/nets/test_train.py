@@ -174,6 +174,29 @@ def test_more_epochs_continue_a_finished_run(tmp_path):
     assert bits(third) == bits(whole)
 
 
+def test_a_resumed_run_with_nothing_left_says_so(tmp_path):
+    path, first = tmp_path / "c.npz", net()
+    quiet(first, TRAIN, epochs=4, **settings(first, path))
+    before, second = path.read_bytes(), net(seed=9)
+    with pytest.warns(UserWarning, match=r"nothing was left to do: .*c\.npz has 4 epochs, and epochs=3 counts them all; .* more than 4"):
+        history = quiet(second, TRAIN, epochs=3, resume=True, **settings(second, path))
+    assert history.stopped == "nothing left" and len(history) == 4 and bits(second) == bits(first)
+    assert quiet(second, TRAIN, epochs=4, resume=True, **settings(second, path)).stopped == "nothing left"  # a script that is run again
+    assert path.read_bytes() == before
+
+
+def test_a_checkpoint_that_cannot_be_is_told_before_training(tmp_path, monkeypatch):
+    model = net()
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint .*c\.npz to resume; to begin with the first epoch, leave resume=True out"):
+        quiet(model, TRAIN, resume=True, **settings(model, tmp_path / "c.npz"))
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        quiet(model, TRAIN, **settings(model, tmp_path / "no" / "c.npz"))
+    monkeypatch.setattr(os, "access", lambda path, how: False)
+    with pytest.raises(PermissionError, match="is read-only for you"):
+        quiet(model, TRAIN, **settings(model, tmp_path / "c.npz"))
+    assert bits(model) == bits(net()) and not list(tmp_path.iterdir())
+
+
 def test_a_second_ctrl_c_raises():
     def twice(k):
         os.kill(os.getpid(), signal.SIGINT)
