@@ -196,9 +196,7 @@ def train(options: argparse.Namespace) -> int:
         config, folder = {**load_run(resume).config, **given}, Path(resume)
         done = len(read_checkpoint(folder / "checkpoint.npz")["history"])
         if "epochs" in given and config["epochs"] <= done:
-            raise Refused(
-                f"nothing is left to do: {resume} has {done} epochs, and --epochs counts them all; to go on, give more than {done}"
-            )
+            raise Refused(f"nothing is left to do: {resume} has {done} epochs, and --epochs counts them all; give more to go on")
         if config["epochs"] <= done:
             say(f"nothing is left to learn: all {done} epochs are done, and to go on --epochs must be more; writing the report again")
     else:
@@ -227,14 +225,15 @@ def write_run(run: Trained, say: Callable[[str], None]) -> int:
     for name, (_, png) in images.items():
         (folder / name).write_bytes(png)
     x, t = hardest(run.model, run.parts.held_out, 1)
-    drawing = drawn(run.model, x, t)
+    drawing = drawn(run.model, x, t, rankdir="LR")  # a ribbon, which a page is wide enough for, not tall
     drawing.save(folder / "graph.svg")
     drawing.save(folder / "backprop.html")
     accuracy = f"{numbers['test_accuracy']:.1%}"
     shown = [
+        ("results proven", run.proof.verdict.removesuffix(" results proven")),
         (f"of {len(run.parts.test)} test examples right", accuracy),
         ("test loss", f"{numbers['test_loss']:.4f}" if numbers["test_loss"] is not None else "not finite"),
-        (f"of {len(run.history)} epochs is the best", str(numbers["best_epoch"])),
+        (f"is the best epoch of {len(run.history)}", str(numbers["best_epoch"])),
         ("parameters", f"{sum(p.size for p in run.model.parameters().values()):,}"),
     ]
     config = {k: v for k, v in run.config.items() if k not in ("nets run", "mean", "std", "low", "high", "versions")} | numbers["versions"]
@@ -277,9 +276,9 @@ def recorded(model: Any, x: Any, t: Any) -> Any:
     return E
 
 
-def drawn(model: Any, x: Any, t: Any) -> Any:
+def drawn(model: Any, x: Any, t: Any, rankdir: str = "") -> Any:
     """The picture of that."""
-    return ad.draw(recorded(model, x, t))
+    return ad.draw(recorded(model, x, t), rankdir=rankdir)
 
 
 def prove_command(options: argparse.Namespace) -> int:

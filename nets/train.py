@@ -137,8 +137,8 @@ def fit(
     asks for, a warning says that nothing was left to do.  Ctrl-C ends training after the step
     it is at, saves and returns; a second one raises.
 
-    Raises Diverged, before the step, when the loss is not finite, and says at which node that began;
-    FileExistsError if the checkpoint is there and `resume` is not, FileNotFoundError if it is the reverse; ad.BadFile for a checkpoint that is not whole;
+    Raises Diverged, before the step, when the loss is not finite, and says at which node that began; FileExistsError if the
+    checkpoint is there and `resume` is not, FileNotFoundError if it is the reverse; ad.BadFile for one that is not whole;
     OtherSettings for one made with others; ModuleNotFoundError without tqdm, unless `quiet`.
 
     >>> from nets import data, layers

@@ -287,7 +287,7 @@ def test_the_path_is_taken_as_it_is(tmp_path: Path) -> None:
     assert ad.load(tmp_path / "no_suffix") == 1.0
     with pytest.raises(FileNotFoundError, match=r"there is no file .*absent\.npz; name a file that ad\.save wrote"):
         ad.load(tmp_path / "absent.npz")
-    with pytest.raises(IsADirectoryError, match="is a folder; name a file that ad.save wrote"):
+    with pytest.raises(IsADirectoryError, match=r"is a folder; name a file that ad\.save wrote"):
         ad.load(tmp_path)
     with pytest.raises(FileNotFoundError):
         ad.save(tmp_path / "absent" / "w.npz", 1.0)

@@ -116,7 +116,7 @@ def test_the_page_escapes_everything(here):
 def test_a_page_shows_what_is_not_proven():
     bad = Row("dE/dW1", None, None, None, Differences(1, 1, 1.0, 0.1))
     text = report.page("t", [], "", [], ad.draw(ad.Tensor([1.0]) * 2), "no formula: 1 < 2", Proof([bad]), {})
-    assert "0 of 1 results proven" in text and 'class="bad"' in text and "1 &lt; 2" in text
+    assert "0 of 1 results proven" in text and 'class="verdict bad"' in text and "1 &lt; 2" in text
     assert "Not proven: &lt;why&gt;" in report.page("t", [], "", [], ad.draw(ad.Tensor([1.0]) * 2), "", Proof([], "Not proven: <why>"), {})
 
 

@@ -143,7 +143,7 @@ def test_a_file_that_is_not_there_gets_a_sentence(read, what, tmp_path):
         read(tmp_path / "none")
     with pytest.raises(IsADirectoryError, match=f"is a folder; name {what}$"):
         read(tmp_path)
-    with pytest.raises(FileNotFoundError, match="there is no folder .*none; name the one with the four IDX files"):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*none; name the one with the four IDX files"):
         idx(tmp_path / "none")
 
 
