@@ -427,7 +427,8 @@ Math(claims["(5) line 2"].text)
 # %%
 report = ad.check(E, exercise.CLAIMS)
 for verdict in report.verdicts:
-    remarks = "; ".join(filter(None, [verdict.sentence, *verdict.notes, *(f"needs {a}" for a in verdict.assumptions)]))
+    needs = [f"needs {a}" for a in verdict.assumptions]
+    remarks = "; ".join(filter(None, [verdict.sentence, *verdict.notes, *needs]))
     print(f"{verdict.label:12} {verdict.target:18} {verdict.status:16} {remarks}".rstrip())
 
 assert report.first_wrong.label == "(5) line 1"
