@@ -308,7 +308,7 @@ def error_of(h):
 
 
 answer_5 = None
-check(5, answer_5, min([1e-1, 1e-5, 1e-13], key=error_of), digits=14)
+check(5, answer_5, min([1e-1, 1e-5, 1e-13], key=error_of), digits=9)
 
 # %% [markdown]
 # ### Solutions
@@ -324,7 +324,7 @@ check(2, -3 / 32, ad.gradient(L2, n2))
 check(3, 0, ad.gradient(L3, n3))
 show("n, after a step", n3.data - 0.1 * ad.gradient(L3, n3), -1)
 check(4, 13, ad.gradient(L4, c4))
-check(5, 1e-5, min([1e-1, 1e-5, 1e-13], key=error_of), digits=14)
+check(5, 1e-5, min([1e-1, 1e-5, 1e-13], key=error_of), digits=9)
 
 # %% [markdown]
 # Next: [the engine in one sitting](02_the_engine.ipynb), where you build `Value` and `backward` from nothing.

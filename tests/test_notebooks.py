@@ -87,13 +87,16 @@ def test_built_as_a_lesson(script: Path) -> None:
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda s: s.stem)
-def test_a_page_1000_pixels_wide_holds_every_line_of_code_and_every_label(script: Path) -> None:
+def test_a_page_1000_pixels_wide_holds_every_line_of_code_and_every_picture(script: Path) -> None:
     for cell in notebook(script)["cells"]:
         source = "".join(cell["source"])
         if cell["cell_type"] == "code":
             assert max(map(len, source.splitlines()), default=0) <= 111, "a longer line is cut at the edge"
+        pictures = ["".join(o["data"]["image/svg+xml"]) for o in cell.get("outputs", ()) if "image/svg+xml" in o.get("data", ())]
+        for svg in pictures:
+            assert float(re.search(r'<svg[^>]* width="([0-9.]+)"', svg)[1]) <= 878, "a wider picture is cut at the edge"  # type: ignore[index]
         if "derivatives=True" in source:
-            (svg,) = ("".join(o["data"]["image/svg+xml"]) for o in cell["outputs"])
+            (svg,) = pictures
             assert re.search(r"<text[^>]*>(?:[^<]* = )?−?[0-9.]+</text>", re.sub(r"(?s)<g class=.ag-node.*?</g>", "", svg)), (
                 "no number on an edge"
             )
