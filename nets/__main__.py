@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _sorry(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     except KeyboardInterrupt:
-        return _sorry("stopped before the report was written", 130)
+        return _sorry("stopped before the report was written; where there is a checkpoint, train --resume writes it", 130)
 
 
 # ---------------------------------------------------------------- the demonstration
@@ -204,6 +204,7 @@ def train(options: argparse.Namespace) -> int:
         if config["optimizer"] == "adam" and config["momentum"]:
             raise Refused("--momentum is for --optimizer sgd; adam has its own")
         folder = reserve(out, Path(config["data"]).stem)
+        claim(folder)
     try:
         found = train_run(config, folder, resume=resume is not None, quiet=quiet, say=say)
     finally:
@@ -214,6 +215,14 @@ def train(options: argparse.Namespace) -> int:
     if found is None:
         return _sorry(f"stopped; go on with: python -m nets train --resume {folder}", 130)
     return write_run(found, say)
+
+
+def claim(folder: Path) -> None:
+    """Take a reserved folder: of two runs that found it empty at the same time, one goes on."""
+    try:
+        (folder / "config.json").touch(exist_ok=False)
+    except FileExistsError:
+        raise Refused(f"another run has begun in {folder}; name another folder with --out") from None
 
 
 def write_run(run: Trained, say: Callable[[str], None]) -> int:

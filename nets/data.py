@@ -20,7 +20,7 @@ import numpy as np
 import autodiff as ad
 from autodiff.persistence import no_file
 
-from .extras import need
+from .extras import need, whole_number
 
 
 class Examples(NamedTuple):
@@ -49,14 +49,16 @@ class Dataset:
     image: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        x, t = np.asarray(self.x), np.asarray(self.t)
+        x, t = _array("x", self.x), _array("t", self.t)
         if x.ndim != 2 or t.ndim == 0 or len(x) != len(t):
-            raise ad.ShapeMismatch(f"x has shape {x.shape} and t {t.shape}: x needs a row and t an entry for each example")
+            hint = {1: "; write x[:, None] if each is one number", 2: ""}.get(x.ndim, "; write x.reshape(len(x), -1)" if x.ndim else "")
+            raise ad.ShapeMismatch(f"x has shape {x.shape} and t {t.shape}: x needs a row and t an entry for each example{hint}")
         if x.size == 0:
             raise ValueError(f"there are no examples: x has shape {x.shape}")
-        if x.dtype.kind not in "fiub" or t.dtype.kind not in "fiub":
-            raise ValueError(f"x and t are numbers, not {x.dtype} and {t.dtype}")
         for name, array in (("x", x), ("t", t)):
+            if array.dtype.kind not in "fiub":
+                hint = "; write classes, t = np.unique(t, return_inverse=True)" if name == "t" and array.dtype.kind in "UO" else ""
+                raise ValueError(f"{name} holds numbers, not {array.dtype}{hint}")
             if not np.all(np.isfinite(array)):
                 index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
                 raise ValueError(f"{name} holds {array[index]} in row {index[0]}{f', column {index[1]}' if len(index) > 1 else ''}")
@@ -84,7 +86,7 @@ class Dataset:
         >>> len(train), len(held_out), np.bincount(held_out.t)
         (80, 20, array([10, 10]))
         """
-        if not 0 < share < 1:
+        if not isinstance(share, int | float | np.number) or not 0 < share < 1:
             raise ValueError(f"the share to hold out lies between 0 and 1, not {share!r}")
         order = np.random.default_rng(seed).permutation(len(self))
         held_out = np.zeros(len(self), bool)
@@ -97,10 +99,14 @@ class Dataset:
 
     def scaled(self, mean: Any, std: Any) -> Dataset:
         """(x - mean) / std, column by column; `mean` and `std` are usually `scale_of` the part that is trained on."""
+        if np.any(np.asarray(std) == 0):
+            raise ValueError("a column cannot be divided by a standard deviation of 0; scale_of gives 1 for a column that never changes")
         return replace(self, x=(self.x - mean) / std)
 
     def columns(self) -> Examples:
-        """The same examples as columns, with one-hot targets."""
+        """The same examples as columns, with one-hot targets; raises ValueError unless t is class numbers from 0."""
+        if not _is_classes(self.t) or self.t.min() < 0:
+            raise ValueError("columns() makes one-hot targets of class numbers from 0, which t is not")
         return Examples(self.x.T, one_hot(self.t, len(self.classes) or int(self.t.max()) + 1), self.t)
 
 
@@ -135,6 +141,13 @@ def batches(count: int, size: int, rng: np.random.Generator) -> Iterator[Any]:
         raise ValueError(f"a batch has 1 or more examples, not {size!r}")
     order = rng.permutation(count)
     return (order[start : start + size] for start in range(0, count, size))
+
+
+def _array(name: str, values: Any) -> Any:
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ad.ShapeMismatch(f"the rows of {name} are not equally long") from None
 
 
 def _is_classes(t: Any) -> bool:
@@ -212,9 +225,7 @@ def xor(count: int = 200, noise: float = 0.15, seed: int = 0) -> Dataset:
 
 
 def _labels(count: int, classes: int) -> Any:
-    if count < 1 or classes < 1:
-        raise ValueError(f"there must be 1 or more examples and classes, not {count} and {classes}")
-    return np.arange(count) % classes
+    return np.arange(whole_number("count", count, 1)) % whole_number("classes", classes, 1)
 
 
 def _plane(x: Any, labels: Any, noise: float, rng: np.random.Generator) -> Dataset:

@@ -65,7 +65,7 @@ def parts_of(name: str, seed: int) -> Parts:
     try:
         if name in data.BY_NAME:
             rest, test = data.BY_NAME[name]().split(0.2, seed)
-        elif Path(name).is_dir():
+        elif name and Path(name).is_dir():
             rest, test = data.idx(name)
         elif Path(name).is_file():
             rest, test = data.from_csv(name).split(0.2, seed)
@@ -138,6 +138,8 @@ def reserve(wanted: str | None, stem: str = "digits") -> Path:
     """Make the folder for this run's files; raises FileExistsError if the one asked for has files in it."""
     if wanted is not None:
         folder = Path(wanted)
+        if folder.is_file():
+            raise FileExistsError(f"{folder} is a file; name a folder with --out")
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise FileExistsError(f"{folder} is not empty, and an earlier run is never overwritten; name another folder with --out")

@@ -28,8 +28,8 @@ from autodiff.node import order
 
 from . import losses
 from .data import Dataset, batches
-from .extras import need
-from .layers import assign
+from .extras import need, whole_number
+from .layers import Module, assign
 from .optim import Adam, Optimizer
 
 VERSION = 1  # of checkpoints
@@ -147,14 +147,19 @@ def fit(
     >>> history[-1].loss < 0.1 < history[0].loss, evaluate(model, data.xor(seed=1)).accuracy
     (True, 1.0)
     """
-    for what, number, least in (("epochs", epochs, 1), ("batch", batch, 1), ("patience", patience or 1, 1), ("seed", seed, 0)):
-        if not isinstance(number, int | np.integer) or number < least:
-            raise ValueError(f"{what} is a whole number, {least} or more, not {number!r}")
+    for what, number, least in (
+        ("epochs", epochs, 1),
+        ("batch", batch, 1),
+        ("patience", 1 if patience is None else patience, 1),
+        ("seed", seed, 0),
+    ):
+        whole_number(what, number, least)
     data, held_out = _dataset(data), None if held_out is None else _dataset(held_out)
     if held_out is not None and held_out.x.shape[1] != data.x.shape[1]:
         raise ad.ShapeMismatch(f"the held-out examples have {held_out.x.shape[1]} numbers each, those to learn from {data.x.shape[1]}")
+    _check_model(model)
     optimizer = Adam(model) if optimizer is None else optimizer
-    _check_fit(model, loss, optimizer)
+    _check_fit(model, loss, optimizer, metric, each_epoch)
     metric = metric_of(loss) if metric is None else metric
     keep_best = held_out is not None if keep_best is None else keep_best
     rng = np.random.default_rng(seed)
@@ -204,13 +209,23 @@ def _ended(run: _Run, model: Model, keep_best: bool, stopped: str) -> History:
     return run.history
 
 
-def _check_fit(model: Any, loss: Any, optimizer: Any) -> None:
+def _check_model(model: Any) -> None:
+    if isinstance(model, type):
+        raise TypeError(f"{model.__name__} is a class of models; fit trains one that is made, {model.__name__}(...)")
     if not callable(getattr(model, "parameters", None)) or not isinstance(model.parameters(), dict):
         raise TypeError(
             f"fit trains a model whose parameters() are a dict of Tensors by name, such as a layers.Module, not {type(model).__name__}"
         )
-    if not callable(loss):
-        raise TypeError(f"loss is a function of outputs and targets, such as losses.mse, not {loss!r}")
+
+
+def _check_fit(model: Any, loss: Any, optimizer: Any, metric: Any, each_epoch: Any) -> None:
+    for what, function, wanted in (
+        ("loss", loss, "of outputs and targets, such as losses.mse"),
+        ("metric", metric or len, "of outputs and targets, such as train.right_class"),
+        ("each_epoch", each_epoch or len, "of the number of an epoch, such as a watch.Watch"),
+    ):
+        if not callable(function):
+            raise TypeError(f"{what} is a function {wanted}, not {function!r}")
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer is made for the model, such as optim.SGD(model, lr=0.1), not {optimizer!r}")
     own = {id(p) for p in model.parameters().values()}
@@ -423,6 +438,7 @@ def _settings(
 ) -> dict[str, Any]:
     """What must be the same for a resumed run to be the run that was interrupted."""
     return {
+        "model": model.titles() if isinstance(model, Module) else type(model).__qualname__,
         "parameters": ", ".join(f"{name} {p.shape}" for name, p in model.parameters().items()),
         "data": _fingerprint(data),
         "held_out": None if held_out is None else _fingerprint(held_out),
@@ -485,10 +501,9 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _load(path: Path, run: _Run, model: Model, optimizer: Optimizer, settings: dict[str, Any], watch: Any) -> None:
     found = read_checkpoint(path)
-    for what in {**found["settings"], **settings}:
-        was, is_ = found["settings"].get(what), settings.get(what)
-        if was != is_:
-            raise OtherSettings(f"{path} cannot be resumed: it was made with {what} = {was}, and now {what} = {is_}")
+    for what, was in found["settings"].items():
+        if was != settings.get(what):
+            raise OtherSettings(f"{path} cannot be resumed: it was made with {what} = {was}, and now {what} = {settings.get(what)}")
     assign(model.parameters(), found["parameters"])
     optimizer.load(found["optimizer"])
     for what, value in found["epoch"].items():

@@ -209,6 +209,23 @@ def test_a_run_that_learnt_nothing_leaves_nothing(here, capsys, monkeypatch):
     assert not list(here.iterdir()) and "stopped before" in capsys.readouterr().err
 
 
+def test_of_two_runs_into_one_folder_one_goes_on(here, capsys, monkeypatch):
+    """The other has looked at the folder while it was empty, too."""
+    (here / "o").mkdir()
+    monkeypatch.setattr(command, "reserve", lambda out, stem: Path(out))
+    (here / "o" / "config.json").write_text("the first one's")
+    assert command.main(["train", *SMALL, "--out", "o"]) == 2
+    assert "another run has begun in o" in capsys.readouterr().err and (here / "o" / "config.json").read_text() == "the first one's"
+
+
+def test_a_report_that_was_stopped_can_be_written_later(no_pictures, here, capsys, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "measured", lambda run: signal.raise_signal(signal.SIGINT))
+        assert command.main(["train", *SMALL, "--out", "o"]) == 130
+    assert "stopped before the report was written" in capsys.readouterr().err and not (here / "o" / "report.html").exists()
+    assert command.main(["train", "--resume", "o", "--quiet"]) == 0 and (here / "o" / "report.html").exists()
+
+
 def test_a_folder_of_idx_files_is_data(no_pictures, here, capsys):
     rng = np.random.default_rng(0)
     for part, m in (("train", 30), ("t10k", 10)):
@@ -372,6 +389,8 @@ def test_bad_training_files_get_a_sentence(content, says, here, capsys):
         (["train", "--resume", "full"], "full is no run folder of `python -m nets train`: config.json is missing"),
         (["train", "--resume", "x", "--lr", "1"], "--resume goes on with the settings of its folder"),
         (["train", "--out", "full", "--data", "xor"], "full is not empty"),
+        (["train", "--out", "full/precious"], "full/precious is a file; name a folder with --out"),
+        (["train", "--data="], "--data: '' is none of digits, iris"),
         (["prove", "--run", "nowhere"], "there is no run folder nowhere"),
         (["prove", "--run", "x", "--data", "xor"], "leave out --data, --model and --seed, or --run"),
         (["draw", "--data", "xor", "-o", "a.png"], "there are .svg, .html, .dot, .txt and .json"),
