@@ -22,7 +22,7 @@ import numpy as np
 
 import autodiff as ad
 
-from . import data
+from . import data, plots
 from .data import Examples, digits
 from .extras import need
 from .losses import cross_entropy
@@ -30,6 +30,7 @@ from .optim import SGD
 from .prove import Proof, prove, prove_model
 from .run import (
     DEFAULTS,
+    PROVEN_ON,
     Refused,
     Trained,
     hardest,
@@ -49,7 +50,6 @@ from .train import Diverged, History, OtherSettings, fit, predict, read_checkpoi
 from .two_layer import ByRows, TwoLayer
 
 EXTRAS = {"sklearn": "scikit-learn", "tqdm": "tqdm", "matplotlib": "matplotlib"}
-PROVEN_ON = 5  # held-out examples in the batch of the proof: the hardest ones, whose gradients are not tiny
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -122,7 +122,7 @@ def run(options: argparse.Namespace, folder: Path) -> int:
     say(f"the trained net on m = {x.shape[1]} held-out examples\n{proof}\n")
 
     draw(net, x[:, :1], t[:, :1], folder)
-    curve(history, folder / "training.png")
+    (folder / "training.png").write_bytes(plots.png(plots.learning_curves(history)))
     report(options, history, proof, time.perf_counter() - began, folder / "report.json")
     return ended(f"{last.val_accuracy:.1%}", proof, folder)
 
@@ -147,22 +147,6 @@ def draw(net: TwoLayer, x: Any, t: Any, folder: Path) -> None:
     picture = ad.draw(E)
     for name in ("graph.svg", "graph.dot", "backprop.html"):
         picture.save(folder / name)
-
-
-def curve(history: History, path: Path) -> None:
-    """Write the picture of loss and test accuracy over the epochs."""
-    from matplotlib.figure import Figure
-
-    epochs = range(1, len(history) + 1)
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    left.semilogy(epochs, [e.loss for e in history], marker="." if len(history) < 10 else None)
-    left.set(xlabel="epoch", ylabel="loss E on the training digits")
-    right.plot(epochs, [100 * (e.val_accuracy or 0) for e in history], marker="." if len(history) < 10 else None)
-    right.set(xlabel="epoch", ylabel="accuracy on the held-out digits, %")
-    for axes in (left, right):
-        axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=150)
 
 
 def report(options: argparse.Namespace, history: History, proof: Proof, seconds: float, path: Path) -> None:
@@ -497,37 +481,22 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], Any]] = {
 }
 
 
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = low - 1
-        if not low <= number <= high:
-            raise argparse.ArgumentTypeError(f"needs a whole number from {low} to {high}, not {text!r}")
-        return number
+def _parsed(read: Callable[[str], Any], right: Callable[[Any], bool], wanted: str) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        with suppress(ValueError):
+            if right(number := read(text)):
+                return number
+        raise argparse.ArgumentTypeError(f"needs {wanted}, not {text!r}")
 
     return parse
 
 
-def _positive(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"needs a number larger than 0, not {text!r}")
-    return number
+def _whole(low: int, high: int) -> Callable[[str], Any]:
+    return _parsed(int, lambda n: low <= n <= high, f"a whole number from {low} to {high}")
 
 
-def _share(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < 1:
-        raise argparse.ArgumentTypeError(f"needs a number from 0 to below 1, not {text!r}")
-    return number
+_positive = _parsed(float, lambda n: 0 < n < math.inf, "a number larger than 0")
+_share = _parsed(float, lambda n: 0 <= n < 1, "a number from 0 to below 1")
 
 
 def _sorry(sentence: str, code: int = 2) -> int:

@@ -41,7 +41,7 @@ BY_HAND = {
     "dE/db1": "row sums of dE/dz1",
 }
 MOST_ENTRIES = 5000  # of a larger variable, this many entries drawn at random are moved
-FLAT = 32.0  # operands of these beyond which their slopes have hardly a digit to compare
+FLAT = 32.0  # operands of FLATTENING ops beyond which their slopes have hardly a digit to compare
 FLATTENING = ("exp", "sigmoid", "tanh", "softmax", "log_softmax", "softplus")
 DIGITS = 1e3  # how far the largest gradient must stand out of its rounding
 
@@ -145,7 +145,7 @@ def unsaturated(parameters: dict[str, Any], record: Callable[[], list[list[Any]]
     """Where the numbers that `record()` gives have no digits to compare, halve all parameters until they have, and say so.
 
     `record()` gives E, its gradients, and more nodes, of the parameters as they are, which are put back at the end.
-    Once halved, they are halved on until no operand of these ops goes beyond FLAT, so that a wrong formula shows.
+    Once halved, they are halved on until no operand of the FLATTENING ops goes beyond FLAT, so that a wrong formula shows.
     """
     given = {name: np.array(p.data) for name, p in parameters.items()}
     for name, value in given.items():
