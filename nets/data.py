@@ -276,7 +276,7 @@ def read_csv(path: str | Path) -> Table:
     for line, row in found:
         if len(row) != width:
             raise ValueError(f"{path}, line {line}: {len(row)} cells, but the first line has {width}")
-    named = not any(_number(cell) is not None for cell in found[0][1])
+    named = not any(_is_number(cell) for cell in found[0][1])
     twice = next((name for name in found[0][1] if found[0][1].count(name) > 1), None)
     if named and twice is not None:
         raise ValueError(f"{path} has two columns called {twice!r}")
@@ -298,6 +298,9 @@ def from_csv(path: str | Path) -> Dataset:
     labels = [row[-1] for row in table.rows]
     if "" in labels:
         raise ValueError(f"{path}, line {table.lines[labels.index('')]}: no class")
+    for line, label in zip(table.lines, labels, strict=True):
+        if _is_number(label) and _number(label) is None:
+            raise ValueError(f"{path}, line {line}: {label} is no class")
     numbers = [_number(label) for label in labels]
     if any(n is not None and n != round(n) for n in numbers):
         raise ValueError(
@@ -324,11 +327,17 @@ def numbers_of(path: str | Path, table: Table, columns: Sequence[int]) -> Any:
 
 
 def _number(text: str) -> float | None:
+    """The finite number that a cell is, if it is one."""
+    return float(text) if _is_number(text) and math.isfinite(float(text)) else None
+
+
+def _is_number(text: str) -> bool:
+    """Is a cell a number, be it nan or too large? Then its line is not one of names."""
     try:
-        number = math.nan if "_" in text else float(text)  # Python reads 1_000 as a number
+        float(text)
     except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+        return False
+    return "_" not in text  # Python, but no one else, reads 1_000 as a number
 
 
 # ---------------------------------------------------------------- IDX files

@@ -58,12 +58,14 @@ def test_the_page_fits_and_its_pictures_can_be_read(page: Any) -> None:
         assert cell.evaluate("c => c.scrollWidth <= c.clientWidth")
 
 
+@pytest.mark.parametrize("page", [(1280, "light")], indirect=True)
 def test_the_proof_is_told_in_words(page: Any) -> None:
     assert page.inner_text(".verdict") == "9 of 9 results proven" == page.inner_text(".numbers div:first-child").replace("\n", " ")
     row = page.locator(".proof tr").nth(2).inner_text()
     assert "dE/dz2" in row and "(y2 - t) / m" in row and "rounding only" in row and "agree (" in row
 
 
+@pytest.mark.parametrize("page", [(1280, "light")], indirect=True)
 def test_the_player_inside_plays(page: Any) -> None:
     page.click("text=Step through it")
     frame = page.frame_locator("iframe")
