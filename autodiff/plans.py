@@ -115,7 +115,7 @@ def _gather(script: _Script, root: Tensor) -> Names:
         operands, checks = [], []
         for i, a in enumerate(n.args):
             known = names.get(a.id if isinstance(a, Node) else (n.id, i))
-            it = f"n{len(names)}" if known is None else f"{known}_again"
+            it = f"n{len(names)}" if known is None else f"again{i}"
             operands.append(it)
             if known is not None:
                 checks.append(f"{it} is not {known}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -126,6 +127,56 @@ def test_one_leaf_in_two_places_is_another_structure_than_two_leaves() -> None:
     for root, other in ((one, two), (two, one)):
         plan = plans.write(root, ONE)
         assert plan is not None and plan(root, ONE) is not None and plan(other, ONE) is None
+
+
+def test_a_deeper_graph_is_another_structure() -> None:
+    x = ad.Tensor(np.eye(3) / 2)
+
+    def power(n: int) -> Any:
+        h = x
+        for _ in range(n):
+            h = h @ x
+        return np.sum(h)
+
+    for n, other in ((1, 2), (2, 1), (3, 7)):
+        plan = plans.write(power(n), ONE)
+        assert plan is not None and plan(power(n), ONE) is not None and plan(power(other), ONE) is None
+
+
+def one_operation(made: list[Any]) -> list[Any]:
+    pairs = [(a, b) for a, b in itertools.product(made, repeat=2) if isinstance(a, ad.Tensor) or isinstance(b, ad.Tensor)]
+    return [ad.exp(a) for a in made if isinstance(a, ad.Tensor)] + [op(a, b) for op in (ad.add, ad.mul) for a, b in pairs]
+
+
+def small_graphs() -> list[Any]:
+    """Everything that two operations make of two leaves and a plain array."""
+    leaves = [ad.Tensor([1.0, 0.5]), ad.Tensor([0.25, 2.0]), np.array([3.0, 1.5])]
+    return [np.sum(z) for h in one_operation(leaves) for z in one_operation([*leaves, h]) if any(a is h for a in z.args)]
+
+
+def test_no_plan_is_used_where_it_would_be_wrong() -> None:
+    graphs = small_graphs()
+    truth = [swept(root) for root in graphs]
+    for graph in graphs:
+        plan = plans.write(graph, ONE)
+        assert plan is not None
+        for root, found in zip(graphs, truth, strict=True):
+            planned = plan(root, ONE)
+            assert (planned is not None) if root is graph else True
+            assert planned is None or plans.same(planned, found)
+
+
+@given(programs(), st.integers(0, 24), st.integers(0, 3), st.integers(0, 3))
+@settings(max_examples=200, deadline=None)
+def test_no_plan_is_used_for_a_program_with_another_step(program: Any, k: int, i: int, j: int) -> None:
+    other = list(program)
+    name, a, b = other[k % len(other)]
+    other[k % len(other)] = (name, a + i, b + j)
+    leaves = [ad.Tensor([1.0, 0.5]), ad.Tensor([0.25, 2.0]), ad.Tensor([3.0, 1.5])]
+    plan = plans.write(np.sum(run(program, leaves)), ONE)
+    root = np.sum(run(other, leaves))
+    found = plan(root, ONE) if plan is not None else None
+    assert found is None or plans.same(found, swept(root))
 
 
 def train(w: Any, steps: int, f: Callable[[Any], Any]) -> list[Any]:
