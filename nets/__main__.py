@@ -222,8 +222,9 @@ def write_run(run: Trained, say: Callable[[str], None]) -> int:
     drawing.save(folder / "graph.svg")
     drawing.save(folder / "backprop.html")
     accuracy = f"{numbers['test_accuracy']:.1%}"
+    count, _, proven = run.proof.verdict.partition(" results ")
     shown = [
-        ("results proven", run.proof.verdict.removesuffix(" results proven")),
+        (f"results {proven}", count),
         (f"of {len(run.parts.test)} test examples right", accuracy),
         ("test loss", f"{numbers['test_loss']:.4f}" if numbers["test_loss"] is not None else "not finite"),
         (f"is the best epoch of {len(run.history)}", str(numbers["best_epoch"])),

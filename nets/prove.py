@@ -107,8 +107,9 @@ class Proof:
 
     @property
     def verdict(self) -> str:
-        """How many of how many results are proven."""
-        return f"{sum(row.ok for row in self.rows)} of {len(self.rows)} results proven"
+        """How many of how many results are proven, and whether with other numbers than those given."""
+        elsewhere = " with smaller parameters" if self.rows and self.note else ""
+        return f"{sum(row.ok for row in self.rows)} of {len(self.rows)} results proven{elsewhere}"
 
     def __str__(self) -> str:
         return "\n\n".join(filter(None, (self.note, table(self.rows) if self.rows else "")))

@@ -68,7 +68,7 @@ def page(
 <h2>Proof</h2>
 <p class="verdict {"ok" if proof.ok else "bad"}">{escape(proof.verdict)}</p>
 {f"<p>{escape(proof.note)}</p>" if proof.note else ""}
-<p class="note">Each gradient of the trained network, on the hardest held-out examples, beside independent computations of it: within the
+<p class="note">Each gradient of the network, on the hardest held-out examples, beside independent computations of it: within the
 rounding of both, in ulps, and within the error bar of the differences.{turned}</p>
 {_scroll("the proof", _table(proof.rows))}
 <h2>The gradients as formulas</h2>

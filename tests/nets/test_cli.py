@@ -143,10 +143,10 @@ def test_a_run_that_cannot_be_proven_says_so_and_fails(no_pictures, here, monkey
 def test_a_run_whose_numbers_are_saturated_says_so_and_proves_its_formulas(model, lr, says, no_pictures, here, capsys):
     asked = ["--data", "iris", "--model", model, "--optimizer", "sgd", "--lr", lr, "--epochs", "5"]
     assert command.main(["train", *asked, "--out", "o", "--quiet"]) == 0
+    assert " results proven with smaller parameters; o: " in capsys.readouterr().out
     note = json.loads((here / "o" / "report.json").read_text())["proof_note"]
     assert note.startswith("The numbers of this network are saturated: ") and says in note
     assert escape(note) in (here / "o" / "report.html").read_text(encoding="utf-8")
-    capsys.readouterr()
     assert command.main(["prove", "--run", "o"]) == 0
     out, err = capsys.readouterr()
     assert out.startswith(note) and not err and "DIFFER" not in out and "different" not in out
