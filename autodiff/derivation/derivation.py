@@ -291,16 +291,19 @@ class _Printer:
         self.root = graph.names[graph.root.id]
         self.latex = Latex(self.dims, self.root)
 
-    def formula(self, p: Poly, axes: Axes, dims: Sequence[str | None], name: tuple[str, str, str], used: Sequence[Assumption]) -> Formula:
+    def formula(
+        self, p: Poly, axes: Axes, dims: Sequence[str | None], name: tuple[str, str, str], used: Sequence[Assumption], matrix: bool = False
+    ) -> Formula:
+        """The text has the shape of the source; of a `matrix`, such as a Hessian, only the axes longer than 1."""
         tree = _tree(p, axes, dims)
         numpy = Writer(self.dims, False, self.root)
         source = numpy.write(tree, axes)
         tree = _unturned(tree, {a.name for a in used if a.kind == "symmetric"})
         shown = self._laid_out(transpose(tree) if len(dims) == 2 and dims[0] is None else tree, len(tree.ls))
-        text = Writer(self.dims, True, self.root)
+        text = Writer(self.dims, True, self.root).write(*(shown,) if self.ranks else (tree, tree.ls if matrix else axes))
         made = self._made(source, numpy)
         prelude = [helper(h) for h in sorted(numpy.helpers)] + [self._size(d) for d in sorted(numpy.sizes)] + made
-        return Formula(*name, text.write(shown), self.latex.write(shown), source, tuple(prelude), tuple(used))
+        return Formula(*name, text, self.latex.write(shown), source, tuple(prelude), tuple(used))
 
     def _made(self, source: str, numpy: Writer) -> list[str]:
         """Lines that compute the names which nobody gave, as far as the source needs them."""
@@ -634,8 +637,10 @@ def _second(graph: Graph, printer: _Printer, assumptions: list[Assumption], targ
         return jacobian_rows(new[y.id], new[v.id])
 
     points = Points(graph, used, targets)
-    result = _check(printer.formula(best, axes, dims, name, used), points, truth, single)
-    without = [_check(printer.formula(plain, axes, dims, name, ()), Points(graph, [], targets, seed=1), truth, single)] if used else []
+    result = _check(printer.formula(best, axes, dims, name, used, True), points, truth, single)
+    without = (
+        [_check(printer.formula(plain, axes, dims, name, (), True), Points(graph, [], targets, seed=1), truth, single)] if used else []
+    )
     return Derivation(graph, [], [result], without, _note(graph, used))
 
 
