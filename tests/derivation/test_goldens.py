@@ -138,6 +138,9 @@ def test_rows_columns_and_biases() -> None:
     d = ad.derive(E, [W, b])
     assert formulas(d) == ["dE/dW = (Y - t) @ X.T / m", "dE/db = (Y - t).sum(1, keepdims=True) / m"]
     assert "dE_db = (Y - t).sum(1, keepdims=True) / m" in d.numpy
+    b = T("b", 3)
+    Y = ad.softmax((W @ X + b[:, None]).named("Z"), axis=0).named("Y")
+    assert formulas(ad.derive(-np.mean(np.sum(t * np.log(Y), axis=0)), b)) == ["dE/db = (Y - t).sum(1) / m"]
 
 
 def test_one_row() -> None:
