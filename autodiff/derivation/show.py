@@ -61,7 +61,7 @@ class Writer:
 
     def write(self, x: M, axes: Axes | None = None) -> str:
         """The source of a tree, of a value with exactly these axes; without axes in another layout, as the tree has it."""
-        self.laid_out = axes is None
+        self.laid_out = axes is None and self.text
         if x.op == "num" and axes and not x.ls and not any(a is not None for a in axes):
             x = scaled(x.args[0], M("ones", (), ())) if x.args[0] else M("zeros", (), ())
         c = _real(self.code(x, axes or (x.ls if len(x.ls) == 2 else ())))

@@ -253,7 +253,7 @@ def _folds(atom: Atom, body: Poly) -> list[Fold]:
 
 
 def known_functions(q: Poly) -> Poly:
-    """exp / (exp + 1) is sigmoid, 1 / (exp + 1) is 1 - sigmoid, exp / sum(exp) is softmax, which sums to 1."""
+    """exp / (exp + 1) is sigmoid, 1 / (exp + 1) is 1 - sigmoid, 2 sigmoid(2 x) - 1 is tanh(x), exp / sum(exp) is softmax, which sums to 1."""
     return _settled(q, _recognised)
 
 
@@ -261,6 +261,15 @@ def _recognised(q: Poly) -> Iterator[Poly]:
     for m, c in q.terms.items():
         others = Poly({n: d for n, d in q.terms.items() if n != m})
         yield from (add(others, scale(new, c)) for f in m for new in _known(m, f))
+        yield from (new for f in m if len(q) > 1 and f[0].name == "sigmoid" and f[2] == 1 for new in _shifted(others, m, c, f))
+
+
+def _shifted(others: Poly, m: Mono, c: Number, f: Factor) -> Iterator[Poly]:
+    """2 sigmoid(2 x) - 1 is tanh(x)."""
+    rest, half = without(m, f), scale(opened(f[0], f[1]), Fraction(1, 2))
+    if 2 * others.terms.get(rest, 0) == -c and all(k.__class__ is int for k in half.terms.values()):
+        left = Poly({n: d for n, d in others.terms.items() if n != rest})
+        yield add(left, mul(Poly({rest: number(Fraction(c) / 2)}), expr.fn("tanh", half)))
 
 
 def _known(m: Mono, f: Factor) -> Iterator[Poly]:
@@ -269,6 +278,7 @@ def _known(m: Mono, f: Factor) -> Iterator[Poly]:
         yield from _compared(m, f)
     elif f[2] < 0:
         yield from _sigmoid(m, f)
+        yield from _tangent(m, f)
         yield from _softmax(m, f)
     elif f[0].kind == "contr":
         yield from _sums_to_one(m, f)
@@ -341,14 +351,21 @@ def _sigmoid(m: Mono, f: Factor) -> Iterator[Poly]:
     if a.kind != "group" or len(a.body.terms) != 2 or a.body.terms.get(()) != 1:
         return
     n, c = next((n, c) for n, c in a.body.terms.items() if n)
-    if c != 1 or len(n) != 1 or n[0][0].name != "exp" or n[0][2] != 1:
+    if c != 1 or len(n) != 1 or n[0][0].name != "exp" or n[0][2].__class__ is not int or n[0][2] < 0:
         return
-    e, at = n[0][0], tuple([ls[x] for x in n[0][1]])
-    s = expr.fn("sigmoid", opened(e, at))
-    if any(b is e and lb == at and k > 0 for b, lb, k in m):
-        yield mul(Poly({times(m, ((a, ls, 1), (e, at, -1))): 1}), s)
+    e, at, power_of = n[0][0], tuple([ls[x] for x in n[0][1]]), n[0][2]
+    s = expr.fn("sigmoid", scale(opened(e, at), power_of))
+    if any(b is e and lb == at and k >= power_of for b, lb, k in m):
+        yield mul(Poly({times(m, ((a, ls, 1), (e, at, -power_of))): 1}), s)
     else:
         yield mul(Poly({times(m, ((a, ls, 1),)): 1}), add(ONE, scale(s, -1)))
+
+
+def _tangent(m: Mono, f: Factor) -> Iterator[Poly]:
+    """sinh / cosh is tanh."""
+    for a, ls, k in m if f[0].name == "cosh" else ():
+        if a.name == "sinh" and k > 0 and opened(a, ls) == opened(f[0], f[1]):
+            yield mul(Poly({times(m, ((a, ls, -1), (f[0], f[1], 1))): 1}), expr.fn("tanh", opened(a, ls)))
 
 
 def _softmax(m: Mono, f: Factor) -> Iterator[Poly]:

@@ -248,6 +248,9 @@ ZOO: dict[str, tuple[Callable[[], Any], str]] = {
     "hinge": (lambda: (np.mean(np.maximum(0, 1 - y * (X @ w)) ** 2), w), "-2 * X.T @ (y * (1 > (X @ w) * y) * (1 - (X @ w) * y)) / m"),
     "softmax sums to one": (lambda: (np.sum(x * ad.softmax(np.outer(x, b), axis=0).sum(0)), b), "zeros(n0)"),
     "expm1": (lambda: (np.sum(np.expm1(x) ** 2), x), "2 * expm1(x) * exp(x)"),
+    "log cosh": (lambda: (np.sum(np.log(np.cosh(x))), x), "tanh(x)"),
+    "log cosh, exponentials": (lambda: (np.sum(np.log((np.exp(x) + np.exp(-x)) / 2)), x), "tanh(x)"),
+    "log cosh, softplus": (lambda: (np.sum(b * (ad.softplus(2 * x) - x)), x), "b * tanh(x)"),
     "shared weights": (
         lambda: (lambda h: (np.sum((A.T @ h - x) ** 2), A))(np.tanh(A @ x).named("h")),
         "2 * ((A @ (A.T @ h - x)) * (1 - h**2)) @ x.T + 2 * h @ (A.T @ h - x).T",

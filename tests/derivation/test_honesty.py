@@ -215,6 +215,18 @@ def test_data_that_does_not_fit_is_named() -> None:
     assert np.array_equal(d(w=ad.Tensor(np.zeros(3))), d(w=np.zeros(3)))
 
 
+@pytest.mark.parametrize("wrt", ["x", "pair"])
+def test_a_norm_of_zero_is_said(wrt: str) -> None:
+    x, rows = V("x", 3, 4), ad.Tensor(np.ones((2, 3)), "rows")
+    d = ad.derive(np.linalg.norm(x), wrt=x if wrt == "x" else (x, x))
+    assert np.allclose(d(), [0.6, 0.8] if wrt == "x" else np.array([[16, -12], [-12, 9]]) / 125)
+    with pytest.raises(ValueError, match=r"where norm\(x\) is not zero, and at the given or recorded values it is zero"):
+        d(x=np.zeros(2))
+    lengths = ad.derive(np.sum(np.linalg.norm(rows, axis=1)), wrt=rows)
+    with pytest.raises(ValueError, match="is not zero, and at the given"):
+        lengths(rows=np.array([[0.0, 0, 0], [1, 2, 3]]))
+
+
 @pytest.mark.parametrize("name", ["sum", "np", "exp", "lambda", "my weight"])
 def test_a_renamed_variable_is_said_and_found(name: str) -> None:
     x = V(name, 1, 2, 3)

@@ -205,10 +205,30 @@ def test_variables_behind_opaque_nodes() -> None:
             ad.derive(E, wrt, opaque=[h])
 
 
-@pytest.mark.parametrize("argument", [{"w": np.ones(3)}, np.ones(3) * 1j, None, "a"])
+@pytest.mark.parametrize("argument", [np.ones(3) * 1j, None, "a"])
 def test_arguments_that_are_not_numbers(argument: Any) -> None:
     with pytest.raises(TypeError, match=r"v=.* is not an array of real numbers"):
         ad.derive(lambda v: np.sum(v**2))(argument)
+    with pytest.raises(TypeError, match=r"v\[w\]\[1\]=.* is not an array of real numbers"):
+        ad.derive(lambda v: np.sum(v["w"][0] ** 2))({"w": [(2,), argument]})
+
+
+def test_arguments_in_containers() -> None:
+    def loss(p: Any, X: Any) -> Any:
+        return np.sum((np.tanh(X @ p["W"] + p["b"]) - 1) ** 2)
+
+    for W in (3, 2), np.ones((3, 2)), ad.Tensor(np.ones((3, 2))):
+        d = ad.derive(loss)({"W": W, "b": (2,)}, (5, 3), wrt=0)
+        assert [f.left for f in d.results] == ["dE/dW", "dE/db"]
+        assert d(W=np.zeros((3, 2)), b=np.zeros(2), X=np.ones((5, 3)))["dE/db"].tolist() == [-10, -10]
+    layers = ad.derive(lambda net, x: np.sum((net[1]["W"] @ (net[0]["W"] @ x)) ** 2))([{"W": (3, 2)}, {"W": (4, 3)}], (2,), wrt=[0])
+    assert [f.left for f in layers.results] == ["dE/dnet_0_W", "dE/dnet_1_W"]
+    assert ad.derive(lambda pair: np.sum(pair[0] * pair[1]))(((3,), (3,))).text.splitlines() == [
+        "dE/dpair_1 = pair_0",
+        "dE/dpair_0 = pair_1",
+    ]
+    with pytest.raises(ValueError, match="argument 0 holds 2 arrays"):
+        ad.derive(loss)({"W": (3, 2), "b": (2,)}, (5, 3), wrt=(0, 0))
 
 
 def test_two_names_for_one_axis() -> None:
