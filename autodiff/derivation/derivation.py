@@ -427,13 +427,13 @@ def derive(
     of them) that one, with a pair (u, v) the second derivative, and for an E of several numbers and one node the
     Jacobian.  A function in place of E is run on Tensors: `derive(f)(arrays or shapes)`.  `assume=` lists
     assumptions ("sum(t) == 1", "A == A.T"); left out, only constants that sum to one are used; `()` uses none.
-    `derive(f)(..., wrt=1)` counts arguments, which may be dicts, lists and tuples of arrays or shapes.  `layout=` is "denominator" (a gradient has the shape of its
-    variable, a Jacobian a column for each entry of the result), "numerator" (their transposes) or "mixed" (that for
-    vectors alone) and changes what is printed, not `.numpy` and calls; left out, gradients have the shape of their variable
-    and Jacobians a row for each entry of the result, as `.numpy` has.  `dims=` names axes, {"X": ("n", "m")};
-    `opaque=` lists nodes to treat as variables.  Raises TypeError or ValueError for a wrong option, NotScalar,
-    NotConnected, NoIndexForm, NotVerified, TooBig, StaleGraph, and DerivationFailed rather than show a formula that does
-    not give the engine's numbers.
+    `derive(f)(..., wrt=1)` counts arguments, which may be containers of arrays or shapes.  `layout=` is "denominator"
+    (a gradient has the shape of its variable, a Jacobian a column for each entry of the result), "numerator" (their
+    transposes) or "mixed" (that for vectors alone) and changes what is printed, not `.numpy` and calls; left out, gradients
+    have the shape of their variable and Jacobians a row for each entry of the result, as `.numpy` has.  `dims=` names axes,
+    {"X": ("n", "m")}; `opaque=` lists nodes to treat as variables.  Raises TypeError or ValueError for a wrong option,
+    NotScalar, NotConnected, NoIndexForm, NotVerified, TooBig, StaleGraph, and DerivationFailed rather than show a formula
+    that does not give the engine's numbers.
 
     >>> import autodiff as ad, numpy as np
     >>> X, w, y = ad.Tensor(np.ones((3, 2)), "X"), ad.Tensor(np.ones(2), "w"), ad.Tensor(np.ones(3), "y")

@@ -253,7 +253,7 @@ def _folds(atom: Atom, body: Poly) -> list[Fold]:
 
 
 def known_functions(q: Poly) -> Poly:
-    """exp / (exp + 1) is sigmoid, 1 / (exp + 1) is 1 - sigmoid, 2 sigmoid(2 x) - 1 is tanh(x), exp / sum(exp) is softmax, which sums to 1."""
+    """exp / (exp + 1) is sigmoid, exp / sum(exp) is softmax, which sums to 1, sinh / cosh and 2 sigmoid(2 x) - 1 are tanh."""
     return _settled(q, _recognised)
 
 

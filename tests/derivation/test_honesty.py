@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -292,6 +293,44 @@ def test_a_users_op_without_an_index_form() -> None:
         assert ad.derive(np.sum(h**2), h, opaque=[h]).text == "dE/dh = 2 * h"
     finally:
         del TABLE["twice_of_mine"]
+
+
+PICKED: list[Any] = [
+    (4, 1),
+    (4, slice(1, None)),
+    (4, slice(None, None, -1)),
+    (4, [0, 2, 2]),
+    (4, np.array([True, False, False, True])),
+    ((5, 3), 2),
+    ((5, 3), (slice(None), 1)),
+    ((5, 3), (slice(1, 4), slice(None, 2))),
+    ((5, 3), (1, 2)),
+    ((5, 3), ([0, 4], slice(1, 3))),
+    ((5, 3), (np.arange(5), np.array([0, 2, 1, 1, 0]))),
+    ((5, 3), (np.array([0, 4, 1]), np.arange(3))),
+    ((12, 3), (np.arange(12), np.arange(12) % 3)),
+]
+
+
+@pytest.mark.parametrize("unnamed", [False, True])
+@pytest.mark.parametrize(("shape", "index"), PICKED, ids=str)
+def test_the_advice_for_an_index_works(shape: Any, index: Any, unnamed: bool) -> None:
+    v = ad.Tensor(np.random.default_rng(0).normal(size=shape), "v")
+    A = ad.log_softmax(v, axis=-1) if unnamed else v
+    E = np.sum(np.sin((ad.log_softmax(v, axis=-1) if unnamed else v)[index]))
+    with pytest.raises(NoIndexForm, match="Instead of the index") as error:
+        ad.derive(E, v)
+    instead, made = re.search(r"Instead of the index write (.*?), with (.*?\))(?:, A the result|, labels|\. )", str(error.value)).groups()  # type: ignore[union-attr]
+    scope = {"np": np, "ad": ad, "v": v, "A": A, "labels": index[1] if isinstance(index, tuple) else index}
+    exec(made.replace("), ", ")\n"), scope)
+    again = np.sum(np.sin(eval(instead, scope)))
+    assert np.allclose(again.data, E.data) and np.allclose(ad.derive(again, v)(), ad.gradient(E, v))
+
+
+def test_sorting_has_no_form() -> None:
+    v = V("v", 3, 1, 2)
+    with pytest.raises(NoIndexForm, match=r"sort has no index form here.*opaque="):
+        ad.derive(np.sum(np.sort(v) ** 2), v)
 
 
 def test_new_axes() -> None:
