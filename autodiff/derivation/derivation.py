@@ -24,6 +24,7 @@ from .graph import Graph, atom_of
 from .latex import Latex
 from .matrix import M, is_upstream, to_matrix, transpose, with_ones
 from .show import Axes, Writer, helper
+from .simplify import for_print
 from .steps import Deriver, Step
 from .verify import POINTS, Points, jacobian_rows, replay, run, same, second_order
 
@@ -352,7 +353,7 @@ class _Printer:
 
 def _tree(p: Poly, axes: Axes, dims: Sequence[str | None]) -> M:
     own = [(k, d) for k, d in zip(axes, dims, strict=True) if k is not None and d is not None]
-    return with_ones(to_matrix(p, tuple(k for k, _ in own)), own)
+    return with_ones(to_matrix(for_print(p), tuple(k for k, _ in own)), own)
 
 
 def _unturned(x: Any, symmetric: set[str]) -> Any:

@@ -324,6 +324,8 @@ class Writer:
             left, right = _sides(inner)
             (l, r), axes = self.join([left, right], hint)
             return Code(f"{l.src} {name} {r.src}", COMPARE, axes, mask=not self.text)
+        if name == "heaviside":
+            return Code(f"np.heaviside({c.src}, 0.5)", ATOM, c.axes)
         return Code(f"{self._function(name)}({c.src})", ATOM, c.axes)
 
     def _along(self, x: M, hint: Axes) -> Code:

@@ -7,6 +7,7 @@ rewrite is kept only if the reading cost drops.  Nothing here is trusted: verify
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,6 +24,7 @@ from .expr import (
     Poly,
     Rewrite,
     add,
+    constant,
     contract,
     cost,
     factor,
@@ -168,7 +170,7 @@ def replace_contraction(a: Atom, rhs: Poly) -> Callable[[Poly], Poly]:
             return q
         out = []
         for m, c in q.terms.items():
-            t = expr.constant(c)
+            t = constant(c)
             for b, ls, p in m:
                 hit = needed <= b.parts and b.kind == "contr"
                 t = mul(t, power(_within(b, ls), p) if hit else factor(b, ls, p))
@@ -274,6 +276,8 @@ def _shifted(others: Poly, m: Mono, c: Number, f: Factor) -> Iterator[Poly]:
 
 def _known(m: Mono, f: Factor) -> Iterator[Poly]:
     yield from _choices(m, f)
+    if f[0].name == "sign" and f[0].kind == "fn" and f[2] > 0:
+        yield from _magnitude(m, f)
     if f[0].indicator:
         yield from _compared(m, f)
     elif f[2] < 0:
@@ -318,6 +322,17 @@ def _choices(m: Mono, f: Factor) -> Iterator[Poly]:
             left = Poly({n: c for n, c in body.terms.items() if not any(_asks(h, x) for h in n)})
             if left != body:
                 yield mul(mul(rest, Poly({(g,): 1})), left)
+
+
+def _magnitude(m: Mono, f: Factor) -> Iterator[Poly]:
+    """x sign(x) is abs(x), and abs(x) sign(x) is x."""
+    x = opened(f[0], f[1])
+    rest = without(m, f) if f[2] == 1 else times(m, ((f[0], f[1], -1),))
+    for old, new in (expr.fn("abs", x), x), (x if len(x) == 1 else wrap(x), expr.fn("abs", x)):
+        n, c = old.only()
+        have = {(a, ls): k for a, ls, k in rest}
+        if all(0 < k <= have.get((a, ls), 0) for a, ls, k in n):
+            yield mul(Poly({times(rest, reciprocal(n)): number(Fraction(1) / c)}), new)
 
 
 def _asks(f: Factor, x: Poly) -> bool:
@@ -401,6 +416,41 @@ def _sums_to_one(m: Mono, f: Factor) -> Iterator[Poly]:
                 yield mul(Poly({without(m, f): 1}), contract(Poly({rest: 1}), left))
 
 
+def for_print(p: Poly) -> Poly:
+    """What is written otherwise than it is worked with: numbers as one, and (d > 0) + (d == 0) / 2 as a step."""
+    odd = [a for a in expr.atoms_in(p) if a.kind == "num" or (a.kind == "fn" and a.name == "==")]
+    return Rewrite(lambda q: _settled(_one_number(q), _steps))(p) if odd else p
+
+
+def _one_number(q: Poly) -> Poly:
+    """Numbers that are no short fractions, and what multiplies them, as one."""
+    out = []
+    for m, c in q.terms.items():
+        numbers = [f for f in m if f[0].kind == "num"]
+        value = math.prod((float(a.name.removeprefix("np.")) ** float(k) for a, _, k in numbers), start=float(c))
+        alone = len(numbers) == 1 and abs(c) == 1
+        out.append(
+            Poly({m: c}) if alone or not numbers or not math.isfinite(value) else mul(expr.numeral(value), Poly({without(m, *numbers): 1}))
+        )
+    return add(*out)
+
+
+def _steps(q: Poly) -> Iterator[Poly]:
+    """Half at a tie: u (d > 0) + v (d < 0) + (u + v) / 2 (d == 0) is v + (u - v) heaviside(d)."""
+    for m, c in q.terms.items():
+        for f in m:
+            if f[0].name == "==" and f[0].kind == "fn":
+                rest, d = without(m, f), opened(f[0], f[1])
+                d = scale(d, -1) if wrap(d).only()[1] < 0 else d
+                up, down = (times(rest, expr.fn(">", scale(d, k)).only()[0]) for k in (1, -1))
+                u, v = q.terms.get(up, 0), q.terms.get(down, 0)
+                if u + v == 2 * c:
+                    others = Poly({n: k for n, k in q.terms.items() if n not in (m, up, down)})
+                    step = expr.fn("heaviside", d if u else scale(d, -1))
+                    parts = scale(step, u - v if u else v), constant(v if u else 0)
+                    yield add(others, mul(Poly({rest: 1}), add(*parts)))
+
+
 def _flat(q: Poly) -> Poly:
     """A sum within a sum as one."""
     lone = [m for m in q.terms if len(m) == 1 and m[0][0].kind == "group" and m[0][2] == 1] if len(q) > 1 else []
@@ -481,12 +531,12 @@ def _signed(q: Poly, atom: Atom) -> Poly:
     """The functions that ask for the sign of a positive variable."""
     out = []
     for m, c in q.terms.items():
-        t = expr.constant(c)
+        t = constant(c)
         for a, ls, k in m:
             body = opened(a, ls) if a.kind == "fn" and a.name in SIGNED and len(a.body) == 1 else expr.ZERO
             if body.terms and (n := body.only())[0] and n[1] > 0 and all(b is atom for b, _, _ in n[0]):
                 known = SIGNED[a.name]
-                t = mul(t, power(body if known is None else expr.constant(known), k))
+                t = mul(t, power(body if known is None else constant(known), k))
             else:
                 t = mul(t, factor(a, ls, k))
         out.append(t)
@@ -496,7 +546,7 @@ def _signed(q: Poly, atom: Atom) -> Poly:
 def _out_of_roots(q: Poly, atom: Atom) -> Poly:
     out = []
     for m, c in q.terms.items():
-        t = expr.constant(c)
+        t = constant(c)
         for a, ls, k in m:
             inner, d = a.body.only() if a.kind == "group" and len(a.body) == 1 and k.__class__ is Fraction else ((), 1)
             mine = [(b, tuple([ls[x] for x in lb]), p) for b, lb, p in inner if b is atom]

@@ -103,6 +103,7 @@ _NUMPY = (
     "log1p",
     "expm1",
     "reshape",
+    "heaviside",
 )
 FUNCTIONS: dict[str, Any] = {
     **{name: op.forward for name, op in TABLE.items() if op.arity == 1},

@@ -248,6 +248,11 @@ ZOO: dict[str, tuple[Callable[[], Any], str]] = {
     "hinge": (lambda: (np.mean(np.maximum(0, 1 - y * (X @ w)) ** 2), w), "-2 * X.T @ (y * (1 > (X @ w) * y) * (1 - (X @ w) * y)) / m"),
     "softmax sums to one": (lambda: (np.sum(x * ad.softmax(np.outer(x, b), axis=0).sum(0)), b), "zeros(n0)"),
     "expm1": (lambda: (np.sum(np.expm1(x) ** 2), x), "2 * expm1(x) * exp(x)"),
+    "hinge of degree 1": (lambda: (np.mean(np.maximum(0, 1 - y * (X @ w))), w), "-X.T @ (y * heaviside(1 - (X @ w) * y, 0.5)) / m"),
+    "leaky": (lambda: (np.sum(np.maximum(0.1 * x, x)), x), "0.1 + 0.9 * heaviside(x, 0.5)"),
+    "softsign": (lambda: (np.sum(x / (1 + np.abs(x))), x), "1 / (1 + abs(x))**2"),
+    "x |x|": (lambda: (np.sum(x * np.abs(x)), x), "2 * abs(x)"),
+    "numbers": (lambda: (2 * 0.5772156649 * np.sum(x**2) + np.pi * np.sum(x * b), x), "2.3088626596 * x + 3.141592653589793 * b"),
     "log cosh": (lambda: (np.sum(np.log(np.cosh(x))), x), "tanh(x)"),
     "log cosh, exponentials": (lambda: (np.sum(np.log((np.exp(x) + np.exp(-x)) / 2)), x), "tanh(x)"),
     "log cosh, softplus": (lambda: (np.sum(b * (ad.softplus(2 * x) - x)), x), "b * tanh(x)"),
@@ -403,6 +408,14 @@ def test_symmetric_matrices_are_not_transposed() -> None:
     E = 0.5 * ad.logdet(S) + 0.5 * (x - mu) @ np.linalg.inv(S) @ (x - mu)
     text = "0.5 * inv(S) - 0.5 * inv(S) @ (x - mu) @ (x - mu).T @ inv(S)"
     assert ad.derive(E, S, assume=["S == S.T"]).text == f"dE/dS = {text}    using S == S.T"
+
+
+def test_a_tie_counts_half() -> None:
+    v = ad.Tensor(np.array([1.0, 0.0, -1.0]), "v")
+    E = np.sum(np.maximum(v, 0) * 3)
+    d = ad.derive(E, v)
+    assert d.text == "dE/dv = 3 * heaviside(v, 0.5)" and d.latex.endswith(r"3 \, \mathrm{H}_{1/2}\left(\mathbf{v}\right)")
+    assert d().tolist() == ad.gradient(E, v).tolist() == [3, 1.5, 0]
 
 
 # ---------------------------------------------------------------- the text has the variable's shape
