@@ -384,10 +384,10 @@ def _swap(x: Any, ranks: tuple[int, ...]) -> Any:
 _BUG = "This is a bug of autodiff; nothing was shown."
 
 
-def _check(f: Formula, points: Points, expected: Callable[[Mapping[str, Any]], Any], single: bool) -> Formula:
+def _check(f: Formula, points: Points, expected: Callable[[Mapping[str, Any], Mapping[int, Any]], Any], single: bool) -> Formula:
     """The formula, if its printed source gives the engine's numbers at every point; raises otherwise."""
     source, undefined = f.source(), 0
-    for values in points.values:
+    for values, new in points.values:
         try:
             with np.errstate(all="ignore"):
                 found = run(source, f.variable, values)
@@ -396,7 +396,7 @@ def _check(f: Formula, points: Points, expected: Callable[[Mapping[str, Any]], A
         if not np.all(np.isfinite(found)):  # printed as it is, it overflows here, where the engine does not
             undefined += 1
             continue
-        truth = expected(values)
+        truth = expected(values, new)
         if not same(found, truth, single):
             gap = np.max(np.abs(found - truth)) if np.shape(found) == np.shape(truth) else f"shape {np.shape(found)} for {np.shape(truth)}"
             raise DerivationFailed(
@@ -566,7 +566,7 @@ def _derived(s: Step, graph: Graph, printer: _Printer, points: Points, free: Poi
     def checked(p: Poly, used: Sequence[Assumption], at: Points) -> Formula:
         key = p, tuple(used), at is points
         if key not in made:
-            made[key] = _check(printer.formula(p, axes, dims, name, used), at, lambda values: values[name[2]], single)
+            made[key] = _check(printer.formula(p, axes, dims, name, used), at, lambda values, new: values[name[2]], single)
         return made[key]
 
     def on_the_way(p: Poly, used: Sequence[Assumption], at: Points) -> Formula:
@@ -654,11 +654,8 @@ def _second(graph: Graph, printer: _Printer, assumptions: list[Assumption], targ
     else:
         name = printer.name(b)
 
-    def truth(values: Mapping[str, Any]) -> Any:
-        if pair:
-            return second_order(graph, dict(values), targets)
-        new = replay(graph, {n: values[n] for n, _ in graph.data()})
-        return jacobian_rows(new[y.id], new[v.id])
+    def truth(values: Mapping[str, Any], new: Mapping[int, Any]) -> Any:
+        return second_order(new, graph.root, targets) if pair else jacobian_rows(new[y.id], new[v.id])
 
     points = Points(graph, used, targets)
     result = _check(printer.formula(best, axes, dims, name, used, True), points, truth, single)

@@ -548,9 +548,9 @@ def _compared(name: str, p: Poly) -> Poly | None:
     if p.terms.keys() <= {()}:
         c = p.terms.get((), 0)
         return constant(int({">": c > 0, ">=": c >= 0, "==": c == 0}[name]))
-    size: Number = abs(content(p)[0] if len(p) > 1 else p.only()[1])
-    if size != 1:  # 2 x > 0 where x > 0
-        return fn(name, scale(p, Fraction(1) / Fraction(size)))
+    _, c = wrap(p).only()
+    if abs(c) != 1:  # 2 x > 0 where x > 0
+        return fn(name, scale(p, abs(1 / Fraction(c))))
     if name == "==" and len(p) == 1 and all(a.indicator for a, _, _ in p.only()[0]):
         return add(ONE, Poly({p.only()[0]: -1}))
     return None

@@ -10,6 +10,8 @@ import pytest
 
 import autodiff as ad
 from autodiff.derivation import Assumption, sums_to_one, verify
+from autodiff.derivation import derivation as module
+from autodiff.derivation.graph import Graph
 from autodiff.errors import DerivationFailed, NoIndexForm, NotConnected, NotVerified, TooBig
 
 
@@ -249,6 +251,46 @@ def test_tiny_numbers_prove_something(entries: Any, factor: float, monkeypatch: 
     monkeypatch.setattr(verify, "pull", lambda *a, **k: [None if g is None else 1.5 * g for g in engine(*a, **k)])
     with pytest.raises(DerivationFailed, match="differs"):
         ad.derive(E, v)
+
+
+def regression(n: int) -> tuple[Any, Any]:
+    rng = np.random.default_rng(0)
+    X, y = ad.constant(rng.normal(size=(n, 20)), "X"), ad.constant(rng.normal(size=n), "y")
+    w = ad.Tensor(rng.normal(size=20), "w")
+    return np.mean((X @ w - y) ** 2), w
+
+
+def test_random_points_of_a_large_graph_are_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    E, w = regression(50_000)
+    shapes = []
+    engine = verify.Points._try
+    monkeypatch.setattr(verify.Points, "_try", lambda self, x, n: shapes.append(x["X"].shape) or engine(self, x, n))
+    start = time.perf_counter()
+    assert ad.derive(E, w).text == "dE/dw = 2 * X.T @ (X @ w - y) / m"
+    assert time.perf_counter() - start < 2
+    assert shapes[0] == (50_000, 20) and set(shapes[1:]) == {(13, 12)}
+    assert verify.shorter_axes(Graph(regression(50)[0], None, [], {}, [])) == {}
+
+
+def test_a_wrong_formula_of_a_large_graph_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    E, w = regression(5_000)
+    real = module.to_matrix
+    monkeypatch.setattr(module, "to_matrix", lambda p, want: real(module.expr.scale(p, 2), want))
+    for wrt in (w, (w, w)):
+        with pytest.raises(DerivationFailed, match="differs"):
+            ad.derive(E, wrt)
+
+
+def test_lengths_that_a_recording_fixes_are_kept() -> None:
+    v = ad.Tensor(np.random.default_rng(0).normal(size=(3, 10_000)), "v")
+    halves = np.reshape(v, (3, 100, 100)).named("halves")
+    assert ad.derive(np.sum(halves**2), halves, opaque=[halves]).text == "dE/dhalves = 2 * halves"
+    w = ad.Tensor(np.ones(3), "w")
+    E = np.mean(np.ones((30_000, 3)) @ w) + np.sum(np.broadcast_to(w, (30_000, 3)))
+    assert np.allclose(ad.derive(E, w)(), ad.gradient(E, w))
+    picked = np.sum(np.concatenate([v, v])[:4].named("picked") ** 2)
+    with pytest.raises(NoIndexForm):
+        ad.derive(picked, v)
 
 
 def test_a_sum_over_many_unnamed_leaves_is_refused_in_time() -> None:
