@@ -250,6 +250,7 @@ ZOO: dict[str, tuple[Callable[[], Any], str]] = {
     "expm1": (lambda: (np.sum(np.expm1(x) ** 2), x), "2 * expm1(x) * exp(x)"),
     "hinge of degree 1": (lambda: (np.mean(np.maximum(0, 1 - y * (X @ w))), w), "-X.T @ (y * heaviside(1 - (X @ w) * y, 0.5)) / m"),
     "leaky": (lambda: (np.sum(np.maximum(0.1 * x, x)), x), "0.1 + 0.9 * heaviside(x, 0.5)"),
+    "equal to its transpose": (lambda: (np.sum(np.cos(A * A.T)), A), "-2 * A.T * sin(A * A.T)"),
     "softsign": (lambda: (np.sum(x / (1 + np.abs(x))), x), "1 / (1 + abs(x))**2"),
     "x |x|": (lambda: (np.sum(x * np.abs(x)), x), "2 * abs(x)"),
     "numbers": (lambda: (2 * 0.5772156649 * np.sum(x**2) + np.pi * np.sum(x * b), x), "2.3088626596 * x + 3.141592653589793 * b"),
