@@ -570,6 +570,7 @@ class Simplifier:
     def __init__(self, definitions: dict[Atom, Poly], relations: Sequence[Relation] = ()) -> None:
         self.definitions = definitions
         self._expand = Rewrite(_expand)
+        self._sums = Rewrite(lambda q: _settled(q, self._termwise))
         self._known = Rewrite(known_functions)
         self._out = Rewrite(_take_out)
         self._flat = Rewrite(_flat)
@@ -608,13 +609,26 @@ class Simplifier:
             if q != p:
                 q = _cheaper(q, self._expand(q))
             q = self._named(q)
-            q = self._known(q)
+            q = self._known(self._sums(q))
             q = self._flat(_cheaper(q, self._out(q)))
             q = min(wrap(q), q, key=cost)
             if q == p:
                 break
             p = q
         return p
+
+    def _termwise(self, q: Poly) -> Iterator[Poly]:
+        """The sum of a sum term by term, where that is shorter: what was centred sums to 0."""
+        for m, c in q.terms.items():
+            for f in m:
+                if f[0].kind == "contr" and f[2] == 1:
+                    n, bound = inside(f[0], f[1])
+                    if len(n) == 1 and n[0][0].kind == "group" and n[0][2] == 1:
+                        total = self._sums(contract(opened(n[0][0], n[0][1]), bound, keep=False))
+                        others = Poly({k: d for k, d in q.terms.items() if k != m})
+                        new = add(others, mul(Poly({without(m, f): c}), total))
+                        if cost(new) < cost(q):
+                            yield new
 
     def _named(self, p: Poly) -> Poly:
         """p with names in place of what they stand for, where that is shorter."""

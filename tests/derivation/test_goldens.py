@@ -251,6 +251,11 @@ ZOO: dict[str, tuple[Callable[[], Any], str]] = {
     "hinge of degree 1": (lambda: (np.mean(np.maximum(0, 1 - y * (X @ w))), w), "-X.T @ (y * heaviside(1 - (X @ w) * y, 0.5)) / m"),
     "leaky": (lambda: (np.sum(np.maximum(0.1 * x, x)), x), "0.1 + 0.9 * heaviside(x, 0.5)"),
     "equal to its transpose": (lambda: (np.sum(np.cos(A * A.T)), A), "-2 * A.T * sin(A * A.T)"),
+    "layer normalisation, nothing named": (
+        lambda: (np.sum(b * ((x - np.mean(x)) / np.sqrt(np.mean((x - np.mean(x)) ** 2) + 1e-5))), x),
+        "((1e-05 + sum((x - sum(x) / m)**2) / m) * b - sum(b) * (1e-05 + sum((x - sum(x) / m)**2) / m) / m"
+        " - b.T @ (x - sum(x) / m) / m * (x - sum(x) / m)) / (1e-05 + sum((x - sum(x) / m)**2) / m)**1.5",
+    ),
     "softsign": (lambda: (np.sum(x / (1 + np.abs(x))), x), "1 / (1 + abs(x))**2"),
     "x |x|": (lambda: (np.sum(x * np.abs(x)), x), "2 * abs(x)"),
     "numbers": (lambda: (2 * 0.5772156649 * np.sum(x**2) + np.pi * np.sum(x * b), x), "2.3088626596 * x + 3.141592653589793 * b"),
