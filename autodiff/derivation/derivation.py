@@ -186,6 +186,11 @@ class Derivation:
                     f"the formula uses the recorded {kind} {name}, which may be another one at the given {', '.join(given)}: "
                     f"pass it too, as {name}=, an array of {entries} of shape {a.shape}"
                 )
+        if (lost := graph.perhaps_from(new_data)) is not None:
+            raise ValueError(
+                f"the recording holds an array without a name that is {lost[1]} throughout, as 1 - {lost[0]}, -{lost[0]} or "
+                f"2 * {lost[0]} - 1 was there; at another {lost[0]} it may be another one. Give it a name of its own before recording"
+            )
         new = replay(graph, values)
         for a in self.assumptions:
             if not a.holds(values[a.name]):

@@ -14,7 +14,7 @@ from ..errors import NoIndexForm, NoRule, TooBig
 from ..naming import variables
 from ..node import Node, order
 from ..ops.table import RESERVED, TABLE, shape_of, sum_to
-from ..replay import call, links
+from ..replay import LINKS, call, links
 from . import expr
 from .expr import Atom, Poly
 from .forms import NoForm, Space, Symbol, product
@@ -350,6 +350,18 @@ class Graph:
             found[n.id] = set().union(*below)
             out |= found[n.id] if n.id in self.names and used(self.names[n.id]) else set()
         return {name: a for name, a in self.recorded().items() if name in out or used(name)}
+
+    def perhaps_from(self, given: Collection[str]) -> tuple[str, Any] | None:
+        """A plain array that stands as a number in formulas, and the first of these names that it may have been computed from."""
+        inlined = [a for key, a in self.arrays.items() if key not in self.array_names and key not in self.links and a.size]
+        known = [(name, np.asarray(x)) for name, x in self.data() if name in given]
+        found = (
+            (name, a.flat[0])
+            for a in inlined
+            for name, x in known
+            if a.shape == x.shape and x.dtype.kind in "if" and any(np.array_equal(k * x + c, a) for k, c in LINKS)
+        )
+        return next(found, None)
 
     def check_shapes(self, given: Mapping[str, tuple[int, ...]]) -> None:
         """Raises ValueError where arrays do not have the axes of their variables, in lengths that fit all others."""

@@ -188,6 +188,16 @@ def test_a_constant_that_may_be_computed_from_data_is_not_kept_for_other_data() 
     assert "t" in both.text and "u" in both.text and "c1" not in both.text
 
 
+@pytest.mark.parametrize("t", [np.zeros(4), np.array([0.3])])
+def test_a_number_that_may_be_computed_from_data_is_not_kept_for_other_data(t: Any) -> None:
+    X, w = np.random.default_rng(1).normal(size=(len(t), 3)), V("w", 1, -2, 3)
+    p = ad.sigmoid(X @ w)
+    d = ad.derive(-np.mean(t * np.log(p) + (1 - t) * np.log(1 - p)), wrt=w)
+    assert np.all(np.isfinite(d(w=np.ones(3))))
+    with pytest.raises(ValueError, match=r"an array without a name that is .* throughout, as 1 - t"):
+        d(t=1 - t)
+
+
 def test_conditions_are_folded() -> None:
     x, y = V("x", 1, -2, 3), V("y", 0, 5, 3)
     assert ad.derive(np.sum(np.maximum(x, y) ** 2), x).text == "dE/dx = 2 * x * (x > y) + y * (x == y)"
