@@ -217,8 +217,8 @@ def test_the_derived_formulas_of_a_small_net():
         "dE/dW2": "(y2 - t) @ y1.T / m",
         "dE/dz1": "(W2.T @ (y2 - t)) * y1 * (1 - y1) / m",
         "dE/dW1": "((W2.T @ (y2 - t)) * y1 * (1 - y1)) @ x.T / m",
-        "dE/db2": "(y2 - t).sum(1) / m",
-        "dE/db1": "((W2.T @ (y2 - t)) * y1 * (1 - y1)).sum(1) / m",
+        "dE/db2": "(y2 - t).sum(1, keepdims=True) / m",
+        "dE/db1": "((W2.T @ (y2 - t)) * y1 * (1 - y1)).sum(1, keepdims=True) / m",
     }
 
 
