@@ -35,6 +35,7 @@ from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanation
 from .mathtext import Formula
 from .mistakes import Mistake
 from .points import Array, Env, Point, Recorded, Wrong, is_vector, moving
+from .proof import proved
 from .report import CARRIED, RIGHT, UNDECIDED, WRONG, Report, Verdict
 from .slopes import slopes
 from .ulps import Comparison
@@ -67,6 +68,7 @@ class Judged:
     misfit: bool = False  # because shapes do not fit
     option: int = 0
     note: str = ""
+    proved: bool = False  # by algebra, where the numbers could not tell
 
     @property
     def goal(self) -> Goal:
@@ -209,7 +211,7 @@ class Check:
         claims = written(claims)
         with recorded_anew():
             self.points = [graph.recorded(), *(graph.drawn() if any(c.moves for c in claims) else [])]
-            self.judged = [judge(c, self.points_of(c)) for c in claims]
+            self.judged = [self._settled(judge(c, self.points_of(c))) for c in claims]
         self._catalogue: Catalogue | None = None
         self._cases: dict[int, Case] = {}
         self._resized: Recorded | None = None
@@ -238,9 +240,16 @@ class Check:
             self.open.setdefault((j.goal.kind, j.goal.node), j.claim.label)
         return v
 
-    def _made(self, j: Judged, status: str, **more: Any) -> Verdict:
+    def _settled(self, j: Judged) -> Judged:
+        """A formula whose numbers decide nothing may be right by algebra; against its numbers algebra only leaves it undecided."""
+        if j.status == RIGHT or not j.arrays or not proved(j.claim, j.reading, self.graph, ()):
+            return j
+        return replace(j, status=RIGHT if j.status == UNDECIDED else UNDECIDED, proved=True)
+
+    def _made(self, j: Judged, status: str, how: str = "numbers", **more: Any) -> Verdict:
+        node, points = self.graph.by_id[j.goal.node], len(self.points_of(j.claim))
         return Verdict(
-            j.claim.label, j.goal.text, status, comparison=j.comparison, text=j.claim.text, node=self.graph.by_id[j.goal.node], **more
+            j.claim.label, j.goal.text, status, comparison=j.comparison, how=how, points=points, text=j.claim.text, node=node, **more
         )
 
     # ------------------------------------------------------------ right ones
@@ -270,7 +279,9 @@ class Check:
             notes.append(f"the transpose of what is subtracted from {self.graph.names[j.goal.node]} in a step of gradient descent")
         if j.claim.numbers is not None and not j.layout and j.claim.numbers.shape != j.arrays[0].shape:
             notes.append(f"given with the shape {j.claim.numbers.shape}; {self.graph.names[j.goal.node]} has {j.arrays[0].shape}")
-        return self._made(j, RIGHT, layout=j.layout, assumptions=self.assumptions(j), notes=tuple(notes))
+        needed = () if j.proved else self.assumptions(j)
+        how = "algebra" if j.proved or proved(j.claim, j.reading, self.graph, needed) else "numbers"
+        return self._made(j, RIGHT, how, layout=j.layout, assumptions=needed, notes=tuple(notes))
 
     def assumptions(self, j: Judged) -> tuple[str, ...]:
         """What of the data's properties a right claim needs."""
@@ -329,6 +340,10 @@ class Check:
 
     def undecided(self, j: Judged) -> Verdict:
         d = j.claim.decimals
+        if j.proved:
+            return self._made(
+                j, UNDECIDED, sentence=f"by algebra this is {j.goal.text}, but computed as it is written it loses all its digits"
+            )
         if (k := self.agreeing(j)) is not None:
             close = f"this agrees with {j.goal.text} to {k} digits, as difference quotients do, but not to all that rounding leaves"
             return self._made(j, UNDECIDED, sentence=close)

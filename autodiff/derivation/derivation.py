@@ -442,12 +442,6 @@ def derive(
         ) from None
 
 
-def axis_lengths(E: Any) -> dict[str, int]:
-    """The lengths of the axes in E's graph by the names that `derive` gives them: m for the number of examples, n0, n1, ..."""
-    expr.start()
-    return dict(Graph(E, user_frame(), [], {}, []).sizes)
-
-
 def _check_options(assume: Any, dims: Any, opaque: Any) -> None:
     """Each option is of the kind that it must be; whether it fits the graph is seen later."""
     if assume is not None and not isinstance(assume, list | tuple):

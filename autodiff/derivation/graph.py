@@ -60,7 +60,7 @@ class Graph:
             for a in self.args[n.id] if n.op is not None and n.op.form is not None else []:
                 while isinstance(a, Node) and a.id not in self.names and self.args[a.id]:
                     a = self.args[a.id][0]
-                self._operand(a)
+                self.operand(a)
 
     def _above_the_cut(self, nodes: list[Any]) -> list[Any]:
         """The nodes that the root needs if those that were cut are variables."""
@@ -292,16 +292,17 @@ class Graph:
 
     def operands(self, n: Any) -> list[Any]:
         """The operands of a node as symbols; plain numbers as they are."""
-        return [self._operand(a) for a in self.args[n.id]]
+        return [self.operand(a) for a in self.args[n.id]]
 
-    def _operand(self, a: Any) -> Any:
+    def operand(self, a: Any) -> Any:
+        """An operand as a symbol; a plain number as it is."""
         if isinstance(a, Node):
             return self.symbol(a)
         if not isinstance(a, np.ndarray):
             return a
         if id(a) not in self._raw:
             link = self.links.get(id(a))
-            x = self.space.lift(a, self._raw_axes[id(a)]) if link is None else link[1] * self._operand(link[0]) + link[2]
+            x = self.space.lift(a, self._raw_axes[id(a)]) if link is None else link[1] * self.operand(link[0]) + link[2]
             self._raw[id(a)] = x
         return self._raw[id(a)]
 
