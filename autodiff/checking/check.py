@@ -272,6 +272,7 @@ class Check:
         if wrong is not None:
             notes.append(f"right, but it does not follow from {wrong}")
         notes += [j.note] if j.note else []
+        notes += self.read_as(j)
         notes += self.slips(j)
         if (other := self.resized(j)) is not None and other[0].status == WRONG:
             notes.append(f"right at these sizes, but not at others ({other[1].shapes()})")
@@ -282,6 +283,14 @@ class Check:
         needed = () if j.proved else self.assumptions(j)
         how = "algebra" if j.proved or proved(j.claim, j.reading, self.graph, needed) else "numbers"
         return self._made(j, RIGHT, how, layout=j.layout, assumptions=needed, notes=tuple(notes))
+
+    def read_as(self, j: Judged) -> list[str]:
+        """How a right claim had to be read, where it does not say so itself."""
+        notes = []
+        if j.claim.formula is not None:
+            products = j.reading.formula.entrywise(Env(self.points[0], j.claim.numbers_known, j.reading.rows))
+            notes += [f"read with entrywise products: {', '.join(products)}; write them with ⊙"] if products else []
+        return notes
 
     def assumptions(self, j: Judged) -> tuple[str, ...]:
         """What of the data's properties a right claim needs."""

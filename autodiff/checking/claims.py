@@ -100,6 +100,7 @@ class Claim:
     numbers: Array | None = None
     function: Callable[[Point, Env], Any] | None = None
     formula: Formula | None = None
+    numpy: bool = False  # is the formula Python's, so that it means what NumPy computes?
     text: str = ""
     broken: str = ""
     numbers_known: Mapping[str, float] = field(default_factory=dict)
@@ -136,11 +137,12 @@ class Claim:
         return self.numbers is None and not self.outside
 
     def readings(self) -> list[Reading]:
-        """The ways to read it: text may mean several formulas, and earlier gradients of vectors may stand in it as rows."""
+        """The ways to read it: mathematics may mean several formulas, and earlier gradients of vectors may stand in it as rows."""
         if self.formula is None:
             return [AS_WRITTEN]
         stars = self.formula.text == self.formula.numpy  # in NumPy text * has one meaning
-        formulas = [self.formula, *(f for f in self.formula.readings() if not stars or _stars(f) == _stars(self.formula))]
+        others = [] if self.numpy else self.formula.readings()
+        formulas = [self.formula, *(f for f in others if not stars or _stars(f) == _stars(self.formula))]
         rows = any("/" in name for name in self.formula.names)
         return [Reading(f, r) for f in formulas for r in ((False, True) if rows else (False,))]
 
@@ -398,7 +400,7 @@ class Reader:
         label, several = line.label or item.label, len(line.formulas) > 1
         for k, formula in enumerate(line.formulas, 1):
             shown = f"{label}.{k}" if several else label
-            yield Claim(shown, goal, formula=formula.map(self._meant), text=text, numbers_known=self.known)
+            yield Claim(shown, goal, formula=formula.map(self._meant), numpy=line.numpy, text=text, numbers_known=self.known)
 
     def _define(self, label: str, name: str, text: str, names: Mapping[str, str]) -> None:
         try:

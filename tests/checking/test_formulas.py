@@ -136,3 +136,47 @@ def test_many_mutants_are_caught_and_explained_whether_of_the_reader_s_own_kind_
     assert count["foreign"] > 200
     assert count["own explained"] + count["foreign explained"] >= 0.95 * (count["own"] + count["foreign"]), unexplained
     assert count["foreign explained"] >= 0.9 * count["foreign"], unexplained
+
+
+# ---------------------------------------------------------------- what language a text is in
+
+
+def row_softmax(shape: tuple[int, int]) -> Any:
+    rng = np.random.default_rng(1)
+    S, T = ad.Tensor(rng.normal(size=shape), name="S"), ad.constant(rng.normal(size=shape), name="T")
+    A = ad.softmax(S, axis=1).named("A")
+    return (0.5 * np.sum((A - T) ** 2)).named("E")
+
+
+def vectors() -> Any:
+    rng = np.random.default_rng(1)
+    W, V, x, t = (ad.Tensor(rng.normal(size=s), name=n) for n, s in (("W", (3, 3)), ("V", (2, 3)), ("x", 3), ("t", 2)))
+    h = np.tanh(W @ x).named("h")
+    y = (V @ h).named("y")
+    return (0.5 * np.sum((y - t) ** 2)).named("E")
+
+
+LANGUAGES: list[tuple[Any, str, str, str]] = [  # a graph, a line, what it is, and what is said of it
+    (row_softmax((3, 5)), "dE/dS = A*((A-T) - np.sum((A-T)*A, axis=1))", "wrong", "keepdims=True"),
+    (row_softmax((4, 4)), "dE/dS = A*((A-T) - np.sum((A-T)*A, axis=1))", "wrong", "keepdims=True"),
+    (row_softmax((4, 4)), "dE/dS = A*((A-T) - ((A-T)*A).sum(1))", "wrong", "keepdims=True"),
+    (row_softmax((3, 5)), "dE/dS = A*((A-T) - np.sum((A-T)*A, axis=1, keepdims=True))", "right", ""),
+    (row_softmax((3, 5)), "dE/dS = A*((A-T) - np.sum((A-T)*A, axis=1)[:, None])", "right", ""),
+    (vectors(), "dh/dx = (1-h**2)*W", "wrong", "diag(1 - h**2) @ W"),
+    (vectors(), r"\frac{\partial h}{\partial x} = (1-h**2)*W", "wrong", "diag(1 - h**2) @ W"),
+    (vectors(), "dh/dx = (1-h**2)[:, None]*W", "right", ""),
+    (vectors(), r"dh/dx = (1-h^2) \odot W", "right", ""),
+    (vectors(), "dE/dV = (y - t) @ h.T", "wrong", "np.outer(y - t, h)"),
+    (vectors(), "dE/dV = (y - t) h^T", "right", ""),
+    (vectors(), "dE/dV = np.outer(y - t, h)", "right", ""),
+    (vectors(), "dE/dW = ((V^T (y - t)) (1 - h^2)) x^T", "right", "read with entrywise products: V^T (y - t) (1 - h^2)"),
+    (vectors(), r"\frac{\partial E}{\partial W} = [(V^T(y-t)) (1-h^2)] x^T", "right", "write them with ⊙"),
+    (vectors(), r"\frac{\partial E}{\partial W} = [(V^T(y-t)) \odot (1-h^2)] x^T", "right", ""),
+]
+
+
+@pytest.mark.parametrize(("E", "line", "status", "said"), LANGUAGES)
+def test_numpy_text_means_what_numpy_computes_and_mathematics_says_how_it_was_read(E: Any, line: str, status: str, said: str) -> None:
+    v = ad.check(E, [line]).verdicts[0]
+    assert v.status == status and said in str(v), str(v)
+    assert status == "wrong" or said or not v.notes

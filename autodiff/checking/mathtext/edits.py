@@ -16,6 +16,7 @@ Edit = tuple[str, Formula]
 _ONE = Formula("number", value=1)
 _PRODUCTS = ("juxt", "star", "cdot", "mul", "matmul", "dot")
 _MIXED = {"juxt": "mul", "matmul": "mul", "star": "mul", "cdot": "dot", "dot": "mul", "mul": "matmul"}
+MOST_ROWS = 500  # of a diagonal matrix that is tried
 _ALIKE = (("sigmoid", "tanh", "relu", "softplus"), ("exp", "log"), ("softmax", "sigmoid", "log_softmax"), ("sin", "cos"), ("sum", "mean"))
 
 
@@ -121,6 +122,12 @@ def _factors(f: Formula, shapes: Shapes) -> Iterator[Edit]:
 def _products(f: Formula, shapes: Shapes) -> Iterator[Edit]:
     if f.op not in _PRODUCTS:
         return
+    if f.op in ("matmul", "mul") and len(f.args) == 2:
+        a, b = (x.args[0] if x.op == "T" else x for x in f.args)
+        yield f"write the outer product of {a.text} and {b.text}", Formula("call", (a, b), ("outer", ()))
+        rows = shapes.get(b.value[0], ())[:-1] if b.op == "name" else ()
+        if len(rows) == 1 and 1 < rows[0] <= MOST_ROWS:
+            yield f"write the diagonal matrix of {a.text}", Formula("matmul", (Formula("call", (a,), ("diag", ())), f.args[1]))
     if f.op in ("juxt", "matmul", "star"):
         for k in range(len(f.args) - 1):
             a, b = f.args[k : k + 2]
@@ -221,6 +228,11 @@ def _sums(f: Formula, shapes: Shapes) -> Iterator[Edit]:
             if given.get("axis") != axis:
                 changed = {**given, "axis": axis}
                 yield f"take the {name} over axis {axis} in {f.text}", replace(f, value=(name, tuple(changed.items())))
+        if "axis" in given and not given.get("keepdims") and name not in ("softmax", "log_softmax"):
+            yield (
+                f"keep the axis that {name} drops in {f.text}, with keepdims=True",
+                replace(f, value=(name, (*options, ("keepdims", True)))),
+            )
         if "axis" in given and name in ("sum", "mean"):
             yield f"take the {name} over everything in {f.text}", replace(f, value=(name, ()))
     elif f.op == "total":

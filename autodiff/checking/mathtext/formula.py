@@ -114,6 +114,12 @@ class Formula:
 
         return settle(self)
 
+    def entrywise(self, env: Mapping[str, Any]) -> list[str]:
+        """The products without a sign, of two arrays, that only their shapes say are entrywise."""
+        run = _Evaluation(self, env)
+        run.result()
+        return list(dict.fromkeys(run.entrywise))
+
     @property
     def component(self) -> bool:
         """Is it written in components?"""
@@ -206,6 +212,7 @@ class _Evaluation:
         self.formula, self.env = formula, env
         self._sizes: dict[str, int] | None = None
         self.meant: dict[int, list[str]] = {}  # of products without a sign, by id(): mul or matmul, between each two factors
+        self.entrywise: list[str] = []  # products without a sign that are not matrix products
 
     def result(self) -> Any:
         with np.errstate(all="ignore"):  # inf and nan are values here; who judges the formula says so
@@ -396,11 +403,13 @@ class _Evaluation:
 
     def _product(self, f: Formula, meant: Callable[[Labelled, Labelled], str]) -> Labelled:
         said = self.meant[id(f)] = ["mul"] * (len(f.args) - 1)
-        f = self._sized(f)
+        written, f = f, self._sized(f)
         total = self.of(f.args[0])
         for k, a in enumerate(f.args[1:]):
             y = self.of(a)
             if len(total.rest) < 2 or len(y.rest) < 2 or total.single or y.single or meant(total, y) == "entrywise":
+                if f.op == "juxt" and not (total.single or y.single or total.labels or y.labels):
+                    self.entrywise.append(written.text)
                 total = self._scaled_or_entrywise(f, total, y)
             else:
                 total, said[k] = self._matrix(total, y), "matmul"
@@ -472,6 +481,8 @@ class _Evaluation:
         values = [x.value for x in xs]
         if "axis" in options and not shape_of(values[0]):  # a number that broadcasts, beside a vector of ones
             return xs[0]
+        if name == "outer" and (long := [x for x in xs if sum(n > 1 for n in x.rest) > 1]):
+            raise ShapeMismatch(f"{f.text} is an outer product of vectors, and one of its operands is {_shape_text(long[0])}")
         if name in ("diag", "outer") or (name == "dot" and _is_column(values)):
             values = [_flat(v) for v in values] if name != "diag" or _is_column(values) else values
         if name in _NORMALISING and "axis" not in options and len(shape_of(values[0])) == 2:

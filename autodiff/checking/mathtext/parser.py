@@ -74,7 +74,11 @@ class Parser:
         self.depth = 0
         self.bars = 0
         self.numpy = bool(re.search(r"@|\*\*|\.T\b|\bnp\.|\.(sum|mean|max|min|dot|transpose)\(|\b(axis|keepdims)\s*=", text))
-        self.math = "\\" in text or "^" in text
+        self.math = self.mathematical(0)
+
+    def mathematical(self, start: int) -> bool:
+        """Is the text from there on mathematics, by its signs?"""
+        return "\\" in self.text[start:] or "^" in self.text[start:]
 
     # ------------------------------------------------------------ tokens
 
