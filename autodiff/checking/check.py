@@ -19,6 +19,7 @@ from ..naming import user_frame, variables
 from ..node import Block, Node, recording
 from .claims import (
     AS_WRITTEN,
+    ENTRYWISE,
     Claim,
     Goal,
     Reading,
@@ -290,6 +291,9 @@ class Check:
         if j.claim.formula is not None:
             products = j.reading.formula.entrywise(Env(self.points[0], j.claim.numbers_known, j.reading.rows))
             notes += [f"read with entrywise products: {', '.join(products)}; write them with ⊙"] if products else []
+        if j.layout == ENTRYWISE:
+            written = f": diag({j.claim.formula.text})" if j.claim.formula is not None else ""
+            notes.append(f"read as the diagonal of the Jacobian, off which it is 0{written}")
         return notes
 
     def assumptions(self, j: Judged) -> tuple[str, ...]:
@@ -590,7 +594,7 @@ class Check:
     def remarks(self, verdicts: tuple[Verdict, ...]) -> Iterator[str]:
         layouts: dict[str, list[str]] = {}
         for v in verdicts:
-            if v.status == RIGHT and v.layout:
+            if v.status == RIGHT and v.layout in ("numerator", "denominator"):
                 layouts.setdefault(v.layout, []).append(v.target)
         if len(layouts) > 1:
             said = (f"{k} layout: {', '.join(dict.fromkeys(t))}" for k, t in sorted(layouts.items(), reverse=True))

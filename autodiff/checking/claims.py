@@ -24,6 +24,7 @@ from .ulps import rounding
 
 DECIMALS = 9  # numbers with fewer were rounded
 FULL = 17  # decimals, at most, that numbers show
+ENTRYWISE = "entrywise"
 DIGITS = range(3, 7)  # of numbers rounded to significant digits
 
 
@@ -212,7 +213,8 @@ def _to_digits(a: Array, s: int) -> Array:
 def aligned(a: Array, truth: Array, goal: Goal, of_text: bool) -> Iterator[tuple[Array, str]]:
     """The ways in which a claimed array can stand for the true one: the array in its shape, and the layout this takes it to be in.
 
-    Layouts are "denominator" (the shape of the variable), "numerator" (its transpose) or "" where there is no telling.
+    Layouts are "denominator" (the shape of the variable), "numerator" (its transpose) or "" where there is no telling; ENTRYWISE is
+    none, but a Jacobian by its diagonal.
     """
     if goal.kind == "jacobian_off_diagonal":
         full = np.broadcast_to(a.reshape(()), truth.shape) if a.size == 1 else a
@@ -230,6 +232,17 @@ def aligned(a: Array, truth: Array, goal: Goal, of_text: bool) -> Iterator[tuple
         yield np.broadcast_to(a.reshape(()), truth.shape), ""
     if a.ndim == 2 and a.T.shape == truth.shape and not is_vector(a.shape) and goal.kind in ("gradient", "jacobian"):
         yield a.T, "numerator" if goal.kind == "gradient" else "denominator"
+    if goal.kind == "jacobian" and (slopes := _of_entries(a, truth.shape)) is not None:
+        yield np.diag(slopes).reshape(truth.shape), ENTRYWISE
+
+
+def _of_entries(a: Array, jacobian: tuple[int, ...]) -> Array | None:
+    """What may be the derivative of each entry in its own one, as people write it for functions that go entry by entry."""
+    half = jacobian[: len(jacobian) // 2]
+    n = int(np.prod(half))
+    if jacobian != half * 2 or n < 2 or not (a.size == 1 or a.shape == half or (a.size == n and is_vector(a.shape))):
+        return None
+    return np.broadcast_to(np.ravel(a), n)
 
 
 # ---------------------------------------------------------------- reading claims
@@ -295,17 +308,22 @@ def claims_of(graph: Recorded, given: Any, known: Mapping[str, float]) -> Claims
         found = list(reader.read(Item(str(label), None, claim) for label, claim in given.items()))
         return Claims(sorted(found, key=lambda c: chain_order(graph, c.goal)), False, tuple(reader.remarks))
     if isinstance(given, str):
-        given = [
-            line for text in given.splitlines() for line in re.split(r"(?<!\\);", text.partition("#")[0]) if not _EMPTY.fullmatch(line)
-        ]
+        given = given.splitlines()
     if not isinstance(given, Iterable):
         forms = "a dict such as {'W2': array}, or a list of labelled lines, [('(5)', 'dE/dz2 = y2 - t'), ...]"
         raise BadOperand(f"claims are {forms}, not {type(given).__name__}")
     reader = Reader(graph, known)
-    found = list(reader.read(_line(k, item) for k, item in enumerate(given, 1)))
+    lines = [part for item in given for part in (_parts(item) if isinstance(item, str) else [item])]
+    found = list(reader.read(_line(k, item) for k, item in enumerate(lines, 1)))
     if reader.remarks and not found:
         raise BadFormula(" ".join(reader.remarks))
     return Claims(found, True, tuple(reader.remarks))
+
+
+def _parts(line: str) -> list[str]:
+    """The equations of one line of text, without a remark; a semicolon before a case's condition or the last case parts none."""
+    parts = re.split(r"(?<!\\);(?![^;=]*\b(?:if|when|for|where|otherwise|else)\b)", line.partition("#")[0])
+    return [part for part in parts if not _EMPTY.fullmatch(part)]
 
 
 _EMPTY = re.compile(r"\s*(?:\\(?:begin|end)\{[a-z]+\*?\}\s*|\$\$|\\[\[\]])?\s*")  # blank, or what opens and closes displayed lines

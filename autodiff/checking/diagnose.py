@@ -327,13 +327,20 @@ def edits(case: Case) -> Iterator[Explanation]:
             continue
         for reading in (Reading(variant, r) for r in sorted(rows)):
             shape = _right(case, reading)
+            if shape is None:
+                continue
+            new = _primes(variant) - _primes(claim.formula)  # f' is not how formulas are written here: the derived one is told instead
+            found = Explanation(Mistake.EDIT, what, 8, fix="" if new else f"{variant.text} ({what})")
             if shape == case.truth[0].shape:
-                yield Explanation(Mistake.EDIT, what, 8, fix=f"{variant.text} ({what})")
+                yield found
                 return
-            if shape is not None and other is None:
-                other = Explanation(Mistake.EDIT, what, 8, fix=f"{variant.text} ({what})")
+            other = other or found
     if other is not None:
         yield other
+
+
+def _primes(f: Formula) -> set[str]:
+    return {g.value for g in f.walk() if g.op == "prime"}
 
 
 def _from_right(case: Case, catalogue: Catalogue) -> Iterator[Explanation]:

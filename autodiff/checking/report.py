@@ -23,8 +23,9 @@ class Verdict:
 
     `status` is right, wrong, "carried forward" (it follows correctly from an earlier mistake) or undecided (the numbers are too
     coarse).  `mistake` and `sentence` say what was done, `others` what else fits as well; `fix` what to write instead;
-    `counterexample` small numbers where it fails.  `layout` is denominator (the variable's shape), numerator (its transpose)
-    or "" where both are the same; `assumptions` is what the claim needs to be right; `notes` are further remarks.
+    `counterexample` small numbers where it fails.  `layout` is denominator (the variable's shape), numerator (its transpose),
+    entrywise (a Jacobian given by its diagonal) or "" where all are the same; `assumptions` is what the claim needs to be right;
+    `notes` are further remarks.
     `how` is "algebra" if the formula was shown to be that of the graph's own rules for all values (under the assumptions), or
     "numbers" if it was compared at `points` points; `comparison` is that at the recorded point, in ulps.  `node` is what the
     claim is about, `edge` the result and the number of its operand between which the mistake was made.

@@ -180,3 +180,73 @@ def test_numpy_text_means_what_numpy_computes_and_mathematics_says_how_it_was_re
     v = ad.check(E, [line]).verdicts[0]
     assert v.status == status and said in str(v), str(v)
     assert status == "wrong" or said or not v.notes
+
+
+def least_squares() -> Any:
+    rng = np.random.default_rng(1)
+    X, y, w = (
+        ad.constant(rng.normal(size=(6, 3)), name="X"),
+        ad.constant(rng.normal(size=6), name="y"),
+        ad.Tensor(rng.normal(size=3), name="w"),
+    )
+    r = (X @ w - y).named("r")
+    p = ad.sigmoid(r).named("p")
+    return (np.mean(r**2) / 2 - np.sum(y * np.log(p))).named("J")
+
+
+REST = " + X.T @ (y * (p - 1))"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dJ/dw = 1/m sum_i (x_i^T w - y_i) x_i + sum_i y_i (p_i - 1) x_i",
+        r"dJ/dw = \frac{1}{m} \sum_{i=1}^m (x_i^T w - y_i) x_i + \sum_{i=1}^{m} y_i (p_i - 1) x_i",
+        r"dJ/dw = 1/m ∑_i r_i x_i + ∑_i y_i (p_i - 1) x_i",
+        "dJ/dw_j = 1/m sum_i r_i X_ij + sum_i y_i (p_i - 1) X_ij",
+        "dJ/dw = X.T @ r / len(y)" + REST,
+        "dJ/dw = X.T @ r / X.shape[0]" + REST,
+        "dJ/dw = X.T @ r / y.shape[-1]" + REST,
+        "dJ/dw = X.T @ r / np.size(y)" + REST,
+        "dJ/dw = X.T @ r / r.size" + REST,
+    ],
+)
+def test_sums_over_examples_and_lengths_are_read_in_plain_text(text: str) -> None:
+    v = ad.check(least_squares(), [text]).verdicts[0]
+    assert (v.status, v.how) == ("right", "algebra"), str(v)
+
+
+@pytest.mark.parametrize("length", ["X.shape[1]", "X.size", "X.shape[2]", "w.size"])
+def test_other_lengths_are_wrong(length: str) -> None:
+    assert ad.check(least_squares(), [f"dJ/dw = X.T @ r / {length}{REST}"]).verdicts[0].status == "wrong"
+
+
+def test_two_equations_of_one_line_are_two_and_a_semicolon_between_cases_is_none() -> None:
+    p = "dJ/dr = r/m + y * (p - 1); dJ/dw = X^T dJ/dr"
+    for claims in (p, [p]):
+        assert [v.status for v in ad.check(least_squares(), claims).verdicts] == ["right", "right"]
+    assert [v.target for v in ad.check(least_squares(), ["dJ/dp = -y/p if y > 0; -y/p otherwise"]).verdicts] == ["dJ/dp"]
+
+
+@pytest.mark.parametrize("claim", ["p * (1 - p)", r"p \odot (1 - p)", lambda p: p * (1 - p)])
+def test_the_derivative_of_an_entrywise_function_may_be_given_by_its_diagonal(claim: Any) -> None:
+    v = ad.check(least_squares(), {"dp/dr": claim}).verdicts[0]
+    assert (v.status, v.layout) == ("right", "entrywise")
+    assert v.notes[-1].startswith("read as the diagonal of the Jacobian, off which it is 0")
+    assert ad.check(least_squares(), {"dp/dr": "p * (1 + p)"}).verdicts[0].fix.startswith("p * (1 - p)")
+
+
+def test_a_diagonal_stands_for_no_jacobian_that_has_more() -> None:
+    rng = np.random.default_rng(0)
+    z, t = ad.Tensor(rng.normal(size=3), name="z"), ad.constant(np.eye(3)[0], name="t")
+    y = ad.softmax(z).named("y")
+    E = (-np.sum(t * np.log(y))).named("E")
+    v = ad.check(E, {"dy/dz": "y * (1 - y)"}).verdicts[0]
+    assert v.status == "wrong" and "diagonal" in v.sentence
+
+
+def test_a_fix_is_written_out_and_names_no_derivative_by_a_stroke() -> None:
+    x, t = ad.Tensor([0.5, 2.0], name="x"), ad.constant([1.0, 3.0], name="t")
+    E = (-np.sum(t * np.log(x))).named("E")
+    v = ad.check(E, {"x": "-t * log(x)"}).verdicts[0]
+    assert v.fix == "dE/dx = -t / x" and "'" not in str(v)

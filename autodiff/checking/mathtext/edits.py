@@ -181,7 +181,7 @@ def _functions(f: Formula, shapes: Shapes) -> Iterator[Edit]:
             if name in alike and other != name:
                 yield f"write {other} instead of {name} in {f.text}", replace(f, value=(other, options))
     if TABLE[name].kind == "elementwise" and TABLE[name].arity == 1:
-        yield f"write {name}' instead of {name} in {f.text}", Formula("prime", f.args, name)
+        yield f"write the derivative of {name} instead of it in {f.text}", Formula("prime", f.args, name)
 
 
 def _complements(f: Formula, shapes: Shapes) -> Iterator[Edit]:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,7 +39,7 @@ class Formula:
     name                            (the key in the environment, are 1-D arrays columns?)
     jacobian                        (of, by): the environment's "dof/dby"
     index       x                   (letters, does a single letter count the last axis of a matrix?)
-    example     x                   (letter,): it counts a matrix's columns, each a vector
+    example     x                   as of an index of one letter; it counts a matrix's columns (or rows), each a vector
     entry       jacobian            (letters of what is derived, letters of what it is derived by)
     entries     x, indexed names    the letters of the left side, in order
     add, mul, juxt, star, cdot, dot, matmul     any number; of star, "plain" if it may be NumPy's
@@ -50,6 +51,7 @@ class Formula:
     compare     x, y                = ≠ < > ≤ ≥
     same                            (letter, letter, are they equal?): a condition
     cases       x, condition, ...   the last x may come without a condition
+    length      x                   the axis, or None for how many entries there are
     ones, eye                       1, which broadcasts; the unit matrix
     getitem     x                   the index, of NumPy text
     """
@@ -161,8 +163,9 @@ class Formula:
             self.map(lambda f: replace(f, op="juxt") if f.op in ("cdot", "star") else f),
             self.map(lambda f: replace(f, op="mul") if f.op in ("cdot", "star", "dot") else f),
             self.map(_of_columns),
-            self.map(lambda f: replace(f, op="index", value=(f.value, False)) if f.op == "example" else f),
+            self.map(lambda f: replace(f, op="index") if f.op == "example" else f),
             self.map(_of_rows),
+            *(self.map(partial(_of_examples, rows)) for rows in (True, False)),
         ]
         return [f for f in dict.fromkeys(found) if f != self]
 
@@ -177,9 +180,14 @@ def _of_columns(f: Formula) -> Formula:
     return f
 
 
+def _of_examples(rows: bool, f: Formula) -> Formula:
+    """The same where a letter at a matrix picks a whole vector, a row or a column of it."""
+    return replace(f, op="example", value=(f.value[0], not rows)) if f.op == "index" and len(f.value[0]) == 1 else f
+
+
 def _of_rows(f: Formula) -> Formula:
     """The same where examples are rows."""
-    if f.op == "index" and len(f.value[0]) == 1:
+    if f.op in ("index", "example") and len(f.value[0]) == 1:
         return replace(f, value=(f.value[0], not f.value[1]))
     if f.op == "call" and f.value[0] in _NORMALISING and "axis" not in dict(f.value[1]):
         return replace(f, value=(f.value[0], (*f.value[1], ("axis", -1))))
@@ -264,6 +272,12 @@ class _Evaluation:
         shapes = tuple(shape_of(self.env[of])), tuple(shape_of(self.env[by]))
         return ops.reshape(self.env[f"d{of}/d{by}"], shape=shapes[0] + shapes[1]), *shapes
 
+    def _length(self, f: Formula) -> Labelled:
+        x = self.of(f.args[0])
+        if x.labels or not -len(x.rest) <= (f.value or 0) < max(1, len(x.rest)) or not x.rest:
+            raise ShapeMismatch(f"{f.text}: {f.args[0].text} is {_shape_text(x)}")
+        return Labelled(math.prod(x.rest) if f.value is None else x.rest[f.value])
+
     # ------------------------------------------------------------ named axes
 
     def _index(self, f: Formula) -> Labelled:
@@ -273,11 +287,13 @@ class _Evaluation:
         return _named(x, axes, letters)
 
     def _example(self, f: Formula) -> Labelled:
-        x = self.of(f.args[0])
-        if len(x.rest) != 2:
-            raise ShapeMismatch(f"{f.text} is an example's vector, but {f.args[0].text} has shape {x.rest} and no column for each")
-        value = ops.transpose(x.value)
-        return Labelled(ops.reshape(value, shape=(*shape_of(value), 1)), f.value)
+        x, last = self.of(f.args[0]), f.value[1]
+        if x.labels or len([n for n in x.rest if n > 1]) < 2:
+            if f.value[1] and f.args[0].op == "name" and len(x.rest) != 2:
+                raise ShapeMismatch(f"{f.text} is an example's vector, but {f.args[0].text} has shape {x.rest} and no column for each")
+            return self._index(f)
+        value = ops.transpose(x.value) if last else x.value
+        return Labelled(ops.reshape(value, shape=(*shape_of(value), 1)), f.value[0])
 
     def _entry(self, f: Formula) -> Labelled:
         value, of, by = self._full_jacobian(f.args[0])

@@ -42,6 +42,7 @@ FUNCTIONS = {name: name for name in _CALLED.split()} | {
 }
 _LETTERS = {*GREEK.values(), "varepsilon", "varphi", "ell"}
 _OPTIONS = ("axis", "keepdims")
+_PYTHON = re.compile(r"@|\*\*|\.(?:T|shape|size)\b|\bnp\.|\.(?:sum|mean|max|min|dot|transpose)\(|\blen\(|\b(?:axis|keepdims)\s*=")
 
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -73,7 +74,7 @@ class Parser:
         self.at = 0
         self.depth = 0
         self.bars = 0
-        self.numpy = bool(re.search(r"@|\*\*|\.T\b|\bnp\.|\.(sum|mean|max|min|dot|transpose)\(|\b(axis|keepdims)\s*=", text))
+        self.numpy = _PYTHON.search(text) is not None
         self.math = self.mathematical(0)
 
     def mathematical(self, start: int) -> bool:
@@ -291,12 +292,26 @@ class Parser:
         if name.text == "T":
             self.numpy = True
             return Formula("T", (value,))
+        if name.text == "size":
+            return Formula("length", (value,))
+        if name.text == "shape":
+            return self.axis_of(value)
         if name.text not in _METHODS:
-            raise self.error(f".{name.text} is not known here; there are .T, {', '.join('.' + m + '()' for m in _METHODS)}", name)
+            known = ", ".join(f".{method}()" for method in _METHODS)
+            raise self.error(f".{name.text} is not known here; there are .T, .shape[0], .size, {known}", name)
         if not self.sees("("):
             raise self.error(f".{name.text} is a method: write .{name.text}()")
         args, options = self.arguments()
         return self.called(name, [value, *args], options)
+
+    def axis_of(self, value: Formula) -> Formula:
+        """The number behind .shape, in brackets."""
+        self.expect("[", "a formula takes one length, as X.shape[0]")
+        minus, token = self.skip("-"), self.take()
+        if token.kind != "number" or not re.fullmatch("[0-9]", token.text):
+            raise self.error("the number of an axis is missing", token)
+        self.expect("]", "the brackets do not end")
+        return Formula("length", (value,), -int(token.text) if minus else int(token.text))
 
     def picked(self, value: Formula) -> Formula:
         """NumPy's brackets: `:`, None, np.newaxis and whole numbers."""
@@ -504,6 +519,9 @@ class Parser:
         if self.names.find(t.text) is None:
             if t.text[0] == "d" and self.ahead(1).text == "/" and (derived := self.derivative()):
                 return derived
+            if t.text == "len" and self.ahead(1).text == "(":
+                self.take()
+                return Formula("length", (self.group(),), 0)
             if t.text == "eye" and self.ahead(1).text == "(":
                 self.take()
                 return self.unit()
@@ -522,6 +540,8 @@ class Parser:
             return Formula("number", value=getattr(math, t.text))
         if t.text in ("eye", "identity"):
             return self.unit()
+        if t.text == "size" and self.sees("("):
+            return Formula("length", (self.group(),))
         if t.text not in FUNCTIONS and t.text != "transpose":
             raise self.error(f"np.{t.text} is not known here{self.names.nearest(t.text, FUNCTIONS)}", t)
         return self.function(t)
@@ -673,7 +693,7 @@ class Parser:
             return leaf
         self.math = True
         if t.bold and len(letters) == 1:
-            return Formula("example", (leaf,), letters)
+            return Formula("example", (leaf,), (letters, True))
         return Formula("index", (leaf,), (letters, False))
 
     def _special(self, t: Token, subs: list[str], layer: str) -> Formula | None:
