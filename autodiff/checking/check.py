@@ -32,7 +32,7 @@ from .claims import (
     written,
 )
 from .counterexample import counterexample, distinct_sizes, goal_in
-from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanations, few, narrowest, of_shape
+from .diagnose import Case, Catalogue, Explanation, distinct, edits, equally_common, explanations, few, narrowest, of_shape
 from .mathtext import Formula
 from .mistakes import Mistake
 from .points import Array, Env, Point, Recorded, Wrong, is_vector, moving
@@ -506,7 +506,7 @@ class Check:
         fix = next((e.fix for e in told if e.code is Mistake.EDIT and e.fix), "") or first.fix
         if not fix and j.goal.kind == "gradient" and (right := self.catalogue.right(j.goal.node)) is not None:
             fix = f"{j.goal.text} = {right.text}"
-        others = tuple(e.text for e in told[1:] if (e.stage, e.rank) == (first.stage, first.rank) or self._differs(e, first, j))
+        others = tuple(e.text for e in told[1:] if equally_common(e, first) or self._differs(e, first, j))
         sure = first.code in (Mistake.ZERO, Mistake.UNKNOWN) or not first.stage or not (few(self.case(j)) or (j.claim.decimals and others))
         v = self._made(
             j,

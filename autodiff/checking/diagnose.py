@@ -31,6 +31,7 @@ SMALL = 64  # entries of a result whose whole Jacobian is computed
 SLIGHT = 1e-3  # factors closer to 1 are nobody's
 BITS = 40  # how much numbers must say before pairs of mistakes may explain them
 FEW_BITS = 12  # of numbers that say less than this, some entry of the catalogue fits by chance
+COMMON = 100  # ranks below it are of what is common
 SAME_TEXT = {Mistake.SIGN, Mistake.BATCH_FACTOR, Mistake.FACTOR}  # of these one explanation is enough
 
 
@@ -158,6 +159,12 @@ def explanations(case: Case, catalogue: Catalogue) -> list[Explanation]:
     return sorted(found, key=lambda e: (e.stage, e.rank))
 
 
+def equally_common(a: Explanation, b: Explanation) -> bool:
+    """Are two explanations that fit of the same kind, so that people should hear of both?"""
+    factors = {a.code, b.code} <= {Mistake.BATCH_FACTOR, Mistake.FACTOR} and max(a.stage, b.stage) <= 3
+    return a.rank // COMMON == b.rank // COMMON and (a.stage == b.stage or factors)
+
+
 def distinct(found: list[Explanation]) -> list[Explanation]:
     """One explanation of a kind, where the kinds say it all."""
     kept: dict[Any, Explanation] = {}
@@ -180,6 +187,7 @@ def _of_array(case: Case, catalogue: Catalogue) -> Iterator[Explanation]:
     else:
         yield from _jacobians(case)
     yield from _constant(case, catalogue.graph)
+    yield from _other_length(case, catalogue.graph)
     if truth[0].ndim == 2 and not is_vector(truth[0].shape) and case.fits(t.T for t in truth):
         yield Explanation(Mistake.TRANSPOSED, f"this is exactly the transpose of {goal.text}", 4, fix="transpose it")
     yield from _others(case, catalogue.graph)
@@ -192,7 +200,7 @@ def _catalogue(case: Case, catalogue: Catalogue) -> Iterator[Explanation]:
         if case.fits(case.goal.truth(p, catalogue.sweep(k, p)) for p in case.points):
             w = catalogue.entries[k]
             stage = 3 if w.rank and w.code in SAME_TEXT else 2
-            yield Explanation(Mistake(w.code), w.text, stage, rank=w.rank * 100 + _commonness(w.code), wrongs=(w,))
+            yield Explanation(Mistake(w.code), w.text, stage, rank=w.rank * COMMON + _commonness(w.code), wrongs=(w,))
 
 
 def _commonness(code: str) -> int:
@@ -221,6 +229,26 @@ def _constant(case: Case, graph: Recorded) -> Iterator[Explanation]:
         yield Explanation(
             Mistake.FACTOR, f"this is {r:.4g} times {case.goal.text}, in every entry", 6, rank=9, constant=r, fix=f"divide by {r:.4g}"
         )
+
+
+def _other_length(case: Case, graph: Recorded) -> Iterator[Explanation]:
+    """The number of examples and another length exchanged in a mean; of a text, only if it has that length."""
+    m = graph.sizes.get("m", 0)
+    for n, name in graph.lengths().items() if m > 1 else ():
+        for wrong, right in (((n, name), (m, "m")), ((m, "m"), (n, name))):
+            c = right[0] / wrong[0]
+            if n != m and (case.claim.formula is None or _has_length(case, wrong[0])) and case.fits(c * t for t in case.truth):
+                stage, rank = (3, 50) if case.claim.formula is None else (2, 0)
+                said = f"divided by {wrong[1]} = {wrong[0]}, where {right[1]} = {right[0]} belongs"
+                yield Explanation(Mistake.BATCH_FACTOR, said, stage, rank, constant=c, fix=f"divide by {right[1]}, not by {wrong[1]}")
+
+
+def _has_length(case: Case, n: int) -> bool:
+    """Does the text of a claim have this length, as a number or by name?"""
+    env = Env(case.points[0], case.claim.numbers_known)
+    parts = case.claim.formula.walk() if case.claim.formula is not None else ()
+    said = [f for f in parts if f.op in ("number", "length") or (f.op == "name" and f.value[0] in case.points[0].graph.sizes)]
+    return any(f.evaluate(env) == n for f in said)
 
 
 def _grouped(text: str) -> str:
@@ -489,7 +517,7 @@ def _values(case: Case) -> Iterator[Explanation]:
                     yield Explanation(Mistake.OTHER_VALUE, f"{op.name} was taken over axis {axis}, not {kw['axis']}", 2)
         for word, f in RELATIONS:
             if case.fits(f(t) for t in case.truth):
-                yield Explanation(Mistake.ACTIVATION, f"this is {word.format(name)}", 2, rank=1)
+                yield Explanation(Mistake.ACTIVATION, f"this is {word.format(name)}", 2, rank=COMMON)
         if n.op is not None and len(n.args) == 2:
             yield from _of_two(case, n, name)
 

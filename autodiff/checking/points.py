@@ -229,7 +229,7 @@ class Recorded:
             from ..derivation import Algebra
 
             with suppress(AutodiffError, ValueError, TypeError, ArithmeticError):
-                return Algebra(self.root)
+                return Algebra(self.root, {id(x): name for name, x in self.by_name.items()})
         return None
 
     @cached_property

@@ -6,14 +6,14 @@ comes out is compared with what the graph's own rules give.  No proof says nothi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..errors import AutodiffError
-from ..naming import user_frame
+from ..naming import user_frame, variables
 from ..node import Node
 from . import expr
 from .assume import Assumption, fitting
@@ -27,7 +27,8 @@ UNPROVED = (AutodiffError, NoForm, expr.TooDeep, ValueError, TypeError, LookupEr
 
 
 class Algebra:
-    """The values of the graph of `E` and their derivatives as symbols, in the names that `derive` gives them.
+    """The values of the graph of `E` and their derivatives as symbols, in the names that `derive` gives them; `names` are those of
+    nodes and arrays by `id()`, if they are not to be found among the caller's variables.
 
     `sizes` holds the lengths of axes by name: m for the number of examples, n0, n1, ... for others.  On what `value`, `slope`
     and `length` give, NumPy's functions and the op table's compute; `same` compares the result.  Raises as `derive` does where
@@ -41,9 +42,9 @@ class Algebra:
     True
     """
 
-    def __init__(self, E: Any) -> None:
+    def __init__(self, E: Any, names: Mapping[int, str] | None = None) -> None:
         expr.start()
-        self.root, self._graph = E, Graph(E, user_frame(), [], {}, [])
+        self.root, self._graph = E, Graph(E, variables(user_frame()) if names is None else names, [], {}, [])
         self.sizes: dict[str, int] = dict(self._graph.sizes)
         self._closed: dict[tuple[Assumption, ...], _Closed] = {}
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import NoIndexForm, TooBig
-from ..naming import variables
 from ..node import Node, order
 from ..ops.table import RESERVED, TABLE, shape_of, sum_to
 from ..replay import call, links
@@ -23,13 +22,15 @@ from .forms import NoForm, Space, Symbol, product
 class Graph:
     """The nodes below `root`, in order, with names, axes and symbols."""
 
-    def __init__(self, root: Any, frame: Any, opaque: Collection[Any], dims: Mapping[str, Sequence[str]], targets: Sequence[Any]) -> None:
+    def __init__(
+        self, root: Any, names: Mapping[int, str], opaque: Collection[Any], dims: Mapping[str, Sequence[str]], targets: Sequence[Any]
+    ) -> None:
         self.root = root
         self.cut = {n.id for n in opaque}
         self.space = Space()
         self.renamed: dict[str, str] = {}  # names that could not be had, by what they became
         self._called = {t.id for t in targets} | self.cut
-        found = {key: name for key, name in variables(frame).items() if name.isidentifier()}
+        found = {key: name for key, name in names.items() if name.isidentifier()}
         self.merged: set[int] = set()  # nodes that stand for others, too
         self.args: dict[int, list[Any]] = {}
         self.nodes = self._without_repeats(self._above_the_cut(order(root)), found)

@@ -30,7 +30,7 @@ def edits(formula: Formula, shapes: Shapes) -> Iterator[Edit]:
     ['-(y - t)', '-y - t', 'y + t']
     """
     seen = {formula}
-    for rule in (_signs, _transposes, _factors, _products, _numbers, _fractions, _functions, _complements, _names, _sizes, _sums):
+    for rule in (_signs, _transposes, _factors, _products, _lengths, _numbers, _fractions, _functions, _complements, _names, _sizes, _sums):
         for said, edited in _everywhere(formula, lambda f, rule=rule: rule(f, shapes)):  # type: ignore[misc]
             if edited not in seen:
                 seen.add(edited)
@@ -139,6 +139,13 @@ def _products(f: Formula, shapes: Shapes) -> Iterator[Edit]:
 
 
 # ---------------------------------------------------------------- numbers, fractions, functions
+
+
+def _lengths(f: Formula, shapes: Shapes) -> Iterator[Edit]:
+    below = f.args[1] if f.op == "div" else f
+    if f.op == "div" and (below.op in ("number", "length") or (below.op == "name" and shapes.get(below.value[0]) == ())):
+        for other in (Formula("name", (), (name, False)) for name, shape in shapes.items() if shape == () and "/d" not in name):
+            yield f"divide by {other.text} instead of {below.text}", _with(f, 1, other)
 
 
 def _numbers(f: Formula, shapes: Shapes) -> Iterator[Edit]:
