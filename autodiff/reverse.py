@@ -8,14 +8,15 @@ Griewank and Walther, Evaluating Derivatives, 2nd ed. (SIAM 2008), section 3.2.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import operator
+from collections.abc import Callable, Collection, Sequence
 from heapq import heappop, heappush
 from typing import Any
 
 import numpy as np
 
 from . import node as switches
-from . import ops
+from . import ops, plans
 from .errors import BadOperand, NotConnected, NotScalar, ShapeMismatch
 from .naming import label
 from .node import Node, check_fresh, order
@@ -28,13 +29,20 @@ ndarray = np.ndarray
 
 def backward(root: Tensor, seed: Any) -> None:
     """What Tensor.backward does."""
-    for n, g in sweep([(root, _seed(root, seed, record=False))], None, record=False):
+    start = _seed(root, seed, record=False)
+    for n, g in plans.replay(root, start) or _swept(root, start):
         if g is None:
             g = zero_like(n)
         if n.op is None:
             _give_leaf(n, g)
         else:
             n.grad = g
+
+
+def _swept(root: Tensor, start: Any) -> list[tuple[Any, Any]]:
+    found = sweep([(root, start)], None, of_arrays, add_arrays)
+    plans.learn(root, start, found)
+    return found
 
 
 def _give_leaf(leaf: Any, g: Any) -> None:
@@ -77,7 +85,10 @@ def pull(roots: list[Any], seeds: list[Any], targets: list[Any], record: bool, a
     wanted: dict[int, Any] = {t.id: None for t in targets}
     path = _path(nodes, wanted)
     seeded = [(root, _seed(root, seed, record)) for root, seed in zip(roots, seeds, strict=True)]
-    for n, g in sweep([(root, seed) for root, seed in seeded if root.id in path], path, record):
+    values = isinstance(roots[0], ValueBase)
+    contributions = rules_on(lambda n: (n, n.args)) if record else of_values if values else of_arrays
+    add = operator.add if record or values else add_arrays
+    for n, g in sweep([(root, seed) for root, seed in seeded if root.id in path], path, contributions, add):
         if n.id in wanted:
             wanted[n.id] = g
     found = [zero_like(t) if wanted[t.id] is None else wanted[t.id] for t in targets]
@@ -131,50 +142,55 @@ def anchored(g: Any, roots: list[Any], nodes: list[Any], targets: list[Any]) -> 
     return g
 
 
-def sweep(seeds: list[tuple[Any, Any]], path: Collection[int] | None, record: bool) -> list[tuple[Any, Any]]:
-    """Every node with its finished derivative (None: zero), results before operands.
+Contributions = Callable[[Any, Any, Collection[int] | None], Sequence[tuple[Any, Any]]]
+
+
+def sweep(
+    seeds: Sequence[tuple[Any, Any]], path: Collection[int] | None, contributions: Contributions, add: Callable[[Any, Any], Any]
+) -> list[tuple[Any, Any]]:
+    """Every active node that the seeds reach, with its finished derivative (None: zero).
 
     `seeds` are the roots with their derivatives; `path` the ids to go through in a graph that is known to
-    be fresh, None for all that is active; then StaleGraph is raised.
+    be fresh, None for all that is active; then StaleGraph is raised.  `contributions(n, g, path)` are the
+    operands of a result with what its derivative contributes to theirs, which `add` adds up.
 
     A result is younger than its operands, so of the nodes that wait the youngest has all it will get.
     """
-    values = bool(seeds) and isinstance(seeds[0][0], ValueBase)
-    contributions = _recorded if record else _of_values if values else _of_arrays
-    nodes: dict[int, Any] = {}
-    derivatives: dict[int, Any] = {}
+    reached: dict[int, list[Any]] = {}  # by the negative of their ids: the nodes with the derivatives they have so far
     waiting: list[int] = []
-    found: list[tuple[Any, Any]] = []
     doubtful = False
     if switches.watch is not None:
         contributions, doubtful = switches.watch.watched(contributions), True
     new = seeds
     while True:
         for n, g in new:
-            k = n.id
-            if k not in nodes:
-                nodes[k], derivatives[k] = n, g
-                heappush(waiting, -k)
+            k = -n.id
+            entry = reached.get(k)
+            if entry is None:
+                reached[k] = [n, g]
+                heappush(waiting, k)
             elif g is not None:
-                before = derivatives[k]
-                derivatives[k] = g if before is None else before + g if record or values else np.asarray(before + g)
+                entry[1] = g if entry[1] is None else add(entry[1], g)
         if not waiting:
             break
-        k = -heappop(waiting)
-        n, g = nodes[k], derivatives.pop(k)
-        if n.active:
-            found.append((n, g))
+        k = heappop(waiting)
+        n, g = reached[k]
         if n.op is None:
-            new = []
+            new = ()
         else:
-            doubtful = doubtful or k < switches.assigned
+            doubtful = doubtful or -k < switches.assigned
             new = contributions(n, g, path)
     if doubtful and path is None:
         check_fresh(order(*(root for root, _ in seeds)))
-    return found
+    return [(n, g) for n, g in reached.values() if n.active]
 
 
-def _of_arrays(n: Any, g: Any, path: Collection[int] | None) -> list[tuple[Any, Any]]:
+def add_arrays(g: Any, d: Any) -> Any:
+    """The sum, as an array: that of two 0-d arrays is none."""
+    return np.asarray(g + d)
+
+
+def of_arrays(n: Any, g: Any, path: Collection[int] | None) -> list[tuple[Any, Any]]:
     """What a result's derivative contributes to its operands; this runs most often of all."""
     if g is None:
         return _none(n, path)
@@ -207,7 +223,7 @@ def _of_arrays(n: Any, g: Any, path: Collection[int] | None) -> list[tuple[Any, 
     return found
 
 
-def _of_values(n: Any, g: Any, path: Collection[int] | None) -> list[tuple[Any, Any]]:
+def of_values(n: Any, g: Any, path: Collection[int] | None) -> list[tuple[Any, Any]]:
     """The same for a Value, whose local derivatives were stored when it was recorded."""
     if g is None:
         return _none(n, path)
@@ -218,17 +234,22 @@ def _of_values(n: Any, g: Any, path: Collection[int] | None) -> list[tuple[Any, 
     ]
 
 
-def _recorded(n: Any, g: Any, path: Collection[int] | None) -> list[tuple[Any, Any]]:
-    """The same with the rules run on nodes, so that the contributions are recorded."""
-    if g is None:
-        return _none(n, path)
-    found = []
-    ds = n.op.apart(g, n.args, **n.kw) if n.op.apart is not None else None
-    for i, a in enumerate(n.args):
-        if isinstance(a, Node) and (path is None or a.id in path):
-            d = ds[i] if ds is not None else n.op.vjp(i, g, n, *n.args, **n.kw)
-            found.append((a, d if d is None or isinstance(a, ValueBase) else fit(d, a, n.op)))
-    return found
+def rules_on(stand: Callable[[Any], tuple[Any, Sequence[Any]]]) -> Contributions:
+    """The same with the rules run on what stands for a result and its operands: the nodes themselves, to record, or symbols."""
+
+    def contributions(n: Any, g: Any, path: Collection[int] | None) -> list[tuple[Any, Any]]:
+        if g is None:
+            return _none(n, path)
+        found = []
+        z, xs = stand(n)
+        ds = n.op.apart(g, xs, **n.kw) if n.op.apart is not None else None
+        for i, a in enumerate(n.args):
+            if isinstance(a, Node) and (a.active if path is None else a.id in path):
+                d = ds[i] if ds is not None else n.op.vjp(i, g, z, *xs, **n.kw)
+                found.append((a, d if d is None or isinstance(a, ValueBase) else fit(d, a, n.op)))
+        return found
+
+    return contributions
 
 
 def _none(n: Any, path: Collection[int] | None) -> list[tuple[Any, Any]]:
@@ -250,7 +271,7 @@ def _path(nodes: list[Any], wanted: Collection[int]) -> set[int]:
 
 def fit(d: Any, a: Any, op: Any) -> Any:
     """A derivative has exactly the shape and dtype of the node it belongs to; `op` is whose rule made it."""
-    if not isinstance(d, Node):
+    if not hasattr(d, "__apply__"):
         d = np.asarray(d)
     if d.dtype.kind not in "fiub":
         raise BadOperand(f"the rule of {op.name} gave a derivative of dtype {d.dtype}; derivatives here are of real numbers")
@@ -272,7 +293,7 @@ def _seed(root: Any, seed: Any, record: bool) -> Any:
     if seed is None:
         if root.size != 1:
             raise not_scalar(root)
-        ones = np.array(1.0, root._data.dtype).reshape(root._data.shape)  # np.ones takes four times as long
+        ones = np.array(1.0, root._data.dtype, ndmin=root._data.ndim)  # np.ones takes four times as long
         return constant_tensor(ones, None) if record else ones
     if isinstance(seed, Node):
         if seed.shape != root.shape:

@@ -324,8 +324,11 @@ def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
     for a in args:
         kind = a.__class__
         if kind is Tensor:
-            xs.append(a._data if a.active else _numbers(a, args))
-            active = active or a.active
+            if a.active:
+                active = True
+                xs.append(a._data)
+            else:
+                xs.append(_numbers(a, args))
         elif kind is float or kind is int or (kind is ndarray and a.dtype.char in "df" and a.ndim):
             xs.append(a)
         else:
@@ -347,7 +350,12 @@ def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
         z = z.view()  # a plain operand that comes out as it went in stays the caller's to write
     z.setflags(False)
     out = _new(Tensor)
-    out._data, out.op, out.args, out.kw, out.active, out.grad = z, op, args, kw, active, None
+    out._data = z  # one by one: six at once would be packed into a tuple first
+    out.op = op
+    out.args = args
+    out.kw = kw
+    out.active = active
+    out.grad = None
     out.id = tick()
     return settle(out) if switches.special else out
 

@@ -398,8 +398,8 @@ def _leaves_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _forgotten_paths(monkeypatch: pytest.MonkeyPatch) -> None:
-    contributions = reverse._of_arrays
-    monkeypatch.setattr(reverse, "_of_arrays", lambda n, g, path: contributions(n, g, path)[-1:])
+    contributions = reverse.of_arrays
+    monkeypatch.setattr(reverse, "of_arrays", lambda n, g, path: contributions(n, g, path)[-1:])
 
 
 @pytest.mark.parametrize("sabotage", [_no_check, _wrong_rule, _leaves_not_copied, _forgotten_paths])

@@ -68,6 +68,7 @@ class WrongRule(NamedTuple):
 
 
 ndarray = np.ndarray
+changes = 0  # how often a field of a declared op was assigned anew
 TABLE: dict[str, Op] = {}
 RESERVED: set[str] = set()  # the built-in names, once all are declared; an op of the user may be declared anew
 COMPOSED: dict[str, Composition] = {}  # functions written with ops of the table
@@ -131,13 +132,19 @@ class Op:
         TABLE[name] = self
         BY_NUMPY.update(dict.fromkeys(numpy, self))
 
+    def __setattr__(self, field: str, value: Any) -> None:
+        global changes
+        changes += TABLE.get(getattr(self, "name", "")) is self
+        super().__setattr__(field, value)
+
     def __call__(self, *args: Any, **kw: Any) -> Any:
         if len(args) != self.arity or (kw and not self.known.issuperset(kw)):
             args, kw = self.bind(args, kw)
         for x in args:
             if x.__class__ is not ndarray:
-                if hasattr(x, "__apply__"):
-                    return x.__apply__(self, args, kept(kw) if kw else kw)
+                apply = getattr(x, "__apply__", None)
+                if apply is not None:
+                    return apply(self, args, kept(kw) if kw else kw)
                 if isinstance(x, (list, tuple)) and any(hasattr(item, "__apply__") for item in x):
                     raise BadOperand(
                         f"{self.name} got a list of nodes. Of Tensors make one with ad.stack or ad.concatenate; lists of Values go "
@@ -218,7 +225,13 @@ def no_keyword(op: Op | Composition, key: str) -> NoRule:
 
 def kept(statics: dict[str, Any]) -> dict[str, Any]:
     """Static arguments as they are now, whatever becomes of the caller's lists and arrays."""
-    return {key: _kept(value) for key, value in statics.items()}
+    for value in statics.values():
+        if value.__class__ in _PARTS:
+            return {key: _kept(value) for key, value in statics.items()}
+    return statics
+
+
+_PARTS = {list, tuple, ndarray}  # what can change, or hold what can
 
 
 def _kept(static: Any) -> Any:
