@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -134,7 +136,7 @@ def judge(claim: Claim, points: Sequence[Point]) -> Judged:
         if first is None or (first.problem and not found.problem) or (found.arrays and not first.arrays):
             first = found
     assert first is not None
-    for meant, note in _with_constants(claim, points[0].graph):
+    for meant, note in chain(_with_constants(claim, points[0].graph), _with_columns(claim, points[0])):
         if (found := judge(meant, points)).status == RIGHT:
             return replace(found, claim=replace(claim, formula=meant.formula), note=note)
     return first
@@ -152,6 +154,18 @@ def _with_constants(claim: Claim, graph: Recorded) -> Iterator[tuple[Claim, str]
             constant = name if k == 1 else Formula("mul", (Formula("number", value=k), name))
             formula = claim.formula.map(partial(_put_for, c, constant))
             yield replace(claim, formula=formula), f"{c:g} is {constant.text} here; write {constant.text}"
+
+
+def _with_columns(claim: Claim, point: Point) -> Iterator[tuple[Claim, str]]:
+    """NumPy text that transposes 1-D arrays, and so takes them for columns, as `ad.derive` prints them."""
+    if claim.formula is None or not claim.numpy:
+        return
+    env = Env(point, claim.numbers_known)
+    with suppress(ValueError, LookupError):
+        turned = [f.text for f in claim.formula.walk() if f.op == "T" and np.ndim(f.args[0].evaluate(env)) == 1]
+        if turned:
+            said = f"read with vectors as columns; NumPy's 1-D arrays have no {turned[0]}: write np.outer for an outer product"
+            yield replace(claim, formula=claim.formula.of_columns), said
 
 
 def _put_for(number: float, constant: Formula, f: Formula) -> Formula:

@@ -18,6 +18,7 @@ from nets.two_layer import TwoLayer
 from tests.checking.graphs import GRAPHS
 from tests.checking.rewriting import rewritten
 from tests.checking.test_formulas import wrong_mutants
+from tests.checking.test_mistakes import classes, layer_norm, shared
 
 
 def layer() -> Any:
@@ -111,3 +112,15 @@ def test_a_derivation_of_25_lines_takes_at_most_0_3_seconds() -> None:
         seconds.append(time.perf_counter() - start)
     assert len(report.verdicts) == 25 and all(v.how == "algebra" for v in report.verdicts)
     assert min(seconds) < 0.3, seconds
+
+
+@pytest.mark.parametrize("graph", [*GRAPHS, layer_norm, shared, classes])
+def test_what_derive_prints_in_any_notation_is_right(graph: Any) -> None:
+    E = graph(np.random.default_rng(0)).E if graph in GRAPHS else graph()
+    results = ad.derive(E).results
+    lines = [f"{f.left} = {f.text}" for f in results]
+    lines += [f"{f.left} = {f.numpy}" for f in results] + [f"{f.left_latex} = {f.latex}" for f in results]
+    report = ad.check(E, lines)
+    assert report.ok, str(report)
+    unproved = [v.text for v in report.verdicts if v.how != "algebra"]
+    assert graph is layer_norm or not unproved, unproved

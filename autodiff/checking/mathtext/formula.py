@@ -156,13 +156,18 @@ class Formula:
 
         return edits(self, shapes or {})
 
+    @property
+    def of_columns(self) -> Formula:
+        """The same where 1-D arrays are columns."""
+        return self.map(lambda f: replace(f, value=(f.value[0], True)) if f.op == "name" else f)
+
     def readings(self) -> list[Formula]:
         """What else the same text may mean: a dot product for an entrywise one, 1-D arrays as columns, components, examples as rows."""
         found = [
             self.map(lambda f: replace(f, op="dot") if f.op == "cdot" else f),
             self.map(lambda f: replace(f, op="juxt") if f.op in ("cdot", "star") else f),
             self.map(lambda f: replace(f, op="mul") if f.op in ("cdot", "star", "dot") else f),
-            self.map(_of_columns),
+            self.of_columns.map(_keeping_axes),
             self.map(lambda f: replace(f, op="index") if f.op == "example" else f),
             self.map(_of_rows),
             *(self.map(partial(_of_examples, rows)) for rows in (True, False)),
@@ -170,10 +175,8 @@ class Formula:
         return [f for f in dict.fromkeys(found) if f != self]
 
 
-def _of_columns(f: Formula) -> Formula:
-    """The same where 1-D arrays are columns, and a sum along an axis leaves a row or a column."""
-    if f.op == "name":
-        return replace(f, value=(f.value[0], True))
+def _keeping_axes(f: Formula) -> Formula:
+    """The same where a sum along an axis leaves a row or a column."""
     options = dict(f.value[1]) if f.op == "call" else {}
     if "axis" in options and f.value[0] in ("sum", "mean", "max", "min"):
         return replace(f, value=(f.value[0], tuple({**options, "keepdims": True}.items())))

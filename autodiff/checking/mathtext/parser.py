@@ -840,15 +840,26 @@ def _summed(f: Formula) -> Formula:
     A vector of ones on the other side, as in `b 1^T`, only repeats.
     """
     ones, turned = Formula("ones"), Formula("T", (Formula("ones"),))
-    args = list(f.args)
-    axes = ([0] if args[0] == turned else []) + ([1] if args[-1] == ones else [])
-    args = [a for a in args if a not in (ones, turned)]
-    if len(args) == len(f.args) or not args:
+    if not {ones, turned} & set(f.args):
         return f
-    out = args[0] if len(args) == 1 else replace(f, args=tuple(args))
-    for axis in axes:
-        out = Formula("call", (out,), ("sum", (("axis", axis), ("keepdims", True))))
-    return out
+    kept: list[Formula] = []
+    columns = False
+    for a in f.args:
+        if a == turned and not kept:
+            columns = True
+        elif a == ones and kept:
+            kept = [_sum_of(f, kept, 1)]
+        elif a not in (ones, turned):
+            kept.append(a)
+    if not kept:
+        return f
+    return _sum_of(f, kept, 0) if columns else kept[0] if len(kept) == 1 else replace(f, args=tuple(kept))
+
+
+def _sum_of(f: Formula, factors: list[Formula], axis: int) -> Formula:
+    """The sum of a product along one axis, which stays."""
+    whole = factors[0] if len(factors) == 1 else replace(f, args=tuple(factors))
+    return Formula("call", (whole,), ("sum", (("axis", axis), ("keepdims", True))))
 
 
 class _Index(tuple[Any, ...]):
