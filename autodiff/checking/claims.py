@@ -305,7 +305,7 @@ def claims_of(graph: Recorded, given: Any, known: Mapping[str, float]) -> Claims
     """The claims among what a person gives to be checked."""
     if isinstance(given, Mapping):
         reader = Reader(graph, known)
-        found = list(reader.read(Item(str(label), None, claim) for label, claim in given.items()))
+        found = list(reader.read(Item(str(label), str(label), claim) for label, claim in given.items()))
         return Claims(sorted(found, key=lambda c: chain_order(graph, c.goal)), False, tuple(reader.remarks))
     if isinstance(given, str):
         given = given.splitlines()
@@ -394,6 +394,8 @@ class Reader:
         text, root, names = item.claim, self.graph.root_name, {**self.names, **item.spellings}
         goal = goal_of_label(self.graph, item.about)
         if goal is None and "=" not in text:
+            if item.target is not None:
+                raise no_node(self.graph, item.target, f"the claim {item.label!r}")
             self.remarks.append(f"{item.label} is no equation, so it was not checked: {text.strip()!r}.")
             return
         try:

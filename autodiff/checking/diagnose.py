@@ -228,9 +228,9 @@ def _constant(case: Case, graph: Recorded) -> Iterator[Explanation]:
     for k, (text, v) in enumerate(fitting[:3]):
         code = Mistake.BATCH_FACTOR if text.lstrip("-") in ("m", "1/m", "m^2", "1/m^2") else Mistake.FACTOR
         yield Explanation(code, _factor_text(text, case.goal.text, graph), 3, rank=k, constant=v, fix=f"divide by {_grouped(text)}")
+    odd = abs(abs(r) - 1) > SLIGHT and not fitting and case.truth[0].size > 1 and not case.fits(-t for t in case.truth)
     exactly = not case.claim.rounded or case.rounded  # rounded numbers can be no odd factor exactly, but by chance
-    slight = abs(r - 1) < SLIGHT
-    if not fitting and exactly and not slight and case.truth[0].size > 1 and case.fits(r * t for t in case.truth):
+    if odd and exactly and case.fits(r * t for t in case.truth):
         yield Explanation(
             Mistake.FACTOR, f"this is {r:.4g} times {case.goal.text}, in every entry", 6, rank=9, constant=r, fix=f"divide by {r:.4g}"
         )

@@ -307,3 +307,10 @@ def test_numbers_leave_open_which_length_was_divided_by() -> None:
     z = next(n for n in order(E) if n.name == "z")
     first = ad.check(E, {"z": 2 * ad.gradient(E, [z])[0]}).first_wrong
     assert {first.sentence, *first.others} == {"this is 2 times dE/dz, in every entry", "divided by t.shape[0] = 3, where m = 6 belongs"}
+
+
+def test_a_sign_in_rounded_numbers_is_no_odd_factor_as_well() -> None:
+    E = classes()
+    z = next(n for n in order(E) if n.name == "z")
+    first = ad.check(E, {"z": -np.round(ad.gradient(E, [z])[0], 3)}).first_wrong
+    assert "exactly minus dE/dz" in first.sentence and not any("times" in other for other in first.others), str(first)
