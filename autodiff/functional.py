@@ -81,6 +81,16 @@ class _Run:
                     "float() or a conversion to a plain array. If that is meant, write allow_unused=True for a zero derivative"
                 )
 
+    def gradients(self, allow_unused: bool) -> list[Any]:
+        """The derivatives of the one root there may be with respect to the targets."""
+        if not self.roots:
+            self.check_connected(allow_unused)
+        try:
+            return pull(self.roots, [None] * len(self.roots), self.targets, self.record, allow_unused)
+        except NotConnected:
+            self.check_connected(allow_unused)  # which knows the argument's name
+            raise
+
     def scalar(self) -> Any:
         """The result, if it is a single number."""
         if isinstance(self.out, list | tuple | dict):
@@ -172,9 +182,7 @@ def value_and_grad(f: Function, argnums: int | Sequence[int] = 0, *, allow_unuse
     def wrapped(*args: Any, **kw: Any) -> Any:
         run = _Run(f, args, kw, _numbers(argnums))
         value = run.scalar()
-        run.check_connected(allow_unused)
-        found = pull(run.roots, [None] * len(run.roots), run.targets, run.record, allow_unused=True)
-        grads = run.cotangents(found)
+        grads = run.cotangents(run.gradients(allow_unused))
         return run.give(value), grads[0] if isinstance(argnums, int | np.integer) else tuple(grads)
 
     return wrapped

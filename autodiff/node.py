@@ -222,7 +222,9 @@ transforming: ContextVar[bool] = ContextVar("transforming", default=False)
 
 def mark(node: Any) -> None:
     """Write on a node the scope in which, and inside `trace_lines` or `debug` the source line at which, it was made."""
-    node.scope = _scope.get()
+    scope = _scope.get()
+    if scope:
+        node._write("scope", scope)
     if watch is not None or _tracing.get():
         from .naming import user_line
 

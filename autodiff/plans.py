@@ -27,7 +27,8 @@ from .ops import Op, table
 from .tensor import Tensor
 
 Names = dict[Any, str]
-Plan = Callable[[Tensor, Any], list[tuple[Any, Any]] | None]
+Found = list[tuple[Any, Any]]  # nodes with their derivatives
+Plan = Callable[[Tensor, Any], Found | None]
 
 MEETINGS = 3  # so many sweeps over graphs alike, and a plan is written
 NODES, PLANS = 200, 64  # larger graphs spend their time in NumPy; more structures than that would not come back
@@ -38,7 +39,7 @@ class _Store:
     """The plans by the op of their root, and how often graphs without one were met, by that op and their size."""
 
     def __init__(self) -> None:
-        self.plans: dict[Op, list[Plan]] = {}
+        self.plans: dict[Op, list[tuple[Plan, int]]] = {}  # with the number of their variables
         self.met: Counter[tuple[Op, int]] = Counter()
         self.given_up: set[tuple[Op, int]] = set()
         self.left = PLANS
@@ -48,17 +49,17 @@ class _Store:
 _store = _Store()
 
 
-def replay(root: Tensor, start: Any) -> list[tuple[Any, Any]] | None:
-    """What the sweep from the root gives, by a plan; None if there is none for this graph."""
+def replay(root: Tensor, start: Any, asked: int | None = None) -> Found | None:
+    """What the sweep from the root gives, by a plan; None if there is none for this graph, or none with so many variables as asked."""
     if switches.watch is None and _store.rules == table.changes:
-        for plan in _store.plans.get(root.op, ()):
-            found = plan(root, start)
+        for plan, variables in _store.plans.get(root.op, ()):
+            found = plan(root, start) if asked is None or asked == variables else None
             if found is not None:
                 return found
     return None
 
 
-def learn(root: Tensor, start: Any, found: list[tuple[Any, Any]]) -> None:
+def learn(root: Tensor, start: Any, found: Found) -> None:
     """Note that the sweep gave `found`; write a plan once graphs like this one were met often enough."""
     global _store
     if _store.rules != table.changes:
@@ -70,12 +71,12 @@ def learn(root: Tensor, start: Any, found: list[tuple[Any, Any]]) -> None:
     plan = write(root, start)
     if plan is not None and same(plan(root, start), found):
         _store.left -= 1
-        _store.plans.setdefault(root.op, []).insert(0, plan)
+        _store.plans.setdefault(root.op, []).insert(0, (plan, sum(n.op is None for n, _ in found)))
     else:
         _store.given_up.add(alike)
 
 
-def same(planned: list[tuple[Any, Any]] | None, found: list[tuple[Any, Any]]) -> bool:
+def same(planned: Found | None, found: Found) -> bool:
     """Are these the same derivatives of the same nodes, bit by bit?"""
     there = {n.id: _bits(g) for n, g in planned or ()}
     return there == {n.id: _bits(g) for n, g in found}
@@ -114,7 +115,7 @@ def _gather(script: _Script, root: Tensor) -> Names:
         operands, checks = [], []
         for i, a in enumerate(n.args):
             known = names.get(a.id if isinstance(a, Node) else (n.id, i))
-            it = f"n{len(names)}" if known is None else f"{known}_again"
+            it = f"n{len(names)}" if known is None else f"again{i}"
             operands.append(it)
             if known is not None:
                 checks.append(f"{it} is not {known}")

@@ -79,22 +79,45 @@ def pull(roots: list[Any], seeds: list[Any], targets: list[Any], record: bool, a
     """The cotangents of `targets` for cotangents `seeds` of the roots: zeros where the derivative is zero."""
     if not roots:
         return [zero_like(t) for t in targets]
-    nodes = order(*roots)
-    check_connected(roots, nodes, targets, allow_unused)
-    check_fresh(nodes)
+    found = None if record else _planned(roots, seeds, targets)
+    if found is None:
+        nodes = order(*roots)
+        check_connected(roots, nodes, targets, allow_unused)
+        check_fresh(nodes)
+        found = _pulled(nodes, roots, seeds, targets, record)
+        if record:
+            return [anchored(g, roots, nodes, targets) for g in found]
+    return [float(g) if isinstance(t, ValueBase) else g for g, t in zip(_own_arrays(found), targets, strict=True)]
+
+
+def _pulled(nodes: list[Any], roots: list[Any], seeds: list[Any], targets: list[Any], record: bool) -> list[Any]:
+    """The same by the sweep through what leads to the targets."""
     wanted: dict[int, Any] = {t.id: None for t in targets}
     path = _path(nodes, wanted)
     seeded = [(root, _seed(root, seed, record)) for root, seed in zip(roots, seeds, strict=True)]
     values = isinstance(roots[0], ValueBase)
     contributions = rules_on(lambda n: (n, n.args)) if record else of_values if values else of_arrays
     add = operator.add if record or values else add_arrays
-    for n, g in sweep([(root, seed) for root, seed in seeded if root.id in path], path, contributions, add):
-        if n.id in wanted:
-            wanted[n.id] = g
-    found = [zero_like(t) if wanted[t.id] is None else wanted[t.id] for t in targets]
-    if record:
-        return [anchored(g, roots, nodes, targets) for g in found]
-    return [float(g) if isinstance(t, ValueBase) else g for g, t in zip(_own_arrays(found), targets, strict=True)]
+    found = sweep([(root, seed) for root, seed in seeded if root.id in path], path, contributions, add)
+    if not record and _is_plannable(roots, seeds):
+        plans.learn(*seeded[0], found)
+    wanted.update((n.id, g) for n, g in found if n.id in wanted)
+    return [zero_like(t) if wanted[t.id] is None else wanted[t.id] for t in targets]
+
+
+def _is_plannable(roots: list[Any], seeds: list[Any]) -> bool:
+    root = roots[0]
+    return len(roots) == 1 and root.__class__ is Tensor and root.active and root._data.size == 1 and seeds[0] is None
+
+
+def _planned(roots: list[Any], seeds: list[Any], targets: list[Any]) -> list[Any] | None:
+    """The same by a plan, which goes through all variables: where fewer are asked for, the sweep has less to do."""
+    if not _is_plannable(roots, seeds):
+        return None
+    asked = {t.id for t in targets if isinstance(t, Node) and t.op is None}
+    by_plan = plans.replay(roots[0], _seed(roots[0], None, record=False), len(asked))
+    found = {n.id: zero_like(n) if g is None else g for n, g in by_plan or ()}
+    return [found[t.id] for t in targets] if all(isinstance(t, Node) and t.id in found for t in targets) else None
 
 
 def check_connected(roots: list[Any], nodes: list[Any], targets: list[Any], allow_unused: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -128,6 +129,56 @@ def test_one_leaf_in_two_places_is_another_structure_than_two_leaves() -> None:
         assert plan is not None and plan(root, ONE) is not None and plan(other, ONE) is None
 
 
+def test_a_deeper_graph_is_another_structure() -> None:
+    x = ad.Tensor(np.eye(3) / 2)
+
+    def power(n: int) -> Any:
+        h = x
+        for _ in range(n):
+            h = h @ x
+        return np.sum(h)
+
+    for n, other in ((1, 2), (2, 1), (3, 7)):
+        plan = plans.write(power(n), ONE)
+        assert plan is not None and plan(power(n), ONE) is not None and plan(power(other), ONE) is None
+
+
+def one_operation(made: list[Any]) -> list[Any]:
+    pairs = [(a, b) for a, b in itertools.product(made, repeat=2) if isinstance(a, ad.Tensor) or isinstance(b, ad.Tensor)]
+    return [ad.exp(a) for a in made if isinstance(a, ad.Tensor)] + [op(a, b) for op in (ad.add, ad.mul) for a, b in pairs]
+
+
+def small_graphs() -> list[Any]:
+    """Everything that two operations make of two leaves and a plain array."""
+    leaves = [ad.Tensor([1.0, 0.5]), ad.Tensor([0.25, 2.0]), np.array([3.0, 1.5])]
+    return [np.sum(z) for h in one_operation(leaves) for z in one_operation([*leaves, h]) if any(a is h for a in z.args)]
+
+
+def test_no_plan_is_used_where_it_would_be_wrong() -> None:
+    graphs = small_graphs()
+    truth = [swept(root) for root in graphs]
+    for graph in graphs:
+        plan = plans.write(graph, ONE)
+        assert plan is not None
+        for root, found in zip(graphs, truth, strict=True):
+            planned = plan(root, ONE)
+            assert (planned is not None) if root is graph else True
+            assert planned is None or plans.same(planned, found)
+
+
+@given(programs(), st.integers(0, 24), st.integers(0, 3), st.integers(0, 3))
+@settings(max_examples=200, deadline=None)
+def test_no_plan_is_used_for_a_program_with_another_step(program: Any, k: int, i: int, j: int) -> None:
+    other = list(program)
+    name, a, b = other[k % len(other)]
+    other[k % len(other)] = (name, a + i, b + j)
+    leaves = [ad.Tensor([1.0, 0.5]), ad.Tensor([0.25, 2.0]), ad.Tensor([3.0, 1.5])]
+    plan = plans.write(np.sum(run(program, leaves)), ONE)
+    root = np.sum(run(other, leaves))
+    found = plan(root, ONE) if plan is not None else None
+    assert found is None or plans.same(found, swept(root))
+
+
 def train(w: Any, steps: int, f: Callable[[Any], Any]) -> list[Any]:
     found = []
     for k in range(steps):
@@ -140,8 +191,7 @@ def train(w: Any, steps: int, f: Callable[[Any], Any]) -> list[Any]:
 
 
 def test_the_third_backward_alike_writes_the_plan_that_the_others_use(monkeypatch: pytest.MonkeyPatch) -> None:
-    sweeps = []
-    monkeypatch.setattr(reverse, "sweep", lambda *a, own=reverse.sweep: sweeps.append(1) or own(*a))
+    sweeps = counted(monkeypatch)
     found = train(ad.Tensor([1.0, 2.0]), 10, lambda w: np.sum(ad.exp(w) * w))
     assert len(sweeps) == plans.MEETINGS + 1  # and the one it was written by
     w = np.array([1.0, 2.0])
@@ -222,3 +272,36 @@ def test_there_is_an_end_to_writing_plans() -> None:
             np.sum(w * w).backward()
             assert np.array_equal(w.grad, np.full(n, 2.0))
     assert sum(map(len, plans._store.plans.values())) == plans.PLANS
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    sweeps: list[int] = []
+    monkeypatch.setattr(reverse, "sweep", lambda *a, own=reverse.sweep: sweeps.append(1) or own(*a))
+    return sweeps
+
+
+def test_transforms_and_gradient_use_plans_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    sweeps = counted(monkeypatch)
+    f = ad.value_and_grad(lambda w, v: np.sum(ad.exp(w) * v), argnums=(0, 1))
+    for k in range(10):
+        w, v = np.array([1.0, k]), np.array([2.0, 3.0])
+        _, (dw, dv) = f(w, v)
+        assert np.array_equal(dw, np.exp(w) * v) and np.array_equal(dv, np.exp(w))
+        dw[:] = 0.0  # the caller's own
+    assert len(sweeps) == plans.MEETINGS + 1
+    with pytest.raises(ad.errors.NotConnected, match="argument 1"):
+        ad.grad(lambda w, v: np.sum(ad.exp(w) * w), argnums=1)(w, v)
+
+
+def test_where_fewer_variables_are_asked_for_the_sweep_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    sweeps = counted(monkeypatch)
+    w, v = ad.Tensor([1.0, 2.0]), ad.Tensor([3.0, 4.0])
+    for _ in range(6):
+        np.sum(ad.exp(w) * v).backward()
+    before = len(sweeps)
+    for _ in range(6):
+        E = np.sum(ad.exp(w) * v)
+        assert np.array_equal(ad.gradient(E, v), np.exp(w.data))
+    assert len(sweeps) > before + 5
+    dw, dh = ad.gradient(E, [w, E.args[0]])
+    assert np.array_equal(dw, np.exp(w.data) * v.data) and np.array_equal(dh, [1.0, 1.0])

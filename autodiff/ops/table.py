@@ -291,13 +291,17 @@ def op_by_name(name: str) -> Op:
 
 
 @cache
-def _numpy_signature(func: Any) -> Any:
+def _numpy_parameters(func: Any) -> dict[str, Any] | None:
+    """The parameters of a NumPy function with their defaults; None where it does not tell, or takes any number of them."""
     import inspect  # only calls of NumPy's functions need it, and it takes its time to load
 
     try:
-        return inspect.signature(func)
+        parameters = inspect.signature(func).parameters.values()
     except ValueError:  # some of NumPy's C functions do not tell
         return None
+    if any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        return None
+    return {p.name: p.default for p in parameters if p.kind is not p.VAR_KEYWORD}
 
 
 def bind_numpy(func: Any, args: Sequence[Any], kw: dict[str, Any]) -> tuple[Any, Case]:
@@ -313,16 +317,15 @@ def bind_numpy(func: Any, args: Sequence[Any], kw: dict[str, Any]) -> tuple[Any,
 
 def _by_name(op: Any, func: Any, args: Sequence[Any], kw: dict[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
     """A call as NumPy's signature reads it: operands first, the others by name, without those left at their defaults."""
-    signature = None if isinstance(func, np.ufunc) else _numpy_signature(func)
-    if signature is None or any(p.kind is p.VAR_POSITIONAL for p in signature.parameters.values()):
+    defaults = None if isinstance(func, np.ufunc) else _numpy_parameters(func)
+    if defaults is None:
         return args, kw
-    given = signature.bind(*args, **kw).arguments
-    given.update(given.pop("kwargs", {}))
+    given = {**dict(zip(defaults, args, strict=False)), **kw}  # NumPy has seen to it that the call fits
+    given = {**{name: given[name] for name in defaults if name in given}, **given}
     count = 1 if op.arity is None else op.arity
     operands, statics = list(given.values())[:count], dict(list(given.items())[count:])
     for name in list(statics):
-        parameter = signature.parameters.get(name)
-        if statics[name] is np._NoValue or (name not in op.known and parameter is not None and statics[name] is parameter.default):
+        if statics[name] is np._NoValue or (name not in op.known and name in defaults and statics[name] is defaults[name]):
             del statics[name]
     for name in statics:
         if name not in op.known:
