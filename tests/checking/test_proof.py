@@ -107,9 +107,9 @@ def test_a_derivation_of_25_lines_takes_at_most_0_3_seconds() -> None:
         lines += [f"dE/dz{k} = dE/dh{k} * (1 - h{k}**2)", f"dE/dW{k} = dE/dz{k} @ h{k - 1}.T", f"dE/dh{k - 1} = W{k}.T @ dE/dz{k}"]
     seconds = []
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         report = ad.check(E, lines[:25])
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     assert len(report.verdicts) == 25 and all(v.how == "algebra" for v in report.verdicts)
     assert min(seconds) < 0.3, seconds
 
