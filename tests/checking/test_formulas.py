@@ -217,6 +217,31 @@ def test_sums_over_examples_and_lengths_are_read_in_plain_text(text: str) -> Non
     assert (v.status, v.how) == ("right", "algebra"), str(v)
 
 
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("Z^T 1 / m", "right"),
+        (r"\frac{1}{m} Z^T \mathbf{1}", "right"),
+        ("1^T Z / m", "right"),
+        ("1/m Z^T 1", "right"),
+        ("np.ones(m) @ Z / m", "right"),
+        ("np.ones((1, len(Z))) @ Z / m", "right"),
+        ("Z.T @ np.ones((m, 1)) / Z.shape[0]", "right"),
+        ("np.ones(3) @ Z / m", "wrong"),
+        ("np.ones(0.5) @ Z / m", "wrong"),
+        ("np.ones(b) @ Z / m", "wrong"),
+        ("1 Z / m", "wrong"),
+    ],
+)
+def test_vectors_of_ones_sum(text: str, status: str) -> None:
+    rng = np.random.default_rng(0)
+    b, X = ad.Tensor(rng.normal(size=3), name="b"), ad.constant(rng.normal(size=(5, 3)), name="X")
+    Z = (X + b).named("Z")
+    E = (np.mean(np.sum(Z**2, axis=1)) / 2).named("E")
+    v = ad.check(E, [f"dE/db = {text}"]).verdicts[0]
+    assert v.status == status, str(v)
+
+
 @pytest.mark.parametrize("length", ["X.shape[1]", "X.size", "X.shape[2]", "w.size"])
 def test_other_lengths_are_wrong(length: str) -> None:
     assert ad.check(least_squares(), [f"dJ/dw = X.T @ r / {length}{REST}"]).verdicts[0].status == "wrong"

@@ -52,6 +52,7 @@ class Formula:
     same                            (letter, letter, are they equal?): a condition
     cases       x, condition, ...   the last x may come without a condition
     length      x                   the axis, or None for how many entries there are
+    filled      lengths             an array of ones
     ones, eye                       1, which broadcasts; the unit matrix
     getitem     x                   the index, of NumPy text
     """
@@ -280,6 +281,12 @@ class _Evaluation:
         if x.labels or not -len(x.rest) <= (f.value or 0) < max(1, len(x.rest)) or not x.rest:
             raise ShapeMismatch(f"{f.text}: {f.args[0].text} is {_shape_text(x)}")
         return Labelled(math.prod(x.rest) if f.value is None else x.rest[f.value])
+
+    def _filled(self, f: Formula) -> Labelled:
+        lengths = [np.asarray(x.value) for x in self._all(f)]
+        if any(n.shape or n != int(n) or n < 1 for n in lengths) or math.prod(map(int, lengths)) > LARGEST:
+            raise ShapeMismatch(f"{f.text} has no shape: its lengths are to be whole numbers")
+        return Labelled(np.ones(tuple(map(int, lengths))))
 
     # ------------------------------------------------------------ named axes
 

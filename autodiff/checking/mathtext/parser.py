@@ -46,6 +46,7 @@ _PYTHON = re.compile(r"@|\*\*|\.(?:T|shape|size)\b|\bnp\.|\.(?:sum|mean|max|min|
 
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
+_ONE = Formula("number", value=1)
 _COMPARISONS = ("=", "==", "≠", "<", ">", "≤", "≥")
 
 
@@ -188,7 +189,8 @@ class Parser:
                 value = _joined("div", value, self.signed())
             elif self.begins():
                 self.math = True
-                value = _joined("juxt", value, self.power())
+                factor = self.power()
+                value = _joined("juxt", value, Formula("ones") if factor == _ONE else factor)  # as a number nobody writes it there
             else:
                 return value
 
@@ -225,7 +227,7 @@ class Parser:
         while True:
             if self.skip("'"):
                 self.math = True
-                value = Formula("T", (value,))
+                value = Formula("T", (Formula("ones") if value == _ONE else value,))
             elif self.skip("**"):
                 value = Formula("pow", (value, self.signed()))
             elif self.sees("^") or self.now.kind == "layer":
@@ -542,6 +544,8 @@ class Parser:
             return self.unit()
         if t.text == "size" and self.sees("("):
             return Formula("length", (self.group(),))
+        if t.text == "ones":
+            return self.filled()
         if t.text not in FUNCTIONS and t.text != "transpose":
             raise self.error(f"np.{t.text} is not known here{self.names.nearest(t.text, FUNCTIONS)}", t)
         return self.function(t)
@@ -552,6 +556,17 @@ class Parser:
         size = self.formula()
         self.expect(")", "the parenthesis is not closed")
         return Formula("eye", value=int(size.value) if size.op == "number" else None)
+
+    def filled(self) -> Formula:
+        """`np.ones(m)` or `np.ones((m, 1))`."""
+        self.expect("(", "np.ones takes a length, or several in parentheses")
+        several = self.skip("(")
+        lengths = [self.formula()]
+        while several and self.skip(","):
+            lengths += [self.formula()] if not self.sees(")") else []
+        for _ in range(1 + several):
+            self.expect(")", "the parenthesis is not closed")
+        return Formula("filled", tuple(lengths))
 
     def ones(self) -> Formula:
         """A vector of ones, or the indicator of a condition in brackets or below."""

@@ -82,6 +82,9 @@ class _Plain:
     def _jacobian(self, f: Formula) -> str:
         return "d{}/d{}".format(*f.value)
 
+    def _filled(self, f: Formula) -> str:
+        return f"np.ones(({', '.join(map(self.write, f.args))},))"
+
     def _length(self, f: Formula) -> str:
         return self.write(f.args[0], ATOM) + (".size" if f.value is None else f".shape[{f.value}]")
 
