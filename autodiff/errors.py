@@ -60,7 +60,7 @@ class GradientMismatch(AutodiffError, AssertionError):
 
 
 class NotDifferentiable(GradientMismatch):
-    """A derivative was checked at a point where the function bends or jumps, and so has none."""
+    """A derivative was checked at a point where the function bends, jumps or is infinitely steep, and so has none."""
 
 
 class NonFinite(AutodiffError, FloatingPointError):

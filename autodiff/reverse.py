@@ -116,7 +116,9 @@ def _planned(roots: list[Any], seeds: list[Any], targets: list[Any]) -> list[Any
         return None
     asked = {t.id for t in targets if isinstance(t, Node) and t.op is None}
     by_plan = plans.replay(roots[0], _seed(roots[0], None, record=False), len(asked))
-    found = {n.id: zero_like(n) if g is None else g for n, g in by_plan or ()}
+    if by_plan is None:
+        return None
+    found = {n.id: zero_like(n) if g is None else g for n, g in by_plan}
     return [found[t.id] for t in targets] if all(isinstance(t, Node) and t.id in found for t in targets) else None
 
 

@@ -39,6 +39,7 @@ from .mathtext import Formula
 from .mistakes import Mistake
 from .points import Array, Env, Point, Recorded, Wrong, is_vector, moving
 from .proof import proved
+from .raised import place_of
 from .report import CARRIED, RIGHT, UNDECIDED, WRONG, Report, Verdict
 from .slopes import slopes
 from .ulps import Comparison
@@ -87,15 +88,16 @@ def allowance(claim: Claim, point: Point, own: tuple[Array, int] | None = None) 
     return np.asarray(bound)
 
 
-def eps_of(claim: Claim, point: Point) -> float:
-    return max(point.eps, claim.eps)
+def eps_of(claim: Claim, point: Point, a: Array = 0.0) -> float:
+    """The precision of a claim at a point, where a function of the user's gave `a`."""
+    return max(point.eps, claim.eps, float(np.finfo(np.asarray(a).dtype).eps))
 
 
 def compared(claim: Claim, a: Array, truth: Array, point: Point, reading: Reading, brief: bool = False) -> tuple[str, Comparison]:
     """Right, wrong or undecided at one point, and the comparison in ulps; `brief` if nobody reads how many."""
     if np.array_equal(a, truth, equal_nan=True):
         return RIGHT, Comparison("identical", 0.0, 0)
-    eps = eps_of(claim, point)
+    eps = eps_of(claim, point, a)
     gap = np.abs(a - truth)
     if brief and np.all(gap <= SURELY * eps * np.abs(truth)):
         return RIGHT, Comparison("rounding only", SURELY, SURELY)
@@ -173,7 +175,10 @@ def _put_for(number: float, constant: Formula, f: Formula) -> Formula:
 
 
 def _failed(error: Exception) -> str:
-    return str(error) if isinstance(error, AutodiffError) else f"{type(error).__name__}: {error}"
+    """What was raised and, if in the user's code, where."""
+    place = place_of(error)
+    said = str(error) if isinstance(error, AutodiffError) else f"{type(error).__name__}: {error}"
+    return said if place is None else f"{said}\n{place}"
 
 
 def judged_numbers(claim: Claim, raw: list[Array], points: Sequence[Point], reading: Reading) -> Judged:
@@ -280,8 +285,8 @@ class Check:
         d, s, exact = j.claim.decimals, j.claim.significant, j.comparison is not None and j.comparison.verdict == "identical"
         if not exact and j.claim.rounded:
             notes.append(f"judged at the {d} decimals given" if s is None else f"judged at the {s} significant digits given")
-        elif not exact and j.claim.eps > self.points[0].eps:
-            single = j.claim.eps <= np.finfo(np.float32).eps
+        elif not exact and (eps := eps_of(j.claim, self.points[0], j.arrays[0])) > self.points[0].eps:
+            single = eps <= np.finfo(np.float32).eps
             notes.append(f"judged in {'single' if single else 'half'} precision, in which these numbers are")
         wrong = self.open.pop((j.goal.kind, j.goal.node), None)
         if wrong is not None:
@@ -359,10 +364,10 @@ class Check:
 
     def agreeing(self, j: Judged) -> int | None:
         """To how many digits unrounded numbers agree with the truth, if to so many that they are hardly another formula's."""
-        if j.claim.numbers is None or j.claim.rounded or not j.arrays or j.comparison is None or j.comparison.verdict != "different":
+        if j.claim.formula is not None or j.claim.rounded or not j.arrays or j.comparison is None or j.comparison.verdict != "different":
             return None
-        truth = j.goal.truth(self.points[0])
-        part = float(np.max(np.abs(j.arrays[0] - truth))) / max(float(np.max(np.abs(truth))), 1e-300)
+        truths = [j.goal.truth(p) for p in self.points_of(j.claim)]
+        part = max(float(np.max(np.abs(a - t))) / max(float(np.max(np.abs(t))), 1e-300) for a, t in zip(j.arrays, truths, strict=True))
         return int(-np.log10(part)) if 0 < part < CLOSE else None
 
     def undecided(self, j: Judged) -> Verdict:
@@ -372,8 +377,8 @@ class Check:
                 j, UNDECIDED, sentence=f"by algebra this is {j.goal.text}, but computed as it is written it loses all its digits"
             )
         if (k := self.agreeing(j)) is not None:
-            close = f"this agrees with {j.goal.text} to {k} digits, as difference quotients do, but not to all that rounding leaves"
-            return self._made(j, UNDECIDED, sentence=close)
+            like = "as difference quotients and single precision do, but not to all that rounding leaves"
+            return self._made(j, UNDECIDED, sentence=f"this agrees with {j.goal.text} to {k} digits, {like}")
         if d is None:
             return self._made(j, UNDECIDED, sentence="rounding alone could make the difference, so these numbers decide nothing")
         size = float(np.max(np.abs(j.goal.truth(self.points[0]))))
@@ -661,13 +666,14 @@ def check(E: Any, claims: Any, *xs: Any) -> Report:
     claims are of no known form, NotConnected for a claim about something that is not in the graph, StaleGraph.
 
     >>> import autodiff as ad, numpy as np
-    >>> W, x, t = ad.Tensor([[1.0, 2.0], [0.5, -1.0]], name="W"), np.array([3.0, 1.0]), np.array([1.0, 0.0])
+    >>> W = ad.Tensor([[1.0, 2.0], [0.5, -1.0], [0.25, 1.5]], name="W")
+    >>> x, t = np.array([3.0, 1.0]), np.array([1.0, 0.0, 0.0])
     >>> y = (W @ x).named("y"); E = np.sum((y - t) ** 2).named("E")
     >>> print(ad.check(E, {"W": np.outer(y.data - t, x)}).first_wrong.sentence)
     power rule: of (y - t) ** 2 the exponent in front is missing
     """
     graph = recorded_of(E, xs)
-    return Check(graph, *claims_of(graph, claims, numbers_in_frame(graph))).report()
+    return Check(graph, *claims_of(graph, claims)).report()
 
 
 def check_code(E: Any, fn: Callable[..., Any]) -> Report:
@@ -675,7 +681,7 @@ def check_code(E: Any, fn: Callable[..., Any]) -> Report:
 
     `fn` is called with the values that its parameters name, copies of the recorded ones and of others, and returns a dict:
     "dW1", "W1", "dE/dW1", "delta2" for gradients; a result's name such as "y1" for its value.  What it raises is reported as
-    wrong.  Raises as `check` does.
+    wrong, with the line and the shapes there.  Raises as `check` does.
 
     >>> import autodiff as ad, numpy as np
     >>> w, x = ad.Tensor([1.0, -2.0], name="w"), ad.constant([3.0, 1.0], name="x")
@@ -683,14 +689,25 @@ def check_code(E: Any, fn: Callable[..., Any]) -> Report:
     >>> print(ad.check_code(E, lambda w, x: {"dw": 1 - np.tanh(w * x) ** 2}).first_wrong.sentence)
     the factor that multiplies w in w * x is missing
     """
-    return check_code_of(recorded_of(E, ()), fn)
+    graph = recorded_of(E, ())
+    try:
+        return check_code_of(graph, fn)
+    except Failed as failed:  # the user's own code failed: that is the verdict
+        return Report((Verdict(_called(fn), graph.root_name, WRONG, mistake=Mistake.UNREADABLE, sentence=str(failed)),))
+
+
+class Failed(Exception):
+    """A user's function raised something, which is the cause of this."""
+
+
+def _called(fn: Callable[..., Any]) -> str:
+    return str(getattr(fn, "__name__", "the function"))
 
 
 def check_code_of(graph: Recorded, fn: Callable[..., Any]) -> Report:
-    """What check_code does, for a graph that is known already."""
+    """What check_code does, for a graph that is known already; raises Failed if the function does."""
     if not callable(fn):
         raise BadOperand(f"check_code takes a function that returns a dict of arrays by name, not {type(fn).__name__}")
-    name = getattr(fn, "__name__", "the function")
     call = function_of_names(fn, graph)
     memo: dict[int, Mapping[str, Any]] = {}
 
@@ -699,27 +716,36 @@ def check_code_of(graph: Recorded, fn: Callable[..., Any]) -> Report:
             found = call(point, env)
             found = found._asdict() if hasattr(found, "_asdict") else found
             if not isinstance(found, Mapping):
-                raise BadOperand(f"{name} must return a dict of arrays by name, not {type(found).__name__}")
+                raise BadOperand(f"{_called(fn)} must return a dict of arrays by name, not {type(found).__name__}")
             memo[id(point)] = found
         return memo[id(point)]
 
     with recorded_anew():
         first = graph.recorded()
     try:
-        labels = list(outputs(first, Env(first, {})))
+        labels = list(outputs(first, Env(first, graph.numbers)))
     except (BadOperand, MemoryError):
         raise
-    except Exception as error:  # the user's own code failed: that is the verdict
-        return Report((Verdict(name, graph.root_name, WRONG, mistake=Mistake.UNREADABLE, sentence=_failed(error)),))
+    except Exception as error:
+        raise Failed(_failed(error)) from error
     outside = taken_from_outside(fn)
     goals = {label: goal_of_label(graph, str(label), returned=True) for label in labels}
-    claims = [Claim(str(k), goal, function=partial(_named, outputs, k), outside=outside) for k, goal in goals.items() if goal is not None]
+    claims = [
+        Claim(str(k), goal, function=partial(_named, outputs, k), numbers_known=graph.numbers, outside=outside)
+        for k, goal in goals.items()
+        if goal is not None
+    ]
     claims.sort(key=lambda c: chain_order(graph, c.goal))
     report = Check(graph, claims, derivation=False).report()
-    unknown = ", ".join(str(k) for k, goal in goals.items() if goal is None)
-    return Report(
-        report.verdicts, (*report.remarks, *([f"Not checked, for the graph has nothing of that name: {unknown}."] if unknown else []))
-    )
+    said = [
+        f"{v.label} was taken for the value of {v.label}; a gradient is called d{v.label}."
+        for v in report.verdicts
+        if v.status == WRONG and v.label == v.target
+    ]
+    if unknown := ", ".join(str(k) for k, goal in goals.items() if goal is None):
+        there = ", ".join(graph.names.values())
+        said.append(f"Not checked, for the graph has nothing of that name: {unknown}. It has {there}, and gradients such as dW1.")
+    return Report(report.verdicts, (*report.remarks, *said))
 
 
 def _named(outputs: Callable[[Point, Env], Mapping[Any, Any]], name: Any, point: Point, env: Env) -> Any:
@@ -728,23 +754,22 @@ def _named(outputs: Callable[[Point, Env], Mapping[Any, Any]], name: Any, point:
 
 def recorded_of(E: Any, xs: Sequence[Any]) -> Recorded:
     """The graph to check against: that of a node, or what a function records when it is run."""
-    names = variables(user_frame())
+    frame = user_frame()
     if isinstance(E, Node):
         if xs:
             raise BadOperand("only a function takes arguments; a recorded graph holds its own")
-        return Recorded(E, names)
-    if callable(E):
+        graph = Recorded(E, variables(frame))
+    elif callable(E):
         from .definition import recorded_function
 
-        return recorded_function(E, xs)
-    raise BadOperand(f"ad.check takes a recorded result or a function, and this is a plain {type(E).__name__}: nothing was recorded")
+        graph = recorded_function(E, xs)
+    else:
+        raise BadOperand(f"ad.check takes a recorded result or a function, and this is a plain {type(E).__name__}: nothing was recorded")
+    graph.numbers = {} if frame is None else numbers_among(frame.f_globals | frame.f_locals, graph)
+    return graph
 
 
-def numbers_in_frame(graph: Recorded) -> dict[str, float]:
-    """The plain numbers among the user's variables, such as m = 6, by which formulas may speak."""
-    frame = user_frame()
-    if frame is None:
-        return {}
-    scopes = frame.f_globals | frame.f_locals
-    numbers = {k: float(v) for k, v in scopes.items() if isinstance(v, int | float | np.number) and not isinstance(v, bool)}
+def numbers_among(found: Mapping[str, Any], graph: Recorded) -> dict[str, float]:
+    """The plain numbers among variables, such as m = 6, by which claims may speak."""
+    numbers = {k: float(v) for k, v in found.items() if isinstance(v, int | float | np.number) and not isinstance(v, bool)}
     return {k: v for k, v in numbers.items() if k not in graph.by_name and k not in INDICES and not k.startswith("_")}

@@ -589,7 +589,8 @@ def of_shape(claim: Claim, claimed: list[Array], points: list[Point]) -> Explana
             text = f"this is exactly the transpose of {goal.text}: the shape is {a.shape}, due is {t.shape}"
             return Explanation(Mistake.TRANSPOSED, text, 0, fix="transpose it")
     found = _other_factor(claim, claimed, points) if goal.kind == "gradient" else None
-    return found or Explanation(Mistake.SHAPE, f"the claim has shape {a.shape}, but {goal.text} has shape {t.shape}", 0)
+    called = "the claim" if claim.function is None else claim.label
+    return found or Explanation(Mistake.SHAPE, f"{called} has shape {a.shape}, but {goal.text} has shape {t.shape}", 0)
 
 
 def _other_factor(claim: Claim, claimed: list[Array], points: list[Point]) -> Explanation | None:

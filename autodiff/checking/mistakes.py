@@ -421,7 +421,7 @@ def _of_reduction(graph: Recorded, n: Any, i: int, a: Any) -> Iterator[Wrong]:
     count = np.size(a.data) // max(1, np.size(n.data))
     name = graph.lengths().get(count, f"{count}")
     code = Mistake.BATCH_FACTOR if graph.sizes.get("m") == count else Mistake.FACTOR
-    z = graph.label(n)
+    z = graph.named_around(n)
     missing, twice = f"the factor 1/{name} of the mean in {z} is missing", f"the factor 1/{name} was put twice"
     averaged = f"the sum in {z} was averaged: a factor 1/{name} too much"
     means = n.op.name == "mean"

@@ -183,6 +183,7 @@ class Recorded:
                 self.users[k].append(n.id)
         floats = [n.data.dtype for n in self.nodes if getattr(n.data, "dtype", None) is not None and n.data.dtype.kind == "f"]
         self.eps = float(max((np.finfo(d).eps for d in floats), default=np.finfo(float).eps))
+        self.numbers: Mapping[str, float] = {}  # plain numbers that claims may speak of, by the user's names
         self.again: Callable[[Mapping[str, Array]], Recorded] | None = None  # runs the function that was recorded on other arguments
         raw = [a for n in self.nodes for a in n.args if not isinstance(a, Node)]
         self.conditions = any(isinstance(a, bool | np.bool_) or (isinstance(a, np.ndarray) and a.dtype == bool) for a in raw)
@@ -206,6 +207,13 @@ class Recorded:
     def label(self, n: Any) -> str:
         """What sentences call a node: its name, or what it was computed as."""
         return self.names.get(n.id) or self._computed(n, DEEP)
+
+    def named_around(self, n: Any) -> str:
+        """The name of a node, or of the first result with one that it goes into."""
+        k = n.id
+        while k not in self.names:  # the root has one
+            k = self.users[k][0]
+        return self.names[k]
 
     def label_of_operand(self, a: Any, depth: int = 1) -> str:
         """What sentences call an operand: a name, a number, or what it was computed as, for so many levels."""
@@ -535,11 +543,15 @@ def as_matrix(jacobian: Array, y: Sequence[int], x: Sequence[int]) -> Array:
 
 def no_node(graph: Recorded, name: str, about: str) -> NotConnected:
     """The error for a claim about something that is not in the graph: which nodes are."""
+    known = [n for n, x in graph.by_name.items() if isinstance(x, Node)]
+    there = f"{nearest(name, known)} It has {', '.join(known)}."
+    return NotConnected(f"{about} is about {name}, and the graph of {graph.root_name} has no node of that name.{there}")
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """A question after the names that may have been meant; "" if none is near."""
     import difflib
 
-    known = [n for n, x in graph.by_name.items() if isinstance(x, Node)]
-    near = difflib.get_close_matches(name, known, n=2, cutoff=0.4)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    return NotConnected(
-        f"{about} is about {name}, and the graph of {graph.root_name} has no node of that name.{hint} It has {', '.join(known)}."
-    )
+    alike = {k.lower(): k for k in known}
+    near = [alike[k] for k in difflib.get_close_matches(name.lower(), alike, n=2, cutoff=0.4)]
+    return f" Did you mean {' or '.join(near)}?" if near else ""

@@ -41,7 +41,7 @@ def test_no_wrong_formula_is_ever_shown_to_be_right() -> None:
     tried = 0
     for m in wrong_mutants(np.random.default_rng(2), 2):
         graph = Recorded(m.d.E, {})
-        (claim,) = claims_of(graph, {m.name: m.text}, {}).claims
+        (claim,) = claims_of(graph, {m.name: m.text}).claims
         for reading in claim.readings() if claim.formula is not None else ():
             assert not proved(claim, reading, graph, ()), m.text
             tried += 1
@@ -88,8 +88,8 @@ def test_axes_of_one_length_are_kept_apart() -> None:
     A, x = ad.Tensor(rng.normal(size=(3, 3)), name="A"), ad.Tensor(rng.normal(size=3), name="x")
     E = np.sum((A @ x) ** 2).named("E")
     graph = Recorded(E, {})
-    wrong = claims_of(graph, {"x": "2 * A @ A @ x"}, {}).claims[0]
-    right = claims_of(graph, {"x": "2 * A.T @ A @ x"}, {}).claims[0]
+    wrong = claims_of(graph, {"x": "2 * A @ A @ x"}).claims[0]
+    right = claims_of(graph, {"x": "2 * A.T @ A @ x"}).claims[0]
     assert [proved(c, c.readings()[0], graph, ()) for c in (wrong, right)] == [False, True]
 
 
