@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import AutodiffError, DerivationFailed, NotConnected, NotScalar, NotVerified, TooBig
 from ..functional import transform
-from ..naming import label, user_frame
+from ..naming import label, user_frame, variables
 from ..node import Node, check_fresh, order
 from ..tensor import Tensor
 from . import expr
@@ -467,12 +467,6 @@ def derive(
         ) from None
 
 
-def axis_lengths(E: Any) -> dict[str, int]:
-    """The lengths of the axes in E's graph by the names that `derive` gives them: m for the number of examples, n0, n1, ..."""
-    expr.start()
-    return dict(Graph(E, user_frame(), [], {}, []).sizes)
-
-
 def _check_options(assume: Any, dims: Any, opaque: Any) -> None:
     """Each option is of the kind that it must be; whether it fits the graph is seen later."""
     if assume is not None and not isinstance(assume, list | tuple):
@@ -498,7 +492,7 @@ def _derive(
     if strange:
         raise NotConnected(f"opaque= lists {label(strange[0])}, without which {label(E)} was computed; it takes nodes of that graph")
     expr.start()
-    graph = Graph(E, user_frame(), [*opaque], dims, targets)
+    graph = Graph(E, variables(user_frame()), [*opaque], dims, targets)
     if lost := [t for t in targets if t.id not in graph.axes]:
         raise _cut_off(graph, lost[0])
     targets = targets or [n for n in nodes if n.active and n.id in graph.names and n is not E]

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import NoIndexForm, NoRule, TooBig
-from ..naming import variables
 from ..node import Node, order
 from ..ops.table import RESERVED, TABLE, shape_of, sum_to
 from ..replay import LINKS, call, links
@@ -23,13 +22,15 @@ from .forms import NoForm, Space, Symbol, product
 class Graph:
     """The nodes below `root`, in order, with names, axes and symbols."""
 
-    def __init__(self, root: Any, frame: Any, opaque: Collection[Any], dims: Mapping[str, Sequence[str]], targets: Sequence[Any]) -> None:
+    def __init__(
+        self, root: Any, names: Mapping[int, str], opaque: Collection[Any], dims: Mapping[str, Sequence[str]], targets: Sequence[Any]
+    ) -> None:
         self.root = root
         self.cut = {n.id for n in opaque}
         self.space = Space()
         self.renamed: dict[str, str] = {}  # names that could not be had, by what they became
         self._called = {t.id for t in targets} | self.cut
-        found = {key: name for key, name in variables(frame).items() if name.isidentifier()}
+        found = {key: name for key, name in names.items() if name.isidentifier()}
         self.merged: set[int] = set()  # nodes that stand for others, too
         self.args: dict[int, list[Any]] = {}
         self.nodes = self._without_repeats(self._above_the_cut(order(root)), found)
@@ -60,7 +61,7 @@ class Graph:
             for a in self.args[n.id] if n.op is not None and n.op.form is not None else []:
                 while isinstance(a, Node) and a.id not in self.names and self.args[a.id]:
                     a = self.args[a.id][0]
-                self._operand(a)
+                self.operand(a)
 
     def _above_the_cut(self, nodes: list[Any]) -> list[Any]:
         """The nodes that the root needs if those that were cut are variables."""
@@ -292,16 +293,17 @@ class Graph:
 
     def operands(self, n: Any) -> list[Any]:
         """The operands of a node as symbols; plain numbers as they are."""
-        return [self._operand(a) for a in self.args[n.id]]
+        return [self.operand(a) for a in self.args[n.id]]
 
-    def _operand(self, a: Any) -> Any:
+    def operand(self, a: Any) -> Any:
+        """An operand as a symbol; a plain number as it is."""
         if isinstance(a, Node):
             return self.symbol(a)
         if not isinstance(a, np.ndarray):
             return a
         if id(a) not in self._raw:
             link = self.links.get(id(a))
-            x = self.space.lift(a, self._raw_axes[id(a)]) if link is None else link[1] * self._operand(link[0]) + link[2]
+            x = self.space.lift(a, self._raw_axes[id(a)]) if link is None else link[1] * self.operand(link[0]) + link[2]
             self._raw[id(a)] = x
         return self._raw[id(a)]
 

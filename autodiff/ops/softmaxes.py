@@ -52,7 +52,7 @@ def _log_softmax(x: Any, axis: int | None = None) -> Any:
     if _least(total, None, None, None, False, 2.0) > 1.5:
         return shifted - np.log(total)
     largest = x == top  # beside the 1 of the largest entry, small ones lose the digits that the logarithm is made of
-    rest = sum_.forward(e - largest, axis, True) + (np.add.reduce(largest, axis, total.dtype, None, True) - 1)
+    rest = sum_.forward(e - largest, axis, True) + (np.add.reduce(largest, axis, total.dtype, keepdims=True) - 1)
     return shifted - np.log1p(rest)
 
 
