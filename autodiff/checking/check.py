@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from ..naming import user_frame, variables
 from ..node import Block, Node, recording
 from .claims import (
     AS_WRITTEN,
+    ENTRYWISE,
     Claim,
     Goal,
     Reading,
@@ -31,10 +34,11 @@ from .claims import (
     written,
 )
 from .counterexample import counterexample, distinct_sizes, goal_in
-from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanations, few, narrowest, of_shape
+from .diagnose import Case, Catalogue, Explanation, distinct, edits, equally_common, explanations, few, narrowest, of_shape
 from .mathtext import Formula
 from .mistakes import Mistake
 from .points import Array, Env, Point, Recorded, Wrong, is_vector, moving
+from .proof import proved
 from .raised import place_of
 from .report import CARRIED, RIGHT, UNDECIDED, WRONG, Report, Verdict
 from .slopes import slopes
@@ -68,6 +72,7 @@ class Judged:
     misfit: bool = False  # because shapes do not fit
     option: int = 0
     note: str = ""
+    proved: bool = False  # by algebra, where the numbers could not tell
 
     @property
     def goal(self) -> Goal:
@@ -133,7 +138,7 @@ def judge(claim: Claim, points: Sequence[Point]) -> Judged:
         if first is None or (first.problem and not found.problem) or (found.arrays and not first.arrays):
             first = found
     assert first is not None
-    for meant, note in _with_constants(claim, points[0].graph):
+    for meant, note in chain(_with_constants(claim, points[0].graph), _with_columns(claim, points[0])):
         if (found := judge(meant, points)).status == RIGHT:
             return replace(found, claim=replace(claim, formula=meant.formula), note=note)
     return first
@@ -151,6 +156,18 @@ def _with_constants(claim: Claim, graph: Recorded) -> Iterator[tuple[Claim, str]
             constant = name if k == 1 else Formula("mul", (Formula("number", value=k), name))
             formula = claim.formula.map(partial(_put_for, c, constant))
             yield replace(claim, formula=formula), f"{c:g} is {constant.text} here; write {constant.text}"
+
+
+def _with_columns(claim: Claim, point: Point) -> Iterator[tuple[Claim, str]]:
+    """NumPy text that transposes 1-D arrays, and so takes them for columns, as `ad.derive` prints them."""
+    if claim.formula is None or not claim.numpy:
+        return
+    env = Env(point, claim.numbers_known)
+    with suppress(ValueError, LookupError):
+        turned = [f.text for f in claim.formula.walk() if f.op == "T" and np.ndim(f.args[0].evaluate(env)) == 1]
+        if turned:
+            said = f"read with vectors as columns; NumPy's 1-D arrays have no {turned[0]}: write np.outer for an outer product"
+            yield replace(claim, formula=claim.formula.of_columns), said
 
 
 def _put_for(number: float, constant: Formula, f: Formula) -> Formula:
@@ -214,7 +231,7 @@ class Check:
         claims = written(claims)
         with recorded_anew():
             self.points = [graph.recorded(), *(graph.drawn() if any(c.moves for c in claims) else [])]
-            self.judged = [judge(c, self.points_of(c)) for c in claims]
+            self.judged = [self._settled(judge(c, self.points_of(c))) for c in claims]
         self._catalogue: Catalogue | None = None
         self._cases: dict[int, Case] = {}
         self._resized: Recorded | None = None
@@ -243,9 +260,16 @@ class Check:
             self.open.setdefault((j.goal.kind, j.goal.node), j.claim.label)
         return v
 
-    def _made(self, j: Judged, status: str, **more: Any) -> Verdict:
+    def _settled(self, j: Judged) -> Judged:
+        """A formula whose numbers decide nothing may be right by algebra; against its numbers algebra only leaves it undecided."""
+        if j.status == RIGHT or not j.arrays or not proved(j.claim, j.reading, self.graph, ()):
+            return j
+        return replace(j, status=RIGHT if j.status == UNDECIDED else UNDECIDED, proved=True)
+
+    def _made(self, j: Judged, status: str, how: str = "numbers", **more: Any) -> Verdict:
+        node, points = self.graph.by_id[j.goal.node], len(self.points_of(j.claim))
         return Verdict(
-            j.claim.label, j.goal.text, status, comparison=j.comparison, text=j.claim.text, node=self.graph.by_id[j.goal.node], **more
+            j.claim.label, j.goal.text, status, comparison=j.comparison, how=how, points=points, text=j.claim.text, node=node, **more
         )
 
     # ------------------------------------------------------------ right ones
@@ -268,6 +292,7 @@ class Check:
         if wrong is not None:
             notes.append(f"right, but it does not follow from {wrong}")
         notes += [j.note] if j.note else []
+        notes += self.read_as(j)
         notes += self.slips(j)
         if (other := self.resized(j)) is not None and other[0].status == WRONG:
             notes.append(f"right at these sizes, but not at others ({other[1].shapes()})")
@@ -275,7 +300,20 @@ class Check:
             notes.append(f"the transpose of what is subtracted from {self.graph.names[j.goal.node]} in a step of gradient descent")
         if j.claim.numbers is not None and not j.layout and j.claim.numbers.shape != j.arrays[0].shape:
             notes.append(f"given with the shape {j.claim.numbers.shape}; {self.graph.names[j.goal.node]} has {j.arrays[0].shape}")
-        return self._made(j, RIGHT, layout=j.layout, assumptions=self.assumptions(j), notes=tuple(notes))
+        needed = () if j.proved else self.assumptions(j)
+        how = "algebra" if j.proved or proved(j.claim, j.reading, self.graph, needed) else "numbers"
+        return self._made(j, RIGHT, how, layout=j.layout, assumptions=needed, notes=tuple(notes))
+
+    def read_as(self, j: Judged) -> list[str]:
+        """How a right claim had to be read, where it does not say so itself."""
+        notes = []
+        if j.claim.formula is not None:
+            products = j.reading.formula.entrywise(Env(self.points[0], j.claim.numbers_known, j.reading.rows))
+            notes += [f"read with entrywise products: {', '.join(products)}; write them with ⊙"] if products else []
+        if j.layout == ENTRYWISE:
+            written = f": diag({j.claim.formula.text})" if j.claim.formula is not None else ""
+            notes.append(f"read as the diagonal of the Jacobian, off which it is 0{written}")
+        return notes
 
     def assumptions(self, j: Judged) -> tuple[str, ...]:
         """What of the data's properties a right claim needs."""
@@ -334,6 +372,10 @@ class Check:
 
     def undecided(self, j: Judged) -> Verdict:
         d = j.claim.decimals
+        if j.proved:
+            return self._made(
+                j, UNDECIDED, sentence=f"by algebra this is {j.goal.text}, but computed as it is written it loses all its digits"
+            )
         if (k := self.agreeing(j)) is not None:
             like = "as difference quotients and single precision do, but not to all that rounding leaves"
             return self._made(j, UNDECIDED, sentence=f"this agrees with {j.goal.text} to {k} digits, {like}")
@@ -483,7 +525,7 @@ class Check:
         fix = next((e.fix for e in told if e.code is Mistake.EDIT and e.fix), "") or first.fix
         if not fix and j.goal.kind == "gradient" and (right := self.catalogue.right(j.goal.node)) is not None:
             fix = f"{j.goal.text} = {right.text}"
-        others = tuple(e.text for e in told[1:] if (e.stage, e.rank) == (first.stage, first.rank) or self._differs(e, first, j))
+        others = tuple(e.text for e in told[1:] if equally_common(e, first) or self._differs(e, first, j))
         sure = first.code in (Mistake.ZERO, Mistake.UNKNOWN) or not first.stage or not (few(self.case(j)) or (j.claim.decimals and others))
         v = self._made(
             j,
@@ -571,7 +613,7 @@ class Check:
     def remarks(self, verdicts: tuple[Verdict, ...]) -> Iterator[str]:
         layouts: dict[str, list[str]] = {}
         for v in verdicts:
-            if v.status == RIGHT and v.layout:
+            if v.status == RIGHT and v.layout in ("numerator", "denominator"):
                 layouts.setdefault(v.layout, []).append(v.target)
         if len(layouts) > 1:
             said = (f"{k} layout: {', '.join(dict.fromkeys(t))}" for k, t in sorted(layouts.items(), reverse=True))
@@ -624,7 +666,8 @@ def check(E: Any, claims: Any, *xs: Any) -> Report:
     claims are of no known form, NotConnected for a claim about something that is not in the graph, StaleGraph.
 
     >>> import autodiff as ad, numpy as np
-    >>> W, x, t = ad.Tensor([[1.0, 2.0], [0.5, -1.0]], name="W"), np.array([3.0, 1.0]), np.array([1.0, 0.0])
+    >>> W = ad.Tensor([[1.0, 2.0], [0.5, -1.0], [0.25, 1.5]], name="W")
+    >>> x, t = np.array([3.0, 1.0]), np.array([1.0, 0.0, 0.0])
     >>> y = (W @ x).named("y"); E = np.sum((y - t) ** 2).named("E")
     >>> print(ad.check(E, {"W": np.outer(y.data - t, x)}).first_wrong.sentence)
     power rule: of (y - t) ** 2 the exponent in front is missing

@@ -25,6 +25,7 @@ from .ulps import rounding
 
 DECIMALS = 9  # numbers with fewer were rounded
 FULL = 17  # decimals, at most, that numbers show
+ENTRYWISE = "entrywise"
 DIGITS = range(3, 7)  # of numbers rounded to significant digits
 
 
@@ -101,6 +102,7 @@ class Claim:
     numbers: Array | None = None
     function: Callable[[Point, Env], Any] | None = None
     formula: Formula | None = None
+    numpy: bool = False  # is the formula Python's, so that it means what NumPy computes?
     text: str = ""
     broken: str = ""
     numbers_known: Mapping[str, float] = field(default_factory=dict)
@@ -137,11 +139,12 @@ class Claim:
         return self.numbers is None and not self.outside
 
     def readings(self) -> list[Reading]:
-        """The ways to read it: text may mean several formulas, and earlier gradients of vectors may stand in it as rows."""
+        """The ways to read it: mathematics may mean several formulas, and earlier gradients of vectors may stand in it as rows."""
         if self.formula is None:
             return [AS_WRITTEN]
         stars = self.formula.text == self.formula.numpy  # in NumPy text * has one meaning
-        formulas = [self.formula, *(f for f in self.formula.readings() if not stars or _stars(f) == _stars(self.formula))]
+        others = [] if self.numpy else self.formula.readings()
+        formulas = [self.formula, *(f for f in others if not stars or _stars(f) == _stars(self.formula))]
         rows = any("/" in name for name in self.formula.names)
         return [Reading(f, r) for f in formulas for r in ((False, True) if rows else (False,))]
 
@@ -220,7 +223,8 @@ def _to_digits(a: Array, s: int) -> Array:
 def aligned(a: Array, truth: Array, goal: Goal, of_text: bool) -> Iterator[tuple[Array, str]]:
     """The ways in which a claimed array can stand for the true one: the array in its shape, and the layout this takes it to be in.
 
-    Layouts are "denominator" (the shape of the variable), "numerator" (its transpose) or "" where there is no telling.
+    Layouts are "denominator" (the shape of the variable), "numerator" (its transpose) or "" where there is no telling; ENTRYWISE is
+    none, but a Jacobian by its diagonal.
     """
     if goal.kind == "jacobian_off_diagonal":
         full = np.broadcast_to(a.reshape(()), truth.shape) if a.size == 1 else a
@@ -238,6 +242,17 @@ def aligned(a: Array, truth: Array, goal: Goal, of_text: bool) -> Iterator[tuple
         yield np.broadcast_to(a.reshape(()), truth.shape), ""
     if a.ndim == 2 and a.T.shape == truth.shape and not is_vector(a.shape) and goal.kind in ("gradient", "jacobian"):
         yield a.T, "numerator" if goal.kind == "gradient" else "denominator"
+    if goal.kind == "jacobian" and (slopes := _of_entries(a, truth.shape)) is not None:
+        yield np.diag(slopes).reshape(truth.shape), ENTRYWISE
+
+
+def _of_entries(a: Array, jacobian: tuple[int, ...]) -> Array | None:
+    """What may be the derivative of each entry in its own one, as people write it for functions that go entry by entry."""
+    half = jacobian[: len(jacobian) // 2]
+    n = int(np.prod(half))
+    if jacobian != half * 2 or n < 2 or not (a.size == 1 or a.shape == half or (a.size == n and is_vector(a.shape))):
+        return None
+    return np.broadcast_to(np.ravel(a), n)
 
 
 # ---------------------------------------------------------------- reading claims
@@ -301,19 +316,24 @@ def claims_of(graph: Recorded, given: Any, forgiving: bool = False) -> Claims:
     """The claims among what a person gives to be checked; if `forgiving`, what is about nothing in the graph is told and left out."""
     reader = Reader(graph, forgiving)
     if isinstance(given, Mapping):
-        found = list(reader.read(Item(str(label), None, claim) for label, claim in given.items()))
+        found = list(reader.read(Item(str(label), str(label), claim) for label, claim in given.items()))
         return Claims(sorted(found, key=lambda c: chain_order(graph, c.goal)), False, tuple(reader.remarks))
     if isinstance(given, str):
-        given = [
-            line for text in given.splitlines() for line in re.split(r"(?<!\\);", text.partition("#")[0]) if not _EMPTY.fullmatch(line)
-        ]
+        given = given.splitlines()
     if not isinstance(given, Iterable):
         forms = "a dict such as {'W2': array}, or a list of labelled lines, [('(5)', 'dE/dz2 = y2 - t'), ...]"
         raise BadOperand(f"claims are {forms}, not {type(given).__name__}")
-    found = list(reader.read(_line(k, item) for k, item in enumerate(given, 1)))
+    lines = [part for item in given for part in (_parts(item) if isinstance(item, str) else [item])]
+    found = list(reader.read(_line(k, item) for k, item in enumerate(lines, 1)))
     if reader.remarks and not found:
         raise BadFormula(" ".join(reader.remarks))
     return Claims(found, True, tuple(reader.remarks))
+
+
+def _parts(line: str) -> list[str]:
+    """The equations of one line of text, without a remark; a semicolon before a case's condition or the last case parts none."""
+    parts = re.split(r"(?<!\\);(?![^;=]*\b(?:if|when|for|where|otherwise|else)\b)", line.partition("#")[0])
+    return [part for part in parts if not _EMPTY.fullmatch(part)]
 
 
 _EMPTY = re.compile(r"\s*(?:\\(?:begin|end)\{[a-z]+\*?\}\s*|\$\$|\\[\[\]])?\s*")  # blank, or what opens and closes displayed lines
@@ -389,6 +409,8 @@ class Reader:
         text, root, names = item.claim, self.graph.root_name, {**self.names, **item.spellings}
         goal = goal_of_label(self.graph, item.about)
         if goal is None and "=" not in text:
+            if item.target is not None:
+                raise no_node(self.graph, item.target, f"the claim {item.label!r}")
             self.remarks.append(f"{item.label} is no equation, so it was not checked: {text.strip()!r}.")
             return
         try:
@@ -413,7 +435,7 @@ class Reader:
         label, several = line.label or item.label, len(line.formulas) > 1
         for k, formula in enumerate(line.formulas, 1):
             shown = f"{label}.{k}" if several else label
-            yield Claim(shown, goal, formula=formula.map(self._meant), text=text, numbers_known=self.known)
+            yield Claim(shown, goal, formula=formula.map(self._meant), numpy=line.numpy, text=text, numbers_known=self.known)
 
     def _define(self, label: str, name: str, text: str, names: Mapping[str, str]) -> None:
         try:

@@ -25,10 +25,12 @@ class Verdict:
 
     `status` is right, wrong, "carried forward" (it follows correctly from an earlier mistake) or undecided (the numbers are too
     coarse).  `mistake` and `sentence` say what was done, `others` what else fits as well; `fix` what to write instead;
-    `counterexample` small numbers where it fails.  `layout` is denominator (the variable's shape), numerator (its transpose)
-    or "" where both are the same; `assumptions` is what the claim needs to be right; `notes` are further remarks.
-    `comparison` is that with the truth at the recorded point, in ulps.  `node` is what the claim is about, `edge` the result and
-    the number of its operand between which the mistake was made.
+    `counterexample` small numbers where it fails.  `layout` is denominator (the variable's shape), numerator (its transpose),
+    entrywise (a Jacobian given by its diagonal) or "" where all are the same; `assumptions` is what the claim needs to be right;
+    `notes` are further remarks.
+    `how` is "algebra" if the formula was shown to be that of the graph's own rules for all values (under the assumptions), or
+    "numbers" if it was compared at `points` points; `comparison` is that at the recorded point, in ulps.  `node` is what the
+    claim is about, `edge` the result and the number of its operand between which the mistake was made.
     """
 
     label: str
@@ -43,6 +45,8 @@ class Verdict:
     assumptions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     comparison: Comparison | None = None
+    how: str = "numbers"
+    points: int = 1
     text: str = ""
     node: Any = field(default=None, repr=False, compare=False)
     edge: tuple[Any, int] | None = field(default=None, repr=False, compare=False)
@@ -74,7 +78,8 @@ class Verdict:
         """Mark, label, target, status and how exactly."""
         how = self.layout if self.layout == "numerator" else ""
         shown = self.comparison is not None and self.status == RIGHT and self.comparison.ulps <= self.comparison.bound
-        exact = str(self.comparison) if shown else ""
+        at = f"; compared at {self.points} points" if self.points > 1 else ""
+        exact = "the same formula" if self.how == "algebra" else f"{self.comparison}{at}" if shown else ""
         return [
             MARKS[self.status],
             f"{self.label:<{width}}",
@@ -97,6 +102,8 @@ class Verdict:
             "layout": self.layout,
             "assumptions": list(self.assumptions),
             "notes": list(self.notes),
+            "how": self.how,
+            "points": self.points,
             "ulps": self.ulps if self.ulps < float("inf") else None,
             "compared": str(self.comparison) if self.comparison is not None else None,
         }

@@ -13,7 +13,7 @@ from .model import Graph
 from .notes import Notes
 from .svg import Picture
 
-WIDEST = 960.0  # pixels, in a notebook: wider pictures are scaled, though not below 60 %
+WIDEST = 860.0  # pixels, what a notebook of 1000 leaves beside its margins: wider pictures are scaled, though not below 60 %
 RANKDIRS = ("", "LR", "TB")
 ENGINES = ("built-in", "dot")
 

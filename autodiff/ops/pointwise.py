@@ -123,7 +123,7 @@ sqrt: Op = elementwise(
     index=lambda x: x**0.5,
     mistakes=(
         WrongRule("derivative_wrong", "the derivative of a root is 1/(2{z}): the 1/2 is missing", lambda z, x: 1 / z),
-        WrongRule("derivative_wrong", "the derivative of a root is 1/(2{z}): the root stands in the numerator", lambda z, x: 0.5 * z),
+        WrongRule("derivative_wrong", "the exponent of {x} was not lowered: the derivative of a root is 1/(2{z})", lambda z, x: 0.5 * z),
     ),
 )
 sign: Op = elementwise(

@@ -33,7 +33,8 @@ def _axis(name: str, x: Any, axis: int | None) -> int:
     return axis
 
 
-_top: Any = np.maximum.reduce  # (x, axis, dtype, out, keepdims)
+_top: Any = np.maximum.reduce  # (x, axis, dtype, out, keepdims, initial)
+_least: Any = np.minimum.reduce
 
 
 def _softmax(x: Any, axis: int | None = None) -> Any:
@@ -44,8 +45,15 @@ def _softmax(x: Any, axis: int | None = None) -> Any:
 
 def _log_softmax(x: Any, axis: int | None = None) -> Any:
     x, axis = floats(x), _axis("log_softmax", x, axis)
-    shifted = x - _top(x, axis, None, None, True)
-    return shifted - np.log(sum_.forward(np.exp(shifted), axis, True))
+    top = _top(x, axis, None, None, True)
+    shifted = x - top
+    e = np.exp(shifted)
+    total = sum_.forward(e, axis, True)
+    if _least(total, None, None, None, False, 2.0) > 1.5:
+        return shifted - np.log(total)
+    largest = x == top  # beside the 1 of the largest entry, small ones lose the digits that the logarithm is made of
+    rest = sum_.forward(e - largest, axis, True) + (np.add.reduce(largest, axis, total.dtype, keepdims=True) - 1)
+    return shifted - np.log1p(rest)
 
 
 @np.errstate(divide="ignore")  # the logarithm of 0, where every entry is -inf, is the right -inf

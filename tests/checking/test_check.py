@@ -330,6 +330,7 @@ def test_code_is_checked_by_every_array_that_it_returns(run: Any) -> None:
     ("claims", "error", "words"),
     [
         ({"W3": np.ones(3)}, ad.NotConnected, "no node of that name. Did you mean"),
+        ({"delta9": "y2 - t"}, ad.NotConnected, "the graph of E has no node of that name"),
         ({"x": np.ones(3)}, ad.NotConnected, "recorded as a constant"),
         (3, ad.BadOperand, "claims are a dict"),
         ([3], ad.BadOperand, "line 1 of the derivation is 3"),
