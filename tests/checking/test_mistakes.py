@@ -276,7 +276,7 @@ REASONS: list[tuple[Any, str, str, list[str]]] = [  # a graph, a wrong line, the
     (
         layer_norm,
         "dE/dX = ((y-T) - mean(y-T, axis=1, keepdims=True)) / sqrt(v + 1e-5)",
-        "dE/dX = 1 / np.sqrt(1e-05 + v) *",
+        "dE/dX = (np.sum((T - y) * y, axis=1, keepdims=True) * y / m",
         ["path through X - mu was forgotten", "the term of sqrt(v + 1e-05) in y was forgotten", "the factor that multiplies X - mu"],
     ),
     (

@@ -269,7 +269,7 @@ def test_random_points_of_a_large_graph_are_smaller(monkeypatch: pytest.MonkeyPa
     assert ad.derive(E, w).text == "dE/dw = 2 * X.T @ (X @ w - y) / m"
     assert time.perf_counter() - start < 2
     assert shapes[0] == (50_000, 20) and set(shapes[1:]) == {(13, 12)}
-    assert verify.shorter_axes(Graph(regression(50)[0], None, [], {}, [])) == {}
+    assert verify.shorter_axes(Graph(regression(50)[0], {}, [], {}, [])) == {}
 
 
 def test_a_wrong_formula_of_a_large_graph_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
