@@ -88,7 +88,7 @@ class Module:
             p.zero_grad()
 
     def load(self, parameters: dict[str, Any]) -> None:
-        """Assign arrays to all parameters by name.
+        """Assign arrays, or Tensors such as `parameters()` of another module of this kind, to all parameters by name.
 
         Raises ShapeMismatch, and changes nothing, unless names and shapes are those of `parameters()`.
         """
@@ -134,7 +134,8 @@ def assign(parameters: dict[str, ad.Tensor], arrays: dict[str, Any]) -> None:
     if have != given:
         raise ad.ShapeMismatch(f"the parameters are {_shapes(have)}, but the arrays given are {_shapes(given)}")
     for name, p in parameters.items():
-        p.data = arrays[name]
+        array = arrays[name]
+        p.data = array.data if isinstance(array, ad.Tensor) else array
 
 
 def _shapes(shapes: dict[str, tuple[int, ...]]) -> str:

@@ -149,11 +149,16 @@ def _finite(t: Any) -> Any:
     return t
 
 
-def _not_probabilities(y: Any, made_by: str, loss: str) -> None:
-    if getattr(getattr(y, "op", None), "name", None) == made_by:
+def made_by(y: Any) -> str | None:
+    """The name of the op whose result outputs are; None for plain arrays and leaves."""
+    return getattr(getattr(y, "op", None), "name", None)
+
+
+def _not_probabilities(y: Any, op: str, loss: str) -> None:
+    if made_by(y) == op:
         raise ValueError(
-            f"{loss} takes scores and would apply {made_by} a second time, to what is {made_by}'s result already. "
-            f"Leave {made_by} out of the network, or write from_logits=False"
+            f"{loss} takes scores and would apply {op} a second time, to what is {op}'s result already. "
+            f"Leave {op} out of the network, or write from_logits=False"
         )
 
 

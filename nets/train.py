@@ -27,7 +27,7 @@ import autodiff as ad
 from autodiff.node import order
 
 from . import losses
-from .data import Dataset, batches
+from .data import Dataset, batches, class_numbers, dataset_of
 from .extras import need, whole_number
 from .layers import Module, assign
 from .optim import Adam, Optimizer
@@ -85,7 +85,7 @@ class History:
         return iter(self.epochs)
 
     def __repr__(self) -> str:
-        best = f", best {self.best + 1}: {self[self.best]}" if self.epochs else ""
+        best = f", best [{self.best}]: {self[self.best]}" if self.epochs else ""
         return f"History({len(self)} epochs, {self.stopped or 'running'}{best})"
 
 
@@ -154,7 +154,7 @@ def fit(
         ("seed", seed, 0),
     ):
         whole_number(what, number, least)
-    data, held_out = _dataset(data), None if held_out is None else _dataset(held_out)
+    data, held_out = dataset_of(data), None if held_out is None else dataset_of(held_out)
     if held_out is not None and held_out.x.shape[1] != data.x.shape[1]:
         raise ad.ShapeMismatch(f"the held-out examples have {held_out.x.shape[1]} numbers each, those to learn from {data.x.shape[1]}")
     _check_model(model)
@@ -246,14 +246,6 @@ def _check_place(checkpoint: Path, resume: bool) -> None:
         raise FileExistsError(f"{checkpoint} exists: write resume=True to go on from it, or name another file")
     if resume and not checkpoint.exists():
         raise FileNotFoundError(f"there is no checkpoint {checkpoint} to resume; to begin with the first epoch, leave resume=True out")
-
-
-def _dataset(data: Any) -> Dataset:
-    if isinstance(data, Dataset):
-        return data
-    if not isinstance(data, tuple | list) or len(data) != 2:
-        raise TypeError(f"data is a Dataset, or a pair (x, t), not {type(data).__name__}")
-    return Dataset(*data)
 
 
 def _rest(run: _Run, count: int, batch: int) -> Iterator[Any]:
@@ -363,7 +355,7 @@ class Result(NamedTuple):
 
 def evaluate(model: Model, data: Any, *, loss: Loss = losses.cross_entropy, metric: Metric | None = None) -> Result:
     """Mean loss and accuracy on examples, without learning from them."""
-    data, metric = _dataset(data), metric_of(loss) if metric is None else metric
+    data, metric = dataset_of(data), metric_of(loss) if metric is None else metric
     total, right = 0.0, 0
     with np.errstate(all="ignore"):  # recording, so that the loss sees what made the outputs, and refuses a second softmax
         for start in range(0, len(data), AT_ONCE):
@@ -386,8 +378,24 @@ def predict(model: Model, x: Any) -> Any:
     return np.concatenate(parts)
 
 
+def class_scores(model: Model, x: Any) -> Any:
+    """`predict` with a column for each class: one score s gives (0, s), and one that Sigmoid made, p, gives (1 - p, p).
+
+    Raises ShapeMismatch for outputs that are no rows of scores.
+    """
+    outputs = predict(model, x)
+    if outputs.ndim != 2:
+        raise ad.ShapeMismatch(f"classes need a row of scores for each example, but the outputs have shape {outputs.shape}")
+    if outputs.shape[1] > 1:
+        return outputs
+    is_probability = losses.made_by(model(np.asarray(x)[:1])) == "sigmoid"
+    return np.hstack([1 - outputs if is_probability else np.zeros_like(outputs), outputs])
+
+
 def confusion(model: Model, data: Any) -> Any:
     """How often each class (row) was taken for each class (column): integers of shape (classes, classes).
+
+    Of a model with one output for two classes, too; its targets are 0 and 1 or -1 and 1.
 
     >>> from nets import data, layers
     >>> model = layers.mlp(2, 2, seed=0)
@@ -396,13 +404,11 @@ def confusion(model: Model, data: Any) -> Any:
     array([[2, 2],
            [2, 2]])
     """
-    data = _dataset(data)
-    scores = predict(model, data.x)
-    if scores.ndim != 2 or scores.shape[1] < 2:
-        raise ad.ShapeMismatch(f"a confusion matrix needs a column of scores for each class, but the outputs have shape {scores.shape}")
-    classes = scores.shape[1]
-    table = np.zeros((classes, classes), int)
-    np.add.at(table, (losses.as_targets(data.t, scores.shape).argmax(axis=1), scores.argmax(axis=1)), 1)
+    data = dataset_of(data)
+    scores = class_scores(model, data.x)
+    t = class_numbers(data.t) if scores.shape[1] == 2 else data.t
+    table = np.zeros((scores.shape[1],) * 2, int)
+    np.add.at(table, (losses.as_targets(t, scores.shape).argmax(axis=1), scores.argmax(axis=1)), 1)
     return table
 
 
