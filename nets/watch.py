@@ -29,7 +29,9 @@ class Look(NamedTuple):
 
 
 class Watch:
-    """Looks at a model before training and, given to `fit` as `each_epoch`, after each epoch, always on the same examples, a Dataset or a pair (x, t).
+    """Looks at a model before training and, given to `fit` as `each_epoch`, after each epoch, always on the same examples.
+
+    `data` is a Dataset or a pair (x, t).
 
     `looks` has one Look a time, `parameters` copies of the parameters after 0, 1, 2, 4, 8, ... epochs and the last.
 

@@ -304,7 +304,7 @@ def test_columns_are_found_by_name(iris, here, capsys):
     assert command.main(["predict", "b.csv", "--run", str(iris), "-o", "out.csv"]) == 0
     assert list(csv.reader(StringIO(Path("out.csv").read_text()))) == plain
     assert command.main(["predict", "b.csv", "--run", str(iris), "-o", "out.csv"]) == 2
-    assert "File exists: out.csv" in capsys.readouterr().err
+    assert "out.csv exists, and is not overwritten; name another file" in capsys.readouterr().err
 
 
 def test_the_newest_run_is_meant(no_pictures, here, capsys):
@@ -314,7 +314,12 @@ def test_the_newest_run_is_meant(no_pictures, here, capsys):
         os.utime(f"runs/{name}/config.json", (1e9 + k, 1e9 + k))
     assert run.newest_run() == Path("runs/xor")
     capsys.readouterr()
-    assert len(predicted([table("a.csv", [[1, 1]])], capsys)) == 2
+    assert command.main(["predict", table("a.csv", [[1, 1]])]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2 and err == "the network of runs/xor\n"
+    Path("b.csv").write_text("a,b\n1,2\n")
+    assert command.main(["predict", "b.csv"]) == 2
+    assert "b.csv has no column x1, x2; its columns are a, b, not those that runs/xor learnt from" in capsys.readouterr().err
 
 
 def test_numbers_far_from_the_data_are_told(iris, here, capsys):
@@ -420,7 +425,7 @@ def test_what_cannot_be_done_gets_a_sentence(argv, says, here, capsys):
         (["prove", "--examples", "0"], "--examples: needs a whole number"),
         (["predict"], "the following arguments are required: file"),
         (["derive", "--latex", "--numpy"], "not allowed with"),
-        (["nonsense"], "unrecognized arguments: nonsense"),
+        (["trian"], "there is no command 'trian'; there are train, prove, draw, derive, predict"),
         (["--seed", "3", "train"], "unrecognized arguments: train"),
     ],
 )

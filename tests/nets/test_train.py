@@ -388,7 +388,7 @@ def test_shapes_and_labels_that_do_not_fit_are_told():
         quiet(mlp(2, 2), TRAIN)
     with pytest.raises(ValueError, match="with 2 classes, class numbers go from 0 to 1, but one is 2"):
         confusion(mlp(2, 1), TRAIN)
-    with pytest.raises(ValueError, match="targets of classes are class numbers, -1 and 1, or from 0 to 1; these go from 0.5 to 2.5"):
+    with pytest.raises(ValueError, match=r"targets of classes are .* these go from 0\.5 to 2\.5"):
         confusion(mlp(2, 1), (POINTS.x, POINTS.t + 0.5))
     with pytest.raises(ad.ShapeMismatch, match=r"classes need a row of scores for each example, but the outputs have shape \(63, 1, 2\)"):
         confusion(Cube(), TRAIN)
