@@ -121,6 +121,11 @@ class Module:
         return "\n".join(f"{title.ljust(width)}  {size}".rstrip() for title, size in lines)
 
 
+def arrays(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Copies of the numbers of parameters, by name: what `assign` takes."""
+    return {name: p.data if isinstance(p, ad.Value) else np.array(p.data) for name, p in parameters.items()}
+
+
 def assign(parameters: dict[str, ad.Tensor], arrays: dict[str, Any]) -> None:
     """Give every parameter the array of its name; ShapeMismatch, with nothing changed, unless names and shapes fit.
 

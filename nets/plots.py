@@ -17,7 +17,7 @@ import autodiff as ad
 
 from .data import Dataset, class_numbers, dataset_of
 from .extras import need
-from .layers import assign
+from .layers import arrays, assign
 from .train import History, Model, class_scores
 from .watch import Watch
 
@@ -51,7 +51,7 @@ def learning_curves(history: History) -> Any:
 
 def boundary(model: Model, data: Any) -> Any:
     """The regions in which each class is likeliest, and the examples, a Dataset or a pair (x, t); for data of two numbers."""
-    return boundaries(model, data, {0: {name: np.array(p.data) for name, p in model.parameters().items()}}, titles=[""])
+    return boundaries(model, data, {0: arrays(model.parameters())}, titles=[""])
 
 
 def boundaries(model: Model, data: Any, parameters: dict[int, dict[str, Any]], titles: Sequence[str] | None = None) -> Any:
@@ -73,7 +73,7 @@ def boundaries(model: Model, data: Any, parameters: dict[int, dict[str, Any]], t
     margin = 0.12 * np.ptp(data.x, axis=0) + 1e-9
     low, high = data.x.min(axis=0) - margin, data.x.max(axis=0) + margin
     across, up = np.meshgrid(*(np.linspace(a, b, 120) for a, b in zip(low, high, strict=True)))
-    own = {name: np.array(p.data) for name, p in model.parameters().items()}
+    own = arrays(model.parameters())
     try:
         for ax, k, title in zip(axes, chosen, titles, strict=False):
             assign(model.parameters(), parameters[k])

@@ -29,7 +29,7 @@ from autodiff.node import order
 from . import losses
 from .data import Dataset, batches, class_numbers, dataset_of
 from .extras import need, whole_number
-from .layers import Module, assign
+from .layers import Module, arrays, assign
 from .optim import Adam, Optimizer
 
 VERSION = 1  # of checkpoints
@@ -278,7 +278,7 @@ def _step(run: _Run, model: Model, x: Any, t: Any, optimizer: Optimizer, loss: L
     E.backward()
     optimizer.step()
     run.total += value * len(x)
-    run.right += 0 if metric is None else int(np.sum(metric(_plain(outputs), t)))
+    run.right += 0 if metric is None else int(np.sum(metric(losses.plain(outputs), t)))
     run.done += 1
 
 
@@ -292,7 +292,7 @@ def _finish_epoch(
     run.total, run.right, run.done, run.before = 0.0, 0, 0, dict(run.rng.bit_generator.state)
     if history.best < 0 or _judged(history[-1]) < _judged(history[history.best]):
         history.best = len(history) - 1
-        run.best = _arrays(model)
+        run.best = arrays(model.parameters())
 
 
 def _judged(epoch: Epoch) -> float:
@@ -362,19 +362,15 @@ def evaluate(model: Model, data: Any, *, loss: Loss = losses.cross_entropy, metr
             part = data.take(slice(start, start + AT_ONCE))
             outputs = model(part.x)
             total += float(loss(outputs, part.t).item()) * len(part)
-            right += 0 if metric is None else int(np.sum(metric(_plain(outputs), part.t)))
+            right += 0 if metric is None else int(np.sum(metric(losses.plain(outputs), part.t)))
     return Result(total / len(data), None if metric is None else right / len(data))
-
-
-def _plain(outputs: Any) -> Any:
-    return outputs.data if isinstance(outputs, ad.Tensor) else np.asarray(outputs)
 
 
 def predict(model: Model, x: Any) -> Any:
     """The model's outputs for rows of examples as a plain array, without recording."""
     x = np.asarray(x)
     with ad.no_record():
-        parts = [np.array(_plain(model(x[start : start + AT_ONCE]))) for start in range(0, max(len(x), 1), AT_ONCE)]
+        parts = [np.array(losses.plain(model(x[start : start + AT_ONCE]))) for start in range(0, max(len(x), 1), AT_ONCE)]
     return np.concatenate(parts)
 
 
@@ -435,10 +431,6 @@ def metric_of(loss: Loss) -> Metric | None:
 # ---------------------------------------------------------------- checkpoints
 
 
-def _arrays(model: Model) -> dict[str, Any]:
-    return {name: p.data if isinstance(p, ad.Value) else np.array(p.data) for name, p in model.parameters().items()}
-
-
 def _settings(
     model: Model, data: Dataset, held_out: Dataset | None, batch: int, seed: int, loss: Loss, optimizer: Optimizer
 ) -> dict[str, Any]:
@@ -486,7 +478,7 @@ def _state(run: _Run, model: Model, optimizer: Optimizer, settings: dict[str, An
     return {
         "nets checkpoint": VERSION,
         "settings": settings,
-        "parameters": _arrays(model),
+        "parameters": arrays(model.parameters()),
         "optimizer": optimizer.state(),
         "epoch": {"before": run.before, "done": run.done, "total": run.total, "right": run.right},
         "history": [tuple(epoch) for epoch in run.history],

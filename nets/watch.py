@@ -11,6 +11,7 @@ import autodiff as ad
 from autodiff.node import order
 
 from .data import dataset_of
+from .layers import arrays
 from .losses import cross_entropy
 from .train import Loss, Model
 
@@ -80,7 +81,7 @@ class Watch:
         last = max(self.parameters, default=0)
         if last & (last - 1):  # the last look was kept only until now
             del self.parameters[last]
-        self.parameters[epoch] = {name: np.array(p.data) for name, p in parameters.items()}
+        self.parameters[epoch] = arrays(parameters)
 
 
 def _named(nodes: Iterable[Any]) -> dict[str, Any]:
