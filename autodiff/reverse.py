@@ -318,15 +318,13 @@ def _seed(root: Any, seed: Any, record: bool) -> Any:
             raise not_scalar(root)
         ones = np.array(1.0, root._data.dtype, ndmin=root._data.ndim)  # np.ones takes four times as long
         return constant_tensor(ones, None) if record else ones
-    if isinstance(seed, Node):
-        if seed.shape != root.shape:
-            raise ShapeMismatch(f"the seed has shape {seed.shape}, but {label(root)} has shape {root.shape}; they must be the same")
-        return seed if record else seed._data
-    array = np.asarray(seed)
+    array = np.asarray(seed._data if isinstance(seed, Node) else seed)
     if array.dtype.kind not in "fiub":
         raise ShapeMismatch(f"the seed is of dtype {array.dtype}, but a derivative is made of real numbers")
     if array.shape != root.shape:
         raise ShapeMismatch(f"the seed has shape {array.shape}, but {label(root)} has shape {root.shape}; they must be the same")
+    if record and isinstance(seed, Node):
+        return seed
     array = array.astype(root.dtype)
     return constant_tensor(array, None) if record else array
 
