@@ -20,7 +20,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import Context
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -29,12 +29,13 @@ from .node import Node
 from .ops import Op, table
 from .tensor import Tensor
 
+T = TypeVar("T")
 Names = dict[Any, str]
 Found = list[tuple[Any, Any]]  # nodes with their derivatives
 Plan = Callable[[Tensor, Any], Found | None]
 
 MEETINGS = 3  # so many sweeps over graphs alike, and a plan is written
-NODES, ENTRIES = 200, 2**22  # larger graphs spend their time in NumPy, and writing takes their memory once more
+NODES, ENTRIES = 600, 2**22  # with their operands; larger graphs spend their time in NumPy, and writing takes their memory once more
 PLANS = 32  # more structures than that would not come back
 ndarray = np.ndarray
 _strict = Context()  # entering np.errstate takes ten times as long as running in a copy of this
@@ -66,7 +67,7 @@ def replay(root: Tensor, start: Any, asked: int | None = None) -> Found | None:
     return None
 
 
-def tried(plan: Plan, root: Tensor, start: Any) -> Any:
+def tried(plan: Callable[[Tensor, Any], T], root: Tensor, start: Any) -> T | None:
     """What a plan gives; None where it is for other graphs, and where the sweep would raise or warn."""
     try:
         return _strict.copy().run(plan, root, start)
@@ -83,7 +84,7 @@ def learn(root: Tensor, start: Any, found: Found) -> None:
     store.met[alike] += 1
     if store.met[alike] % MEETINGS or alike in store.given_up or store.left <= 0 or switches.watch is not None:
         return
-    if len(found) > NODES or sum(n.size for n, _ in found) > ENTRIES:
+    if sum(1 + len(n.args) for n, _ in found) > NODES or sum(n.size for n, _ in found) > ENTRIES:
         return
     plan = tried(write, root, start)
     if plan is not None and same(tried(plan, root, start), found):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import warnings
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -125,6 +127,13 @@ def test_another_structure_is_left_to_the_sweep(what: str) -> None:
         assert plan is None or (plan(pair[root], starts[root]) is not None and plan(pair[other], starts[other]) is None)
 
 
+def test_an_array_that_bounds_a_slice_may_be_changed_later() -> None:
+    start, w = np.array(2), ad.Tensor([1.0, 2.0, 3.0])
+    train(w, plans.MEETINGS + 1, lambda w: np.mean(w[start:]))
+    start -= 1
+    assert np.array_equal(train(w, 1, lambda w: np.mean(w[start:]))[0], [0.0, 0.5, 0.5])
+
+
 def test_one_leaf_in_two_places_is_another_structure_than_two_leaves() -> None:
     x = ad.Tensor(np.eye(3))
     one, two = np.sum(x @ x), np.sum(x @ ad.Tensor(np.eye(3)))
@@ -224,6 +233,107 @@ def test_a_rule_replaced_is_used_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.undo()
     (g,) = train(w, 1, lambda w: np.sum(ad.exp(w)))
     assert np.array_equal(g, np.exp(w.data))
+
+
+def made_in_order(x: Any, order: list[int]) -> Any:
+    """The same sum whatever the order in which its terms are made."""
+    terms = {k: (ad.exp, ad.sin, ad.tanh, ad.cos)[k](x) for k in order}
+    return np.sum(terms[0] + terms[1] + terms[2] + terms[3])
+
+
+def test_the_order_in_which_results_were_made_is_the_order_of_adding_up() -> None:
+    x = ad.Tensor(np.random.default_rng(0).normal(size=50))
+    plan = written(made_in_order(x, [0, 1, 2, 3]))
+    orders = list(itertools.permutations(range(4)))
+    bits = {swept(made_in_order(x, list(order)))[-1][1].tobytes() for order in orders}
+    assert len(bits) > 1  # else it would not matter
+    used = [plan(made_in_order(x, list(order)), ONE) is not None for order in orders]
+    assert used == [True] + 23 * [False]
+
+
+def test_a_seed_that_is_a_node_has_the_dtype_of_its_root() -> None:
+    for _ in range(plans.MEETINGS + 2):
+        for dtype in (np.float64, np.float32):
+            x = ad.Tensor([1.0, 2.0])
+            z = x + x
+            z.backward(seed=ad.constant(np.ones(2, dtype)))
+            assert x.grad.dtype == z.grad.dtype == np.float64
+
+
+def told(n: int, f: Callable[[Any], Any], x: Any, **errors: Any) -> list[Any]:
+    """What backward says of a graph with x after n others of its structure: the error, and the warnings with their places."""
+    with np.errstate(all="ignore"):
+        roots = [f(ad.Tensor(np.full(np.shape(x), 0.5))) for _ in range(n)] + [f(ad.Tensor(x))]
+    found = []
+    for root in roots:
+        with warnings.catch_warnings(record=True) as caught, np.errstate(**errors):
+            warnings.simplefilter("always")
+            try:
+                root.backward()
+            except (ArithmeticError, ad.errors.AutodiffError) as error:
+                found = [type(error), str(error)]
+            found += [(str(w.message), w.filename, w.lineno) for w in caught]
+    return found
+
+
+TROUBLE: dict[str, Any] = {
+    "a division by zero": (lambda x: np.sum(ad.log(x)), [0.0, 1.0]),
+    "an overflow": (lambda x: np.sum(ad.exp(x * 1e200) / 1e200), [1e-199, 1e-198]),
+    "an overflow in what no derivative needs": (lambda x: np.sum(np.cumprod(x)), [1e200, 1e200, 1e-300, 1e200, 1e200]),
+    "infinities of both signs": (lambda x: np.sum(x[1:] * x[:-1] - x[0]), [np.inf, -np.inf, 1.0]),
+    "ties at infinity": (lambda x: np.max(x), [np.nan, np.inf, np.inf]),
+}
+
+
+@pytest.mark.parametrize("what", TROUBLE)
+@pytest.mark.parametrize("answer", ["warn", "raise", "ignore"])
+def test_errors_and_warnings_are_those_of_the_sweep(what: str, answer: str) -> None:
+    f, x = TROUBLE[what]
+    first = told(0, f, x, all=answer)
+    for n in range(1, plans.MEETINGS + 2):
+        assert told(n, f, x, all=answer) == first
+
+
+def test_writing_a_plan_warns_of_nothing() -> None:
+    f, x = TROUBLE["a division by zero"]
+    for _ in range(plans.MEETINGS + 2):
+        assert len(told(0, f, x, all="warn")) == 1
+
+
+def test_a_plan_holds_no_array_of_the_user_s() -> None:
+    refs = []
+    for _ in range(plans.MEETINGS + 2):
+        w, c, k = ad.Tensor(np.ones(9)), np.ones(9), np.ones(9)
+        h = ad.exp(w) * c * ad.constant(k)
+        np.sum(h[2:5]).backward()
+        refs += map(weakref.ref, (w._data, c, k, h._data, h.grad, w.grad))
+    assert len(plans._store.plans) == 1
+    del w, c, k, h
+    assert not any(ref() is not None for ref in refs)
+
+
+def test_a_plan_written_while_a_rule_is_replaced_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(root: Any, start: Any, own: Any = plans.write) -> Any:
+        plan = own(root, start)
+        monkeypatch.setattr(ad.exp, "carry", (lambda g, z, xs: 2 * g * z,))
+        plans.learn(root, start, swept(root))  # another thread notices
+        return plan
+
+    monkeypatch.setattr(plans, "write", write)
+    w = ad.Tensor([1.0, 2.0])
+    *_, g = train(w, plans.MEETINGS + 1, lambda w: np.sum(ad.exp(w)))
+    assert g[0] > 5
+
+
+def test_where_there_is_much_to_write_nothing_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+    monkeypatch.setattr(plans, "write", lambda root, start: tried.append(1))
+    w, arrays = ad.Tensor([1.0]), [np.ones(1)] * plans.NODES
+    large = ad.Tensor(np.ones(plans.ENTRIES))
+    for _ in range(plans.MEETINGS):
+        np.sum(ad.concatenate([w, *arrays])).backward()
+        np.sum(large).backward()
+    assert not tried
 
 
 def test_a_rule_of_the_user_s_is_asked_each_time() -> None:
