@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import os
 import runpy
 import sys
@@ -126,7 +127,7 @@ that may be hostile in a container."""
 
 def _add_grade(commands: Any) -> None:
     raw = argparse.RawDescriptionHelpFormatter
-    after = "exit codes: 0 all answers were judged (right or wrong), 1 the exercise or the folder cannot be used, 2 wrong arguments"
+    after = "exit codes: 0 all answers were judged (right or wrong), 1 exercise, folder or limits cannot be used, 2 wrong arguments"
     grade = commands.add_parser(
         "grade", help="judge a folder of answers to an exercise", description=GRADE, epilog=after, formatter_class=raw
     )
@@ -141,17 +142,17 @@ def _add_grade(commands: Any) -> None:
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
     return value
 
 
-def _missing(targets: list[str]) -> str:
-    return f"nothing was said of {', '.join(targets)}" if targets else ""
-
-
 def _grade(given: argparse.Namespace) -> None:
+    from .checking.check import numbers_among
     from .checking.grade import answers_in, grade, points_of, summary, write
     from .checking.points import Recorded
     from .naming import names_in
@@ -161,24 +162,36 @@ def _grade(given: argparse.Namespace) -> None:
     root, found = variable_of(target)
     if not isinstance(root, Node):
         raise Stop(f"{target} is a {type(root).__name__}; an exercise's result is a Value or a Tensor")
+    if not root.active or math.prod(root.shape) != 1:
+        found_one = f"has the shape {root.shape}" if root.active else "is a constant, for nothing that it was computed from is a variable"
+        raise Stop(f"{target} {found_one}; an exercise's result is one number that was computed from variables, such as a loss")
     if not given.answers.is_dir():
         raise Stop(f"there is no folder {given.answers}")
-    answers = answers_in(given.answers)
+    if given.output.resolve() == given.answers.resolve():
+        raise Stop(f"the reports would stand among the answers in {given.answers}; name another folder with -o")
+    if given.output.exists() and not given.output.is_dir():
+        raise Stop(f"{given.output} is a file, and the reports go into a folder")
+    answers, others = answers_in(given.answers, Path(target.rpartition(":")[0]))
     if not answers:
         raise Stop(f"{given.answers} holds no answers: no file ends in .py or .json")
     worth = found.get("points", {})
     if not isinstance(worth, dict):
         raise Stop(f"{path} defines points, which must be a dict of numbers by name, not {type(worth).__name__}")
     graph = Recorded(root, names_in([found]))
+    graph.numbers = numbers_among(found, graph)
     points = points_of(graph, worth)
-    graded = grade(graph, points, answers, given.time, int(given.memory))
+    graded = grade(graph, points, answers, given.time, given.memory)
     try:
         write(graded, points, given.output)
     except OSError as error:
         raise Stop(f"the reports cannot be written: {error}") from None
     for g in graded:
-        print(f"{g.name}: {g.score:g} of {sum(points.values()):g}{f'; {said}' if (said := g.failure or _missing(g.missing)) else ''}")
+        said = [g.brief] if g.failure else [f"nothing was said of {', '.join(g.missing)}"] if g.missing else []
+        said += [f"undecided: {', '.join(g.undecided)}"] if g.undecided else []
+        print("; ".join([f"{g.name}: {g.score:g} of {sum(points.values()):g}", *said]))
     print(f"{summary(graded)}\nThe reports are in {given.output}.")
+    if others:
+        print(f"Not judged, being no files that end in .py or .json: {', '.join(others)}.")
 
 
 if __name__ == "__main__":

@@ -23,6 +23,10 @@ class ShapeMismatch(AutodiffError, ValueError):
     """The shapes of the operands do not fit the operation."""
 
 
+class BadIndex(AutodiffError, IndexError):
+    """An index, or a place among options, is not there or is no index at all."""
+
+
 class Degenerate(AutodiffError, LinAlgError):
     """A matrix is singular, or so special (repeated eigenvalues) that a derivative does not exist."""
 
@@ -60,7 +64,7 @@ class GradientMismatch(AutodiffError, AssertionError):
 
 
 class NotDifferentiable(GradientMismatch):
-    """A derivative was checked at a point where the function bends or jumps, and so has none."""
+    """A derivative was checked at a point where the function bends, jumps or is infinitely steep, and so has none."""
 
 
 class NonFinite(AutodiffError, FloatingPointError):

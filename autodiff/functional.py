@@ -12,6 +12,7 @@ everything else (integers, text, None) stays as it is.
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -46,7 +47,12 @@ class _Run:
         self.paths: list[str] = []
         for k in argnums:
             if not -len(args) <= k < len(args):
-                raise TypeError(f"the derivative is taken in argument {k}, but the function was called with {len(args)} arguments")
+                raise TypeError(
+                    f"the derivative is taken in argument {k}, but the function was called with {len(args)} arguments by position"
+                )
+        if len({k % len(args) for k in argnums}) < len(argnums):
+            raise TypeError(f"the derivative is taken in arguments {', '.join(map(str, argnums))}, of which one is named twice")
+        for k in argnums:
             before = len(self.targets)
             moved[k] = self._replace(args[k], k)
             if len(self.targets) == before and (each or len(args) == 1):
@@ -55,10 +61,10 @@ class _Run:
                     "arrays of float64 or float32 (write 3.0 for 3, x.astype(float) for an integer array)"
                 )
         active = switches.recording.get() and any(isinstance(x, Node) and x.active for x in self.originals)
-        self.record = switches.transforming.get() or active
-        with transform():
+        with transform(self.targets):
             self.out = f(*moved, **kw)
         self.roots = [leaf for _, leaf in leaves(self.out) if isinstance(leaf, Node) and leaf.active]
+        self.record = active or switches.differentiated(*self.roots)
 
     def _replace(self, tree: Any, k: int) -> Any:
         fresh = []
@@ -117,13 +123,15 @@ def _fill(tree: Any, found: Iterator[Any]) -> Any:
 
 
 @contextmanager
-def transform() -> Iterator[None]:
+def transform(targets: Sequence[Any] = ()) -> Iterator[None]:
     """While a function runs inside a transform everything is recorded, and float() of a node is refused."""
-    token = switches.transforming.set(True)
+    token, ids = switches.transforming.set(True), {t.id for t in targets}
+    switches.moving.update(ids)
     try:
         with switches.Block(switches.recording, True):
             yield
     finally:
+        switches.moving.difference_update(ids)
         switches.transforming.reset(token)
 
 
@@ -158,7 +166,10 @@ def _like(g: Any, x: Any, record: bool) -> Any:
 
 
 def _numbers(argnums: int | Sequence[int]) -> tuple[int, ...]:
-    return (argnums,) if isinstance(argnums, int | np.integer) else tuple(argnums)
+    try:
+        return (argnums,) if isinstance(argnums, int | np.integer) else tuple(map(operator.index, argnums))
+    except TypeError:
+        raise TypeError(f"argnums is the place of an argument, 0, or several, (0, 1), not {argnums!r}") from None
 
 
 # ---------------------------------------------------------------- the transforms
@@ -221,11 +232,8 @@ def vjp(f: Function, *xs: Any, allow_unused: bool = False) -> tuple[Any, Functio
     run.check_connected(allow_unused)
 
     def pull_back(cotangent: Any) -> tuple[Any, ...]:
-        given = [t for _, t in leaves(cotangent)]
-        made = [leaf for _, leaf in leaves(run.out)]
-        if len(given) != len(made):
-            raise ShapeMismatch(f"the function returned {len(made)} arrays, but the cotangent has {len(given)}")
-        seeds = [t for t, leaf in zip(given, made, strict=True) if isinstance(leaf, Node) and leaf.active]
+        pairs = _matched(run.out, "the function's result", cotangent, "cotangent")
+        seeds = [t for _, leaf, t in pairs if isinstance(leaf, Node) and leaf.active]
         record = run.record or switches.transforming.get() or any(isinstance(t, Node) and t.active for t in seeds)
         found = pull(run.roots, seeds, run.targets, record, allow_unused=True)
         shaped = iter([_like(g, x, record) for g, x in zip(found, run.originals, strict=True)])
@@ -237,7 +245,7 @@ def vjp(f: Function, *xs: Any, allow_unused: bool = False) -> tuple[Any, Functio
 def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], *, allow_unused: bool = False) -> tuple[Any, Any]:
     """`f(*primals)` and its tangent when the primals move by the tangents, by forward mode.
 
-    Raises ShapeMismatch where a tangent is not shaped like its primal.
+    Raises ShapeMismatch where a tangent is not shaped like its primal, and BadOperand for a tangent of what does not move.
 
     >>> import autodiff as ad, numpy as np
     >>> ad.jvp(np.sin, (0.0,), (2.0,))
@@ -249,7 +257,7 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any], *, allow_u
         raise ShapeMismatch(f"there are {len(primals)} primals and {len(tangents)} tangents; each primal needs one tangent")
     run = _Run(f, primals, {}, range(len(primals)), each=False)
     run.check_connected(allow_unused)
-    moving = [t for p, t in zip(primals, tangents, strict=True) for t in _matched(p, t)]
+    moving = [t for k, (p, t) in enumerate(zip(primals, tangents, strict=True)) for t in _moving(k, p, t)]
     record = run.record or any(isinstance(t, Node) and t.active for t in moving)
     seeds = [_tangent(t, x, path, record) for x, t, path in zip(run.targets, moving, run.paths, strict=True)]
     found = iter(push(run.roots, run.targets, seeds, record))
@@ -270,7 +278,10 @@ def _zero(x: Any) -> Any:
 
 def _tangent(t: Any, x: Any, path: str, record: bool) -> Any:
     """A tangent in the form the sweep wants it: an array, or a node while recording."""
-    t = t if isinstance(t, Node) else np.asarray(t, x.dtype if isinstance(x, Tensor) else float)
+    if not isinstance(t, Node):
+        if np.asarray(t).dtype.kind not in "fiub":
+            raise BadOperand(f"the tangent of {path} is of dtype {np.asarray(t).dtype}, but a derivative is made of real numbers")
+        t = np.asarray(t, x.dtype if isinstance(x, Tensor) else float)
     if t.shape != x.shape:
         raise ShapeMismatch(f"{path} has shape {x.shape}, but its tangent has shape {t.shape}")
     if not record:
@@ -278,11 +289,31 @@ def _tangent(t: Any, x: Any, path: str, record: bool) -> Any:
     return t if isinstance(t, Node) or not isinstance(x, Tensor) else constant_tensor(t, None)
 
 
-def _matched(primal: Any, tangent: Any) -> list[Any]:
-    p, t = list(leaves(primal)), list(leaves(tangent))
-    if [path for path, _ in p] != [path for path, _ in t]:
-        raise ShapeMismatch("the tangent must be nested in the same containers as its primal")
-    return [b for (_, a), (_, b) in zip(p, t, strict=True) if moves(a)]
+def _moving(k: int, primal: Any, tangent: Any) -> list[Any]:
+    """The tangents of what moves in argument k, in its order; what does not move must have none."""
+    pairs = _matched(primal, f"argument {k}", tangent, "tangent")
+    for path, p, t in pairs:
+        if not moves(p) and t is not None and (np.asarray(t).dtype.kind not in "fiub" or np.any(t)):
+            raise BadOperand(
+                f"argument {k}{path} is {_shorten(p)}, which does not move, so its tangent is None or 0, not {t!r}; "
+                "what is to move is a float or an array of floats (write 3.0 for 3)"
+            )
+    return [t for _, p, t in pairs if moves(p)]
+
+
+def _matched(tree: Any, whose: str, other: Any, what: str) -> list[tuple[str, Any, Any]]:
+    """The paths and things in `tree`, each with its partner in `other`, which has the same containers; dicts go by their keys."""
+    partners, things = dict(leaves(other)), list(leaves(tree))
+    if partners.keys() != {path for path, _ in things}:
+        raise ShapeMismatch(
+            f"the {what} must be nested in the same containers as {whose}, which has {_places(dict(things))}; the {what} has "
+            f"{_places(partners)}"
+        )
+    return [(path, thing, partners[path]) for path, thing in things]
+
+
+def _places(found: dict[str, Any]) -> str:
+    return ", ".join(path or "one thing without a container" for path in found) or "nothing"
 
 
 def jacobian(f: Function, argnums: int | Sequence[int] = 0, *, allow_unused: bool = False) -> Function:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from types import FrameType
 from typing import Any
 
@@ -39,11 +41,23 @@ def _is_said(name: str) -> bool:
     return name.isidentifier() and not name.startswith("_")  # frames hold helpers of the interpreter's, too
 
 
+_given: ContextVar[Mapping[int, str] | None] = ContextVar("names given", default=None)
+
+
+@contextmanager
+def named(names: Mapping[int, str]) -> Iterator[None]:
+    """A block in which nodes and arrays have these names, by `id()`, whoever asks: those of a graph whose script has ended."""
+    before = _given.set(names)
+    try:
+        yield
+    finally:
+        _given.reset(before)
+
+
 def variables(frame: FrameType | None) -> dict[int, str]:
     """Names by `id()` of the nodes and arrays a frame holds."""
-    if frame is None:
-        return {}
-    return names_in([frame.f_locals] if frame.f_locals is frame.f_globals else [frame.f_locals, frame.f_globals])
+    scopes = [] if frame is None else [frame.f_locals] if frame.f_locals is frame.f_globals else [frame.f_locals, frame.f_globals]
+    return {**names_in(scopes), **(_given.get() or {})}
 
 
 def names_in(scopes: list[dict[str, Any]]) -> dict[int, str]:

@@ -8,6 +8,7 @@ compute.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextvars import ContextVar, Token
 from itertools import count
 from types import TracebackType
@@ -169,6 +170,17 @@ def restamp(leaf: Any, stamp: int | None = None) -> None:
     with lock:
         leaf.stamp = tick() if stamp is None else stamp
         assigned = max(assigned, leaf.stamp)
+    if not leaf.active and (other := leaf._note("beside", None)) is not None:
+        restamp(other, leaf.stamp)
+
+
+def twin(constant: Any, make: Callable[[], Any]) -> Any:
+    """What stands for a constant beside nodes of the other face: one and the same each time, and stale when the constant is."""
+    found = constant._note("beside", None)
+    if found is None or found._data != constant._data:
+        found = make()
+        constant._write("beside", found)
+    return found
 
 
 def stale(nodes: list[Node]) -> tuple[Node, Node] | None:
@@ -218,6 +230,12 @@ recording: ContextVar[bool] = ContextVar("recording", default=True)
 _scope: ContextVar[tuple[str, ...]] = ContextVar("scope", default=())
 _tracing: ContextVar[bool] = ContextVar("tracing", default=False)
 transforming: ContextVar[bool] = ContextVar("transforming", default=False)
+moving: set[int] = set()  # ids of the variables of the transforms that are at work, in all threads
+
+
+def differentiated(*nodes: Node) -> bool:
+    """Are derivatives being taken through these nodes?  A thread that a transform's function started knows by the graph alone."""
+    return transforming.get() or (bool(moving) and not moving.isdisjoint(n.id for n in order(*nodes)))
 
 
 def mark(node: Any) -> None:

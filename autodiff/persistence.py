@@ -10,8 +10,10 @@ from __future__ import annotations
 import copy
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -208,13 +210,22 @@ def save(path: str | os.PathLike[str], tree: Any) -> None:
         "tree": _encode(tree, arrays, place),
     }
     text = np.frombuffer(json.dumps(document).encode(), np.uint8)
+    with whole(path) as file:
+        np.savez(file, graph=text, **{f"array{i}": a for i, a in arrays.values()})
+
+
+@contextmanager
+def whole(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """A file to write bytes to, which takes its name only once all of them are on the disk; a failure leaves an old one as it was."""
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path} cannot be written: there is no folder {path.parent}")
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with open(temporary, "xb") as file:
-            np.savez(file, graph=text, **{f"array{i}": a for i, a in arrays.values()})
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # else the name could reach the disk before the bytes
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -227,6 +238,8 @@ def load(path: str | os.PathLike[str]) -> Any:
     Raises FileNotFoundError; BadFile for what is not such a file or is of a newer format; NoRule if an op
     of the graph has not been declared in this program.
     """
+    if not Path(path).is_file():
+        raise no_file(path, "a file that ad.save wrote")
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             document = json.loads(archive["graph"].tobytes())
@@ -241,6 +254,13 @@ def load(path: str | os.PathLike[str]) -> Any:
         if isinstance(error, BadFile | NoRule | OSError):
             raise
         raise BadFile(f"{os.fspath(path)} is not a whole file that ad.save wrote") from error
+
+
+def no_file(path: str | os.PathLike[str], wanted: str) -> OSError:
+    """The error for a path where `wanted` should be and is not."""
+    if Path(path).is_dir():
+        return IsADirectoryError(f"{os.fspath(path)} is a folder; name {wanted}")
+    return FileNotFoundError(f"there is no file {os.fspath(path)}; name {wanted}, by its whole path or from {Path.cwd()}")
 
 
 def _encode(x: Any, arrays: Arrays, place: dict[int, int]) -> Any:

@@ -116,7 +116,9 @@ def _planned(roots: list[Any], seeds: list[Any], targets: list[Any]) -> list[Any
         return None
     asked = {t.id for t in targets if isinstance(t, Node) and t.op is None}
     by_plan = plans.replay(roots[0], _seed(roots[0], None, record=False), len(asked))
-    found = {n.id: zero_like(n) if g is None else g for n, g in by_plan or ()}
+    if by_plan is None:
+        return None
+    found = {n.id: zero_like(n) if g is None else g for n, g in by_plan}
     return [found[t.id] for t in targets] if all(isinstance(t, Node) and t.id in found for t in targets) else None
 
 
@@ -237,7 +239,7 @@ def of_arrays(n: Any, g: Any, path: Collection[int] | None) -> list[tuple[Any, A
                 if d.__class__ is not ndarray:
                     d = np.asarray(d)
                 if d.shape != x.shape:
-                    d = sum_to(d, x.shape) if carry else fit(d, a, op)
+                    d = sum_to(d, x.shape) if carry and d.shape == z.shape else fit(d, a, op)
                 if d.dtype is not x.dtype:
                     d = fit(d, a, op)
             found.append((a, d))
@@ -320,7 +322,7 @@ def _seed(root: Any, seed: Any, record: bool) -> Any:
         return constant_tensor(ones, None) if record else ones
     array = np.asarray(seed._data if isinstance(seed, Node) else seed)
     if array.dtype.kind not in "fiub":
-        raise ShapeMismatch(f"the seed is of dtype {array.dtype}, but a derivative is made of real numbers")
+        raise BadOperand(f"the seed is of dtype {array.dtype}, but a derivative is made of real numbers")
     if array.shape != root.shape:
         raise ShapeMismatch(f"the seed has shape {array.shape}, but {label(root)} has shape {root.shape}; they must be the same")
     if record and isinstance(seed, Node):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -16,9 +17,10 @@ from . import node as switches
 from . import ops
 from .containers import map_leaves
 from .errors import AutodiffError, BadOperand, BroadcastWarning, Detached, NoRule, ReadOnly, ShapeMismatch
-from .node import Node, assigned_result, order, rebound, settle, tick
+from .node import Node, assigned_result, order, rebound, settle, tick, twin
 from .ops import BY_NUMPY, Op
-from .ops.operand import COMPARISONS, NO_KW, Operand, add_methods
+from .ops.operand import COMPARISONS, NO_KW, Operand, add_methods, refuse_own_rules
+from .ops.table import REFUSALS, RESERVED, misfit
 
 Array = np.ndarray[Any, Any]
 ndarray = np.ndarray
@@ -204,9 +206,7 @@ class Tensor(Operand, Node):
 
     def astype(self, dtype: Any) -> Tensor:
         """Like ndarray.astype, to float64 or float32."""
-        if np.dtype(dtype).kind != "f":
-            raise BadOperand(f"a Tensor is float64 or float32, not {np.dtype(dtype)}; write t.data.astype({dtype!r}) for plain numbers")
-        return ops.cast(self, dtype=_dtype(np.dtype(dtype)))  # type: ignore[no-any-return]
+        return ops.cast(self, dtype=np.dtype(dtype))  # type: ignore[no-any-return]
 
     def argmax(self, axis: Any = None) -> Any:
         """The plain indices of the maxima."""
@@ -252,7 +252,7 @@ class Tensor(Operand, Node):
     # ------------------------------------------------------------ numbers' manners
 
     def __float__(self) -> float:
-        if switches.transforming.get() and self.active:
+        if self.active and switches.differentiated(self):
             raise Detached(
                 f"float() or a function of math was called on {self.name or 'a node'} inside a transform, which would lose its "
                 "derivative: write np.exp for math.exp; or .item() if a plain number is meant"
@@ -338,8 +338,8 @@ def record(op: Op, args: tuple[Any, ...], kw: dict[str, Any]) -> Tensor:
         z = op.forward(*xs, **kw) if kw else op.forward(*xs)
     except AutodiffError:
         raise
-    except ValueError as error:
-        raise _misfit(op, args, kw, error) from None
+    except REFUSALS as error:
+        raise misfit(op, args, kw, error) from (None if op.name in RESERVED else error)
     if z.__class__ is not ndarray:
         z = np.asarray(z)
     elif z.ndim == op.watched:
@@ -396,13 +396,6 @@ def _is_odd(a: Any) -> bool:
     return isinstance(a, ndarray) and a.dtype.char not in "df?"
 
 
-def _misfit(op: Op, args: tuple[Any, ...], kw: dict[str, Any], error: ValueError) -> ShapeMismatch:
-    from .naming import describe
-
-    options = "".join(f", {k}={v}" for k, v in kw.items())
-    return ShapeMismatch(f"{op.name} does not fit {describe(args)}{options}: {error}")
-
-
 _warned: set[tuple[str, int]] = set()  # file and line
 
 
@@ -436,7 +429,7 @@ def _leaf(data: Array, active: bool) -> Tensor:
 
 def constant_tensor(data: Any, name: str | None) -> Tensor:
     """A constant leaf that holds the array itself, not a copy."""
-    _refuse_own_rules(data, "a constant")
+    refuse_own_rules(data, "a constant")
     array = np.asarray(data)
     _dtype(array.dtype)
     out = _leaf(array if array.dtype.kind == "f" else array.astype(np.float64), active=False)  # uint8 would wrap around
@@ -460,7 +453,7 @@ def _own(data: Any, dtype: Any = None) -> Array:
     """A read-only array of a leaf's own, copied unless it cannot be written anyway."""
     if isinstance(data, Node):
         raise BadOperand("data is plain numbers; from another node write .data (its numbers) or use the node itself")
-    _refuse_own_rules(data, "a Tensor")
+    refuse_own_rules(data, "a Tensor")
     if isinstance(data, ReadOnlyArray) and not data.flags.writeable and (dtype is None or data.dtype == dtype):
         return np.asarray(data)
     try:
@@ -488,7 +481,7 @@ def _lift(op: Op, x: Any) -> Any:
         )
     if isinstance(x, str | bytes) or x is None:
         raise BadOperand(f"{op.name} cannot take {x!r} as an operand: it is not a number or an array")
-    _refuse_own_rules(x, op.name)
+    refuse_own_rules(x, op.name)
     array = np.asarray(x)
     if array.dtype.kind not in "fiub":
         raise BadOperand(
@@ -502,24 +495,17 @@ def _lift(op: Op, x: Any) -> Any:
     return array
 
 
-def _refuse_own_rules(x: Any, who: str) -> None:
-    if type(x).__name__ in ("MaskedArray", "matrix"):
-        raise BadOperand(
-            f"{who} cannot take a {type(x).__name__}, whose own rules would be lost; write np.asarray(x), or ad.where(mask, ...)"
-        )
-
-
 def _beside(x: Any) -> Tensor:
     """The Tensor that stands for a constant Value beside Tensors: one and the same each time, computed as the Value was."""
     found: dict[int, Any] = {}
     for n in order(x):
-        twin = n._note("beside", None)
-        if twin is None or twin._data != n._data:
-            operands = tuple(found[a.id] if isinstance(a, Node) else a for a in n.args)
-            twin = constant_tensor(n._data, n.name) if n.op is None else record(n.op, operands, n.kw)
-            n._write("beside", twin)
-        found[n.id] = twin
+        operands = tuple(found[a.id] if isinstance(a, Node) else a for a in n.args)
+        found[n.id] = twin(n, partial(_as_tensor, n, operands))
     return found[x.id]  # type: ignore[no-any-return]
+
+
+def _as_tensor(n: Any, operands: tuple[Any, ...]) -> Tensor:
+    return constant_tensor(n._data, n.name) if n.op is None else record(n.op, operands, n.kw)
 
 
 def _plain(x: Any) -> Any:
@@ -532,10 +518,12 @@ def _index(index: Any) -> Any:
         return tuple(_index(list(part) if isinstance(part, tuple) else part) for part in index)
     if isinstance(index, Node):
         raise BadOperand("an index is plain integers or booleans; write t[i.data.astype(int)], or a comparison such as t[t > 0]")
-    if not isinstance(index, list | np.ndarray):
+    if index is None or index is Ellipsis or isinstance(index, slice | int | np.generic):
         return index
-    array = np.array(index)
-    return array.astype(np.intp) if array.size == 0 and isinstance(index, list) else array  # [] is no list of floats
+    array = np.array(index)  # a list of places, in whatever kind of array or sequence it comes
+    if array.size == 0 and not hasattr(index, "dtype"):
+        return array.astype(np.intp)  # [] is no list of floats
+    return index if array.dtype == object else array  # an integer of some other kind, or an error that NumPy words
 
 
 add_methods(Tensor)

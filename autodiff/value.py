@@ -16,12 +16,13 @@ from typing import Any, Self
 import numpy as np
 
 from . import node as switches
-from .errors import BadOperand, Detached, NoRule, NotConnected, ShapeMismatch
-from .node import Node, assigned_result, check_fresh, order, rebound, settle, tick
+from .errors import AutodiffError, BadOperand, Detached, NoRule, NotConnected, ShapeMismatch
+from .node import Node, assigned_result, check_fresh, order, rebound, settle, tick, twin
 from .ops import Op, dot_of, sum_of
 from .ops import dot as dot_op
 from .ops import sum as sum_op
-from .ops.operand import COMPARISONS, OPERATORS, NumpyProtocols, Operand, add_methods
+from .ops.operand import COMPARISONS, OPERATORS, NumpyProtocols, Operand, add_methods, refuse_own_rules
+from .ops.table import REFUSALS, RESERVED, misfit
 
 _next_pass = count(1).__next__
 _by_id = operator.attrgetter("id")
@@ -130,7 +131,12 @@ class ValueBase(NumpyProtocols, Node):
         if any(isinstance(a, np.ndarray) for a in args):
             return _spread(op, args, kw)
         xs = [a if isinstance(a, bool) else np.float64(_plain(a)) for a in args]  # for IEEE's inf and nan
-        z = op.forward(*xs, **kw)
+        try:
+            z = op.forward(*xs, **kw)
+        except AutodiffError:
+            raise
+        except REFUSALS as error:
+            raise misfit(op, args, kw, error) from (None if op.name in RESERVED else error)
         if np.shape(z) != ():
             raise ShapeMismatch(f"{op.name} of a Value gives shape {np.shape(z)}, but a Value is one number; use ad.Tensor for arrays")
         actives = [i for i, a in enumerate(args) if isinstance(a, Node) and a.active]
@@ -158,7 +164,7 @@ class ValueBase(NumpyProtocols, Node):
         return rebound(self) - other
 
     def __float__(self) -> float:
-        if switches.transforming.get() and self.active:
+        if self.active and switches.differentiated(self):
             raise Detached(
                 "float() or a function of math was called on a node inside a transform, which would lose its derivative: "
                 "write ad.exp or np.exp for math.exp; or .item() if a plain number is meant"
@@ -321,12 +327,13 @@ def _lift(op: Op, x: Any) -> Any:
     if isinstance(x, ValueBase) or x.__class__ is float or x.__class__ is int or x.__class__ is bool:
         return x
     if isinstance(x, Node) and x.op is None and not x.active and x.shape == ():
-        return ConstantValue(x.item(), x.name)
+        return twin(x, lambda: ConstantValue(x.item(), x.name))
     if isinstance(x, Node):
         raise BadOperand(
             f"{op.name} cannot combine a Value and a Tensor. Make the number a Tensor from the start, ad.Tensor(2.0) for ad.Value(2.0); "
             "or, where it is a constant, write v.item()"
         )
+    refuse_own_rules(x, op.name)
     if isinstance(x, np.ndarray) and x.ndim:
         return x
     if isinstance(x, np.generic | np.ndarray) and x.dtype.kind in "fiub":

@@ -22,14 +22,15 @@ import numpy as np
 
 import autodiff as ad
 
-from . import data
+from . import data, plots
 from .data import Examples, digits
 from .extras import need
 from .losses import cross_entropy
 from .optim import SGD
-from .prove import Row, prove, prove_model, table
+from .prove import Proof, prove, prove_model
 from .run import (
     DEFAULTS,
+    PROVEN_ON,
     Refused,
     Trained,
     hardest,
@@ -49,7 +50,6 @@ from .train import Diverged, History, OtherSettings, fit, predict, read_checkpoi
 from .two_layer import ByRows, TwoLayer
 
 EXTRAS = {"sklearn": "scikit-learn", "tqdm": "tqdm", "matplotlib": "matplotlib"}
-PROVEN_ON = 5  # held-out examples in the batch of the proof: the hardest ones, whose gradients are not tiny
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,7 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     run, parser = (demonstration, _demonstration_parser) if command is None else COMMANDS[command]
     options = parser().parse_args(argv[command is not None :])
     try:
-        return run(options)
+        with np.errstate(all="ignore"):  # numbers beyond all bounds are told in sentences
+            return run(options)
     except Diverged as error:
         return _sorry(f"{error} (--lr)")
     except (Refused, OtherSettings, ModuleNotFoundError, ad.AutodiffError) as error:
@@ -73,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _sorry(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
     except KeyboardInterrupt:
-        return _sorry("stopped before the report was written", 130)
+        return _sorry("stopped before the report was written; where there is a checkpoint, train --resume writes it", 130)
 
 
 # ---------------------------------------------------------------- the demonstration
@@ -117,15 +118,19 @@ def run(options: argparse.Namespace, folder: Path) -> int:
     say(f"epoch {len(history)}: loss {last.loss:.4f}, test accuracy {last.val_accuracy:.1%}\n")
 
     x, t = hardest_columns(net, held_out.columns(), PROVEN_ON)
-    rows = prove(net, x, t, options.seed)
-    say(f"the trained net on m = {x.shape[1]} held-out examples\n{table(rows)}\n")
+    proof = prove(net, x, t, options.seed)
+    say(f"the trained net on m = {x.shape[1]} held-out examples\n{proof}\n")
 
     draw(net, x[:, :1], t[:, :1], folder)
-    curve(history, folder / "training.png")
-    report(options, history, rows, time.perf_counter() - began, folder / "report.json")
-    proven, files = sum(row.ok for row in rows), ", ".join(sorted(p.name for p in folder.iterdir()))
-    print(f"test accuracy {last.val_accuracy:.1%}; {proven} of {len(rows)} results proven; {folder}: {files}")
-    return 0 if proven == len(rows) else 1
+    (folder / "training.png").write_bytes(plots.png(plots.learning_curves(history)))
+    report(options, history, proof, time.perf_counter() - began, folder / "report.json")
+    return ended(f"{last.val_accuracy:.1%}", proof, folder)
+
+
+def ended(accuracy: str, proof: Proof, folder: Path) -> int:
+    """Print the last line of a run; returns the exit code."""
+    print(f"test accuracy {accuracy}; {proof.verdict}; {folder}: {', '.join(sorted(p.name for p in folder.iterdir()))}")
+    return 0 if proof.ok else 1
 
 
 def hardest_columns(net: TwoLayer, examples: Examples, count: int) -> tuple[Any, Any]:
@@ -144,23 +149,7 @@ def draw(net: TwoLayer, x: Any, t: Any, folder: Path) -> None:
         picture.save(folder / name)
 
 
-def curve(history: History, path: Path) -> None:
-    """Write the picture of loss and test accuracy over the epochs."""
-    from matplotlib.figure import Figure
-
-    epochs = range(1, len(history) + 1)
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    left.semilogy(epochs, [e.loss for e in history], marker="." if len(history) < 10 else None)
-    left.set(xlabel="epoch", ylabel="loss E on the training digits")
-    right.plot(epochs, [100 * (e.val_accuracy or 0) for e in history], marker="." if len(history) < 10 else None)
-    right.set(xlabel="epoch", ylabel="accuracy on the held-out digits, %")
-    for axes in (left, right):
-        axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=150)
-
-
-def report(options: argparse.Namespace, history: History, rows: Sequence[Row], seconds: float, path: Path) -> None:
+def report(options: argparse.Namespace, history: History, proof: Proof, seconds: float, path: Path) -> None:
     """Write what was asked, learnt and proven as JSON: the whole file or none."""
     content = {
         "settings": {name: getattr(options, name) for name in ("seed", "epochs", "hidden", "batch", "lr")},
@@ -169,7 +158,8 @@ def report(options: argparse.Namespace, history: History, rows: Sequence[Row], s
         "loss": history[-1].loss,
         "test_accuracy": history[-1].val_accuracy,
         "history": [{"loss": e.loss, "accuracy": e.val_accuracy} for e in history],
-        "proof": [proof_row(row) for row in rows],
+        "proof": [proof_row(row) for row in proof.rows],
+        "proof_note": proof.note,
     }
     write_json(path, content)
 
@@ -189,13 +179,16 @@ def train(options: argparse.Namespace) -> int:
             raise Refused("--resume goes on with the settings of its folder; only --epochs, --patience and --quiet may be given beside it")
         config, folder = {**load_run(resume).config, **given}, Path(resume)
         done = len(read_checkpoint(folder / "checkpoint.npz")["history"])
-        if config["epochs"] < done:
-            raise Refused(f"{resume} has {done} epochs already, and --epochs counts them all: give more than {done}")
+        if "epochs" in given and config["epochs"] <= done:
+            raise Refused(f"nothing is left to do: {resume} has {done} epochs, and --epochs counts them all; give more to go on")
+        if config["epochs"] <= done:
+            say(f"nothing is left to learn: all {done} epochs are done, and to go on --epochs must be more; writing the report again")
     else:
         config = {**DEFAULTS, **given}
         if config["optimizer"] == "adam" and config["momentum"]:
             raise Refused("--momentum is for --optimizer sgd; adam has its own")
         folder = reserve(out, Path(config["data"]).stem)
+        claim(folder)
     try:
         found = train_run(config, folder, resume=resume is not None, quiet=quiet, say=say)
     finally:
@@ -208,23 +201,33 @@ def train(options: argparse.Namespace) -> int:
     return write_run(found, say)
 
 
+def claim(folder: Path) -> None:
+    """Take a reserved folder: of two runs that found it empty at the same time, one goes on."""
+    try:
+        (folder / "config.json").touch(exist_ok=False)
+    except FileExistsError:
+        raise Refused(f"another run has begun in {folder}; name another folder with --out") from None
+
+
 def write_run(run: Trained, say: Callable[[str], None]) -> int:
     """Write report.json, the pictures and the page; returns the exit code."""
     from .report import page
 
-    say(f"\nthe gradients on m = {PROVEN_ON} held-out examples\n{table(run.rows) if run.rows else run.unproven}\n")
+    say(f"\nthe gradients on m = {PROVEN_ON} held-out examples\n{run.proof}\n")
     numbers, images, folder = measured(run), pictures(run), run.folder
     for name, (_, png) in images.items():
         (folder / name).write_bytes(png)
     x, t = hardest(run.model, run.parts.held_out, 1)
-    drawing = drawn(run.model, x, t)
+    drawing = drawn(run.model, x, t, rankdir="LR")  # a ribbon, which a page is wide enough for, not tall
     drawing.save(folder / "graph.svg")
     drawing.save(folder / "backprop.html")
     accuracy = f"{numbers['test_accuracy']:.1%}"
+    count, _, proven = run.proof.verdict.partition(" results ")
     shown = [
+        (f"results {proven}", count),
         (f"of {len(run.parts.test)} test examples right", accuracy),
         ("test loss", f"{numbers['test_loss']:.4f}" if numbers["test_loss"] is not None else "not finite"),
-        (f"of {len(run.history)} epochs is the best", str(numbers["best_epoch"])),
+        (f"is the best epoch of {len(run.history)}", str(numbers["best_epoch"])),
         ("parameters", f"{sum(p.size for p in run.model.parameters().values()):,}"),
     ]
     config = {k: v for k, v in run.config.items() if k not in ("nets run", "mean", "std", "low", "high", "versions")} | numbers["versions"]
@@ -233,12 +236,10 @@ def write_run(run: Trained, say: Callable[[str], None]) -> int:
         derivation: Any = ad.derive(recorded(run.model, *hardest(run.model, run.parts.held_out)))
     except ad.AutodiffError as error:
         derivation = str(error)
-    html = page(title, shown, repr(run.model), images.values(), drawing, derivation, run.rows, run.unproven, config)
+    html = page(title, shown, repr(run.model), images.values(), drawing, derivation, run.proof, config)
     (folder / "report.html").write_text(html, encoding="utf-8")
     write_json(folder / "report.json", numbers)
-    proven, files = sum(row.ok for row in run.rows), ", ".join(sorted(p.name for p in folder.iterdir()))
-    print(f"test accuracy {accuracy}; {proven} of {len(run.rows)} results proven; {folder}: {files}")
-    return 0 if run.rows and proven == len(run.rows) else 1
+    return ended(accuracy, run.proof, folder)
 
 
 # ---------------------------------------------------------------- prove, draw, derive
@@ -269,18 +270,17 @@ def recorded(model: Any, x: Any, t: Any) -> Any:
     return E
 
 
-def drawn(model: Any, x: Any, t: Any) -> Any:
+def drawn(model: Any, x: Any, t: Any, rankdir: str = "") -> Any:
     """The picture of that."""
-    return ad.draw(recorded(model, x, t))
+    return ad.draw(recorded(model, x, t), rankdir=rankdir)
 
 
 def prove_command(options: argparse.Namespace) -> int:
     """Print the table of the proof."""
     model, x, t = subject(options, options.examples)
-    rows = prove_model(model, x, t)
-    proven = sum(row.ok for row in rows)
-    print(f"{table(rows)}\n\n{proven} of {len(rows)} results proven on m = {len(x)} held-out examples")
-    return 0 if proven == len(rows) else 1
+    proof = prove_model(model, x, t)
+    print(f"{proof}\n\n{proof.verdict} on m = {len(x)} held-out examples")
+    return 0 if proof.ok else 1
 
 
 def draw_command(options: argparse.Namespace) -> int:
@@ -482,37 +482,22 @@ COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], Any]] = {
 }
 
 
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            number = low - 1
-        if not low <= number <= high:
-            raise argparse.ArgumentTypeError(f"needs a whole number from {low} to {high}, not {text!r}")
-        return number
+def _parsed(read: Callable[[str], Any], right: Callable[[Any], bool], wanted: str) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        with suppress(ValueError):
+            if right(number := read(text)):
+                return number
+        raise argparse.ArgumentTypeError(f"needs {wanted}, not {text!r}")
 
     return parse
 
 
-def _positive(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"needs a number larger than 0, not {text!r}")
-    return number
+def _whole(low: int, high: int) -> Callable[[str], Any]:
+    return _parsed(int, lambda n: low <= n <= high, f"a whole number from {low} to {high}")
 
 
-def _share(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < 1:
-        raise argparse.ArgumentTypeError(f"needs a number from 0 to below 1, not {text!r}")
-    return number
+_positive = _parsed(float, lambda n: 0 < n < math.inf, "a number larger than 0")
+_share = _parsed(float, lambda n: 0 <= n < 1, "a number from 0 to below 1")
 
 
 def _sorry(sentence: str, code: int = 2) -> int:

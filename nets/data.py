@@ -18,8 +18,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import autodiff as ad
+from autodiff.persistence import no_file
 
-from .extras import need
+from .extras import need, whole_number
 
 
 class Examples(NamedTuple):
@@ -48,14 +49,16 @@ class Dataset:
     image: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        x, t = np.asarray(self.x), np.asarray(self.t)
+        x, t = _array("x", self.x), _array("t", self.t)
         if x.ndim != 2 or t.ndim == 0 or len(x) != len(t):
-            raise ad.ShapeMismatch(f"x has shape {x.shape} and t {t.shape}: x needs a row and t an entry for each example")
+            hint = {1: "; write x[:, None] if each is one number", 2: ""}.get(x.ndim, "; write x.reshape(len(x), -1)" if x.ndim else "")
+            raise ad.ShapeMismatch(f"x has shape {x.shape} and t {t.shape}: x needs a row and t an entry for each example{hint}")
         if x.size == 0:
             raise ValueError(f"there are no examples: x has shape {x.shape}")
-        if x.dtype.kind not in "fiub" or t.dtype.kind not in "fiub":
-            raise ValueError(f"x and t are numbers, not {x.dtype} and {t.dtype}")
         for name, array in (("x", x), ("t", t)):
+            if array.dtype.kind not in "fiub":
+                hint = "; write classes, t = np.unique(t, return_inverse=True)" if name == "t" and array.dtype.kind in "UO" else ""
+                raise ValueError(f"{name} holds numbers, not {array.dtype}{hint}")
             if not np.all(np.isfinite(array)):
                 index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
                 raise ValueError(f"{name} holds {array[index]} in row {index[0]}{f', column {index[1]}' if len(index) > 1 else ''}")
@@ -83,7 +86,7 @@ class Dataset:
         >>> len(train), len(held_out), np.bincount(held_out.t)
         (80, 20, array([10, 10]))
         """
-        if not 0 < share < 1:
+        if not isinstance(share, int | float | np.number) or not 0 < share < 1:
             raise ValueError(f"the share to hold out lies between 0 and 1, not {share!r}")
         order = np.random.default_rng(seed).permutation(len(self))
         held_out = np.zeros(len(self), bool)
@@ -96,10 +99,14 @@ class Dataset:
 
     def scaled(self, mean: Any, std: Any) -> Dataset:
         """(x - mean) / std, column by column; `mean` and `std` are usually `scale_of` the part that is trained on."""
+        if np.any(np.asarray(std) == 0):
+            raise ValueError("a column cannot be divided by a standard deviation of 0; scale_of gives 1 for a column that never changes")
         return replace(self, x=(self.x - mean) / std)
 
     def columns(self) -> Examples:
-        """The same examples as columns, with one-hot targets."""
+        """The same examples as columns, with one-hot targets; raises ValueError unless t is class numbers from 0."""
+        if not _is_classes(self.t) or self.t.min() < 0:
+            raise ValueError("columns() makes one-hot targets of class numbers from 0, which t is not")
         return Examples(self.x.T, one_hot(self.t, len(self.classes) or int(self.t.max()) + 1), self.t)
 
 
@@ -134,6 +141,13 @@ def batches(count: int, size: int, rng: np.random.Generator) -> Iterator[Any]:
         raise ValueError(f"a batch has 1 or more examples, not {size!r}")
     order = rng.permutation(count)
     return (order[start : start + size] for start in range(0, count, size))
+
+
+def _array(name: str, values: Any) -> Any:
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ad.ShapeMismatch(f"the rows of {name} are not equally long") from None
 
 
 def _is_classes(t: Any) -> bool:
@@ -211,9 +225,7 @@ def xor(count: int = 200, noise: float = 0.15, seed: int = 0) -> Dataset:
 
 
 def _labels(count: int, classes: int) -> Any:
-    if count < 1 or classes < 1:
-        raise ValueError(f"there must be 1 or more examples and classes, not {count} and {classes}")
-    return np.arange(count) % classes
+    return np.arange(whole_number("count", count, 1)) % whole_number("classes", classes, 1)
 
 
 def _plane(x: Any, labels: Any, noise: float, rng: np.random.Generator) -> Dataset:
@@ -244,7 +256,12 @@ class Table(NamedTuple):
 
 
 def read_csv(path: str | Path) -> Table:
-    """A CSV file with commas, semicolons or tabs; raises ValueError, with the line, unless all rows have the same number of cells."""
+    """A CSV file with commas, semicolons or tabs.
+
+    Raises ValueError, with the line, unless all rows have the same number of cells; FileNotFoundError.
+    """
+    if not Path(path).is_file():
+        raise no_file(path, "a CSV file")
     with open(path, newline="", encoding="utf-8-sig") as file:
         try:
             head = file.read(4096).partition("\n")[0]
@@ -259,7 +276,7 @@ def read_csv(path: str | Path) -> Table:
     for line, row in found:
         if len(row) != width:
             raise ValueError(f"{path}, line {line}: {len(row)} cells, but the first line has {width}")
-    named = not any(_number(cell) is not None for cell in found[0][1])
+    named = not any(_is_number(cell) for cell in found[0][1])
     twice = next((name for name in found[0][1] if found[0][1].count(name) > 1), None)
     if named and twice is not None:
         raise ValueError(f"{path} has two columns called {twice!r}")
@@ -281,6 +298,9 @@ def from_csv(path: str | Path) -> Dataset:
     labels = [row[-1] for row in table.rows]
     if "" in labels:
         raise ValueError(f"{path}, line {table.lines[labels.index('')]}: no class")
+    for line, label in zip(table.lines, labels, strict=True):
+        if _is_number(label) and _number(label) is None:
+            raise ValueError(f"{path}, line {line}: {label} is no class")
     numbers = [_number(label) for label in labels]
     if any(n is not None and n != round(n) for n in numbers):
         raise ValueError(
@@ -307,11 +327,17 @@ def numbers_of(path: str | Path, table: Table, columns: Sequence[int]) -> Any:
 
 
 def _number(text: str) -> float | None:
+    """The finite number that a cell is, if it is one."""
+    return float(text) if _is_number(text) and math.isfinite(float(text)) else None
+
+
+def _is_number(text: str) -> bool:
+    """Is a cell a number, be it nan or too large? Then its line is not one of names."""
     try:
-        number = math.nan if "_" in text else float(text)  # Python reads 1_000 as a number
+        float(text)
     except ValueError:
-        return None
-    return number if math.isfinite(number) else None
+        return False
+    return "_" not in text  # Python, but no one else, reads 1_000 as a number
 
 
 # ---------------------------------------------------------------- IDX files
@@ -341,6 +367,8 @@ def idx(folder: str | Path) -> tuple[Dataset, Dataset]:
 
 def _idx_file(folder: str | Path, stem: str) -> Path:
     found = sorted(path for path in Path(folder).glob(f"{stem}*") if path.is_file())
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f"there is no folder {folder}; name the one with the four IDX files")
     if not found:
         raise FileNotFoundError(f"{folder} holds no file {stem}-idx?-ubyte, plain or .gz")
     return found[0]
@@ -351,6 +379,8 @@ def read_idx(path: str | Path) -> Any:
 
     Raises ValueError if the file is not one, or not whole.
     """
+    if not Path(path).is_file():
+        raise no_file(path, "an IDX file")
     raw = Path(path).read_bytes()
     try:
         raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw

@@ -1,9 +1,11 @@
-"""The packages that only some of nets needs, imported when first used; a missing one is told in a sentence."""
+"""What several files of nets share: packages that only some of them need, imported when first used; and a check of whole numbers."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import Any
+
+import numpy as np
 
 _PACKAGES = {"sklearn": "scikit-learn"}  # where the package is not called like the module
 
@@ -23,3 +25,14 @@ def need(module: str) -> Any:
         package = _PACKAGES.get(top, top)
         how = f"pip install {package}" if top == "torch" else 'pip install "autodiff-graph[nets]"'
         raise ModuleNotFoundError(f"{package} must be installed for this: {how}", name=error.name) from None
+
+
+def whole_number(what: str, number: Any, least: int) -> int:
+    """The number, if it is a whole one that is large enough; ValueError otherwise.
+
+    >>> whole_number("batch", 32, 1)
+    32
+    """
+    if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < least:
+        raise ValueError(f"{what} is a whole number, {least} or more, not {number!r}")
+    return int(number)

@@ -19,6 +19,7 @@ import numpy as np
 import autodiff as ad
 
 from . import init
+from .extras import whole_number
 
 Draw = Callable[[np.random.Generator, tuple[int, int]], Any]
 
@@ -107,6 +108,10 @@ class Module:
     def _title(self) -> str:
         return type(self).__name__
 
+    def titles(self) -> str:
+        """The modules in one line, without their parameters."""
+        return ", ".join(title.strip() for title, _ in _lines(self, 0))
+
     def __repr__(self) -> str:
         """The tree of modules with the shapes and counts of parameters."""
         lines = _lines(self, 0)
@@ -186,10 +191,10 @@ class Linear(Module):
     def __init__(
         self, inputs: int, units: int, bias: bool = True, *, draw: Draw = init.lecun_normal, seed: Any = None, dtype: Any = np.float64
     ) -> None:
-        for what, number in (("inputs", inputs), ("units", units)):
-            if not isinstance(number, int | np.integer) or number < 1:
-                raise ValueError(f"Linear needs a whole number of {what}, 1 or more, not {number!r}")
-        self.inputs, self.units, self.draw = int(inputs), int(units), draw
+        self.inputs, self.units = (
+            whole_number(f"Linear's number of {what}", number, 1) for what, number in (("inputs", inputs), ("units", units))
+        )
+        self.draw = draw
         self.W = ad.Tensor(np.zeros((units, inputs)), name="W", dtype=dtype)
         self.b = ad.Tensor(np.zeros(units), name="b", dtype=dtype) if bias else None
         self.reset(np.random.default_rng(seed))
@@ -295,6 +300,7 @@ class Sequential(Module):
         for module in modules:
             if not isinstance(module, Module):
                 hint = f"; write {module.__name__}()" if isinstance(module, type) and issubclass(module, Module) else ""
+                hint = "; write Sequential(*modules)" if isinstance(module, list | tuple) else hint
                 raise TypeError(f"Sequential takes modules, not {module!r}{hint}")
         if len({id(m) for m in modules}) < len(modules):
             raise ValueError("Sequential was given one module twice; make a second one, or write a Module whose forward uses it twice")
@@ -340,7 +346,8 @@ def mlp(*sizes: int, activation: str = "sigmoid", seed: Any = None, dtype: Any =
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation is one of {', '.join(ACTIVATIONS)}, not {activation!r}")
     if len(sizes) < 2:
-        raise ValueError(f"mlp needs at least the number of inputs and of outputs, not {sizes!r}")
+        hint = "; write mlp(*sizes)" if sizes and isinstance(sizes[0], list | tuple) else ""
+        raise ValueError(f"mlp needs at least the number of inputs and of outputs, not {sizes!r}{hint}")
     draw = init.he_normal if activation == "relu" else init.lecun_normal
     modules: list[Module] = []
     for inputs, units in pairwise(sizes):

@@ -34,7 +34,9 @@ class Optimizer:
     @property
     def lr(self) -> float:
         """The length that the next step has."""
-        return float(self.schedule(self.steps)) if callable(self.schedule) else float(self.schedule)
+        lr = self.schedule(self.steps) if callable(self.schedule) else self.schedule
+        _check("the learning rate", lr, lambda v: v >= 0, f"0 or more, also at step {self.steps}")
+        return float(lr)
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -44,7 +46,6 @@ class Optimizer:
     def step(self) -> None:
         """Move every parameter that has a gradient; raises ValueError where the schedule gives no finite number >= 0."""
         lr = self.lr
-        _check("the learning rate", lr, lambda v: v >= 0, f"0 or more, also at step {self.steps}")
         for name, p in self.parameters.items():
             if p.grad is not None:
                 p.data -= lr * self._direction(name, p.grad + self.weight_decay * p.data if self.weight_decay else p.grad)
@@ -122,6 +123,8 @@ class Adam(Optimizer):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
+        if not isinstance(betas, tuple | list) or len(betas) != 2:
+            raise ValueError(f"betas are two numbers, such as (0.9, 0.999), not {betas!r}")
         for beta in betas:
             _check("a beta", beta, lambda v: 0 <= v < 1, "from 0 to below 1")
         _check("eps", eps, lambda v: v > 0, "larger than 0")

@@ -2,12 +2,14 @@
 
 The graph's numbers are compared with those of the hand-written formula and of the derived one in ulps,
 within a bound computed from both computations; the differences come with an error bar of their own.
-Nobody chose a tolerance.
+Nobody chose a tolerance.  Where the numbers of a net are saturated, as log(0), nothing can be compared:
+the proof is then of the same net with smaller parameters, and says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +17,14 @@ import numpy as np
 
 import autodiff as ad
 from autodiff.checking.grads import noise_of
-from autodiff.checking.slopes import differences
+from autodiff.checking.slopes import FIRST_STEP, differences
 from autodiff.checking.ulps import Comparison, agree
 from autodiff.node import order
 
 from . import closed_form
 from .layers import Linear, Module, Sigmoid
 from .losses import as_targets, cross_entropy
-from .train import Loss
+from .train import Loss, born, first_bad
 from .two_layer import Pass, TwoLayer
 
 Function = Callable[[Any], Any]
@@ -39,6 +41,9 @@ BY_HAND = {
     "dE/db1": "row sums of dE/dz1",
 }
 MOST_ENTRIES = 5000  # of a larger variable, this many entries drawn at random are moved
+FLAT = 32.0  # operands of FLATTENING ops beyond which their slopes have hardly a digit to compare
+FLATTENING = ("exp", "sigmoid", "tanh", "softmax", "log_softmax", "softplus")
+DIGITS = 1e3  # how far the largest gradient must stand out of its rounding
 
 
 @dataclass(frozen=True)
@@ -88,19 +93,108 @@ class Row:
         return bool(compared) and all(c.verdict != "different" for c in compared) and (self.differences is None or self.differences.ok)
 
 
-def prove(net: TwoLayer, x: Any, t: Any, seed: int = 0) -> list[Row]:
+@dataclass(frozen=True)
+class Proof:
+    """The rows, and a sentence: at which other numbers they were compared, or why there are none; "" if there is nothing to say."""
+
+    rows: list[Row]
+    note: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Is every result proven?"""
+        return bool(self.rows) and all(row.ok for row in self.rows)
+
+    @property
+    def verdict(self) -> str:
+        """How many of how many results are proven, and whether with other numbers than those given."""
+        elsewhere = " with smaller parameters" if self.rows and self.note else ""
+        return f"{sum(row.ok for row in self.rows)} of {len(self.rows)} results proven{elsewhere}"
+
+    def __str__(self) -> str:
+        return "\n\n".join(filter(None, (self.note, table(self.rows) if self.rows else "")))
+
+
+def prove(net: TwoLayer, x: Any, t: Any, seed: int = 0) -> Proof:
     """The table "graph = by hand = derived = differences" for a net of float64 Tensors; each column of `t` must sum to 1.
 
+    Raises ad.NonFinite where a parameter, or an example, is not finite.
+
     >>> net = TwoLayer.random(3, 4, 2)
-    >>> all(row.ok for row in prove(net, np.ones((3, 1)), np.array([[1.0], [0.0]])))
-    True
+    >>> prove(net, np.ones((3, 1)), np.array([[1.0], [0.0]])).verdict
+    '9 of 9 results proven'
     """
-    run = net(x, t)
-    graph = by_graph(net, run)
-    hand = closed_form.results(run.x, run.t, **net.parameters(), sum_t=1)
-    derived = by_derivation(net, run, graph)
-    numeric = by_differences(net, run, graph, np.random.default_rng(seed))
-    return [Row(name, BY_HAND[name], agree(graph[name], hand[name]), derived.get(name), numeric.get(name)) for name in graph]
+
+    def record() -> tuple[Pass, dict[str, Any], dict[str, Any]]:
+        run = net(x, t)
+        return run, by_graph(net, run), closed_form.results(run.x, run.t, **net.parameters(), sum_t=1)
+
+    def checked() -> list[list[Any]]:
+        run, graph, hand = record()
+        return [[run.E], [graph[f"dE/d{name}"] for name in net.parameters()], list(hand.values())]
+
+    with unsaturated(net.parameters(), checked) as note:
+        run, graph, hand = record()
+        derived = by_derivation(net, run, graph)
+        numeric = by_differences(net, run, graph, np.random.default_rng(seed))
+        rows = [Row(name, BY_HAND[name], agree(graph[name], hand[name]), derived.get(name), numeric.get(name)) for name in graph]
+    return Proof(rows, note)
+
+
+@contextmanager
+def unsaturated(parameters: dict[str, Any], record: Callable[[], list[list[Any]]]) -> Iterator[str]:
+    """Where the numbers that `record()` gives have no digits to compare, halve all parameters until they have, and say so.
+
+    `record()` gives E, its gradients, and more nodes, of the parameters as they are, which are put back at the end.
+    Once halved, they are halved on until no operand of the FLATTENING ops goes beyond FLAT, so that a wrong formula shows.
+    """
+    given = {name: np.array(p.data) for name, p in parameters.items()}
+    for name, value in given.items():
+        if not np.all(np.isfinite(value)):
+            raise ad.NonFinite(f"{name} of the network is not finite in {np.sum(~np.isfinite(value))} of its {value.size} entries")
+    note, halvings = "", 0
+    with np.errstate(all="ignore"):
+        nodes = record()
+        if why := _saturation(nodes):
+            note = f"The numbers of this network are saturated: {why}"
+        try:
+            while note and (_saturation(nodes) or not _moderate(nodes)):
+                halvings += 1
+                if halvings > 2200:  # more than there are powers of 2 among the floats
+                    raise ad.NonFinite(note)
+                for name, p in parameters.items():
+                    p.data = np.ldexp(given[name], -halvings)
+                nodes = record()
+            yield note and f"{note} So these results are those of the same network with every parameter divided by 2**{halvings}."
+        finally:
+            if halvings:
+                for name, p in parameters.items():
+                    p.data = given[name]
+
+
+def _saturation(nodes: list[list[Any]]) -> str:
+    """Why there are no digits to compare; "" if there are."""
+    every = [node for part in nodes for node in part]
+    bad = first_bad(*every)
+    if bad is not None:
+        return f"{_lost(bad)}. {born(*every)}"
+    (E,), gradients = nodes[:2]
+    largest = max(float(np.abs(g.data).max()) for g in gradients)
+    noise = max(float(np.max(noise)) for noise in (noise_of(E) / FIRST_STEP, *map(noise_of, gradients)))
+    return f"its largest gradient is {largest:.0e}, and rounding alone may take it {noise:.0e} away." if largest < DIGITS * noise else ""
+
+
+def _lost(node: Any) -> str:
+    """Of which array how many entries are 0, or of which result how many are not finite."""
+    bad = ~np.isfinite(node.data)
+    for a in node.args:
+        if isinstance(a, ad.Tensor) and a.shape == node.shape and np.all(a.data[bad] == 0):
+            return f"{a.name or 'an array'} is 0 in {np.sum(a.data == 0)} of its {a.size} entries"
+    return f"{np.sum(bad)} of the {node.size} entries of {node.name or f'the result of {node.op.name}'} are not finite"
+
+
+def _moderate(nodes: list[list[Any]]) -> bool:
+    return all(np.all(np.abs(n.args[0].data) <= FLAT) for n in order(*nodes[0]) if n.op is not None and n.op.name in FLATTENING)
 
 
 def by_graph(net: TwoLayer, run: Pass) -> dict[str, Any]:
@@ -129,26 +223,38 @@ def _derived(E: Any, wrt: list[Any], nodes: dict[str, Any], graph: dict[str, Any
     return {f.left: Derived(f.text, agree(graph[f.left], names[f.variable])) for f in derivation.results}
 
 
-def prove_model(model: Module, x: Any, t: Any, loss: Loss = cross_entropy, seed: int = 0) -> list[Row]:
+def prove_model(model: Module, x: Any, t: Any, loss: Loss = cross_entropy, seed: int = 0) -> Proof:
     """The table for any float64 model of rows: each parameter's gradient = derived = differences, of so many entries drawn at random.
 
     A network that is the exercise's (Linear, Sigmoid, Linear under the cross-entropy) is proven as such, by `prove`.
+    Raises as `prove` does.
 
     >>> from nets.layers import mlp
-    >>> rows = prove_model(mlp(3, 4, 2, activation="tanh", seed=0), np.ones((2, 3)), [0, 1])
-    >>> [(row.name, row.ok) for row in rows]
+    >>> proof = prove_model(mlp(3, 4, 2, activation="tanh", seed=0), np.ones((2, 3)), [0, 1])
+    >>> [(row.name, row.ok) for row in proof.rows]
     [('dE/dW1', True), ('dE/db1', True), ('dE/dW2', True), ('dE/db2', True)]
     """
     net = two_layer_of(model)
     if net is not None and loss is cross_entropy:
         return prove(net, np.asarray(x).T, as_targets(t, (len(x), net.W2.shape[0])).T, seed)
     parameters = model.parameters()
-    E = loss(model(x), t)
-    graph = {f"dE/d{name}": g for name, g in zip(parameters, ad.gradient(E, list(parameters.values()), record=True), strict=True)}
-    derived = _derived(E, list(parameters.values()), {n.name: n for n in order(E) if n.name}, graph)
-    rng = np.random.default_rng(seed)
-    rows = []
-    for name, p in parameters.items():
+
+    def record() -> list[list[Any]]:
+        E = loss(model(x), t)
+        return [[E], ad.gradient(E, list(parameters.values()), record=True)]
+
+    with unsaturated(parameters, record) as note:
+        (E,), gradients = record()
+        graph = {f"dE/d{name}": g for name, g in zip(parameters, gradients, strict=True)}
+        derived = _derived(E, list(parameters.values()), {n.name: n for n in order(E) if n.name}, graph)
+        numeric = _moved(model, x, t, loss, graph, np.random.default_rng(seed))
+    return Proof([Row(name, None, None, derived[name], numeric[name]) for name in graph], note)
+
+
+def _moved(model: Module, x: Any, t: Any, loss: Loss, graph: dict[str, Any], rng: np.random.Generator) -> dict[str, Differences]:
+    """The gradients of `graph` beside differences of the model's loss."""
+    found = {}
+    for name, p in model.parameters().items():
         at = np.array(p.data)
 
         def moved(v: Any, p: Any = p) -> Any:
@@ -159,11 +265,10 @@ def prove_model(model: Module, x: Any, t: Any, loss: Loss = cross_entropy, seed:
                 return loss(model(x), t).item()
 
         try:
-            found = difference(moved, at, graph[f"dE/d{name}"].data.__getitem__, rng, most=200)
+            found[f"dE/d{name}"] = difference(moved, at, _entries(graph[f"dE/d{name}"]), rng, most=200)
         finally:
             p.data = at
-        rows.append(Row(f"dE/d{name}", None, None, derived[f"dE/d{name}"], found))
-    return rows
+    return found
 
 
 def two_layer_of(model: Any) -> TwoLayer | None:
@@ -206,19 +311,25 @@ def by_differences(net: TwoLayer, run: Pass, graph: dict[str, Any], rng: np.rand
 
     points = {"dE/dz2": (of_z2, run.z2.data), "dE/dy1": (of_y1, run.y1.data), "dE/dz1": (of_z1, z1)}
     points |= {f"dE/d{name}": (of_leaf(name), value) for name, value in leaves.items()}
-    found = {name: difference(f, at, graph[name].data.__getitem__, rng) for name, (f, at) in points.items()}
+    found = {name: difference(f, at, _entries(graph[name]), rng) for name, (f, at) in points.items()}
+    jacobians = np.stack([graph["dy1/dz1"].data, noise_of(graph["dy1/dz1"])])
 
     def moves_y1(index: tuple[int, ...]) -> Any:
         unit, example = index
-        column = np.zeros(z1.shape)
-        column[:, example] = graph["dy1/dz1"].data[example, :, unit]
-        return column
+        columns = np.zeros((2, *z1.shape))
+        columns[:, :, example] = jacobians[:, example, :, unit]
+        return columns
 
     return found | {"dy1/dz1": difference(closed_form.sigmoid, z1, moves_y1, rng)}
 
 
+def _entries(gradient: Any) -> Function:
+    noise = noise_of(gradient)
+    return lambda index: (gradient.data[index], noise[index])
+
+
 def difference(f: Function, at: Any, derivative: Function, rng: np.random.Generator, most: int | None = None) -> Differences:
-    """Differences of `f` in the entries of `at`, beside `derivative(index)`, how f moves with that entry."""
+    """Differences of `f` in the entries of `at`, beside `derivative(index)`: how f moves with that entry, and the rounding in that."""
     most = MOST_ENTRIES if most is None else most
     noise = noise_of(f(ad.Tensor(at)))
     indices = list(np.ndindex(at.shape))
@@ -227,7 +338,8 @@ def difference(f: Function, at: Any, derivative: Function, rng: np.random.Genera
     worst = (-1.0, 0.0, 0.0)
     for index in indices:
         best, bar = differences(_along(f, at, index), noise)
-        error = np.abs(best - derivative(index))
+        moves, rounding = derivative(index)
+        error, bar = np.abs(best - moves), bar + rounding
         ratio = np.where(np.isnan(error), np.inf, error / bar)
         i = np.argmax(ratio)
         worst = max(worst, (float(ratio.flat[i]), float(np.ravel(error)[i]), float(np.ravel(bar)[i])))
@@ -245,7 +357,7 @@ def _along(f: Function, at: Any, index: tuple[int, ...]) -> Callable[[float], An
     return moved
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: list[Row]) -> str:
     """The rows as aligned text; the derived formula stands below the one by hand."""
     cells = [("result", "", "formula", "graph = formula", "graph = differences")]
     for r in rows:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
 import re
 import time
@@ -21,11 +20,12 @@ from typing import Any
 import numpy as np
 
 import autodiff as ad
+from autodiff.persistence import whole
 
 from . import data, optim, plots
 from .data import Dataset
 from .layers import ACTIVATIONS, Sequential, mlp
-from .prove import Row, prove_model
+from .prove import Proof, Row, prove_model
 from .train import History, confusion, evaluate, fit, predict, read_checkpoint
 from .watch import Watch
 
@@ -65,7 +65,7 @@ def parts_of(name: str, seed: int) -> Parts:
     try:
         if name in data.BY_NAME:
             rest, test = data.BY_NAME[name]().split(0.2, seed)
-        elif Path(name).is_dir():
+        elif name and Path(name).is_dir():
             rest, test = data.idx(name)
         elif Path(name).is_file():
             rest, test = data.from_csv(name).split(0.2, seed)
@@ -105,6 +105,11 @@ class Run:
 def load_run(folder: str | Path) -> Run:
     """The run of a folder, with its best parameters; raises Refused where a file is missing or not a run's."""
     folder = Path(folder)
+    if not folder.is_dir():
+        raise Refused(f"there is no run folder {folder}; name one that `python -m nets train` made")
+    for name in ("config.json", "checkpoint.npz"):
+        if not (folder / name).is_file():
+            raise Refused(f"{folder} is no run folder of `python -m nets train`: {name} is missing")
     try:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         if config["nets run"] > FORMAT:
@@ -114,8 +119,6 @@ def load_run(folder: str | Path) -> Run:
         model = model_of(config["model"], len(config["mean"]), len(config["classes"]), config["seed"])
         found = read_checkpoint(folder / "checkpoint.npz")
         model.load(found["best"][1] or found["parameters"])
-    except FileNotFoundError as error:
-        raise Refused(f"{folder} is no run folder of `python -m nets train`: {Path(error.filename).name} is missing") from None
     except (KeyError, TypeError, json.JSONDecodeError, UnicodeDecodeError):
         raise Refused(f"{folder}: config.json is not what `python -m nets train` wrote") from None
     except (ad.BadFile, ad.ShapeMismatch) as error:
@@ -135,6 +138,8 @@ def reserve(wanted: str | None, stem: str = "digits") -> Path:
     """Make the folder for this run's files; raises FileExistsError if the one asked for has files in it."""
     if wanted is not None:
         folder = Path(wanted)
+        if folder.is_file():
+            raise FileExistsError(f"{folder} is a file; name a folder with --out")
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise FileExistsError(f"{folder} is not empty, and an earlier run is never overwritten; name another folder with --out")
@@ -150,12 +155,8 @@ def reserve(wanted: str | None, stem: str = "digits") -> Path:
 
 def write_json(path: Path, content: Any) -> None:
     """Write a file of JSON: the whole file or none."""
-    partial = path.with_name(path.name + ".partial")
-    with open(partial, "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1, allow_nan=False)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    with whole(path) as file:
+        file.write(json.dumps(content, indent=1, allow_nan=False).encode())
 
 
 def versions() -> dict[str, str]:
@@ -176,8 +177,7 @@ class Trained:
     parts: Parts
     history: History
     watch: Watch
-    rows: list[Row]
-    unproven: str  # why there are no rows, if there are none
+    proof: Proof
     seconds: float
 
 
@@ -216,13 +216,11 @@ def train_run(config: dict[str, Any], folder: Path, *, resume: bool, quiet: bool
     if history.stopped == "interrupted":
         return None
     say(f"best epoch {history.best + 1} of {len(history)}: held-out loss {history[history.best].val_loss:.4f}")
-    rows, unproven = [], ""
-    with np.errstate(all="ignore"):
-        try:
-            rows = prove_model(model, *hardest(model, parts.held_out))
-        except ad.AutodiffError as error:
-            unproven = str(error)
-    return Trained(folder, config, model, parts, history, watch, rows, unproven, time.perf_counter() - began)
+    try:
+        proof = prove_model(model, *hardest(model, parts.held_out))
+    except ad.AutodiffError as error:
+        proof = Proof([], f"Not proven: {error}")
+    return Trained(folder, config, model, parts, history, watch, proof, time.perf_counter() - began)
 
 
 def optimizer_of(config: dict[str, Any], model: Sequential) -> optim.Optimizer:
@@ -269,8 +267,8 @@ def measured(run: Trained) -> dict[str, Any]:
         "best_epoch": run.history.best + 1,
         "stopped": run.history.stopped,
         "history": [{k: finite(v) for k, v in epoch._asdict().items()} for epoch in run.history],
-        "proof": [proof_row(row) for row in run.rows],
-        "unproven": run.unproven,
+        "proof": [proof_row(row) for row in run.proof.rows],
+        "proof_note": run.proof.note,
         "versions": versions(),
     }
 

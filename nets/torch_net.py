@@ -39,13 +39,14 @@ def from_torch(module: Any) -> Module:
 
     Raises TypeError for any other module.
     """
-    nn = need("torch").nn
+    torch = need("torch")
+    nn = torch.nn
     if type(module) is nn.Sequential:
         return Sequential(*(from_torch(m) for m in module))
     if type(module) is nn.Linear:
+        if module.weight.dtype not in (torch.float32, torch.float64):
+            raise ad.BadOperand(f"the weights are {module.weight.dtype}; write module.float() or module.double()")
         W = module.weight.detach().cpu().numpy()
-        if W.dtype not in (np.float32, np.float64):
-            raise ad.BadOperand(f"the weights are {W.dtype}; write module.float() or module.double()")
         made = Linear(module.in_features, module.out_features, bias=module.bias is not None, dtype=W.dtype)
         made.W.data = W
         if made.b is not None:

@@ -12,6 +12,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -27,8 +28,8 @@ from autodiff.node import order
 
 from . import losses
 from .data import Dataset, batches
-from .extras import need
-from .layers import assign
+from .extras import need, whole_number
+from .layers import Module, assign
 from .optim import Adam, Optimizer
 
 VERSION = 1  # of checkpoints
@@ -67,7 +68,7 @@ class Epoch(NamedTuple):
 class History:
     """The epochs so far; `best` is the number, from 0, of the one with the smallest loss (held-out, if there is one), -1 before any.
 
-    `stopped` says why training ended: "finished", "patience" or "interrupted".
+    `stopped` says why training ended: "finished", "patience" or "interrupted"; or "nothing left": a resumed run had ended before.
     """
 
     epochs: list[Epoch] = field(default_factory=list)
@@ -132,11 +133,12 @@ def fit(
     `watch.Watch`, is saved and resumed with the rest.  In a terminal a bar shows loss and accuracy, unless `quiet`.
 
     `checkpoint` is a file (.npz) written after the first epoch, about every second, and at the end, as a whole or not at all;
-    with `resume` training goes on from it, to the very bits of a run that never stopped.  Ctrl-C ends training after the step
+    with `resume` training goes on from it, to the very bits of a run that never stopped; if it has more epochs than `epochs`
+    asks for, a warning says that nothing was left to do.  Ctrl-C ends training after the step
     it is at, saves and returns; a second one raises.
 
-    Raises Diverged, before the step, when the loss is not finite, and says at which node that began;
-    FileExistsError if the checkpoint is there and `resume` is not; ad.BadFile for a checkpoint that is not whole;
+    Raises Diverged, before the step, when the loss is not finite, and says at which node that began; FileExistsError if the
+    checkpoint is there and `resume` is not, FileNotFoundError if it is the reverse; ad.BadFile for one that is not whole;
     OtherSettings for one made with others; ModuleNotFoundError without tqdm, unless `quiet`.
 
     >>> from nets import data, layers
@@ -145,25 +147,38 @@ def fit(
     >>> history[-1].loss < 0.1 < history[0].loss, evaluate(model, data.xor(seed=1)).accuracy
     (True, 1.0)
     """
-    for what, number, least in (("epochs", epochs, 1), ("batch", batch, 1), ("patience", patience or 1, 1), ("seed", seed, 0)):
-        if not isinstance(number, int | np.integer) or number < least:
-            raise ValueError(f"{what} is a whole number, {least} or more, not {number!r}")
+    for what, number, least in (
+        ("epochs", epochs, 1),
+        ("batch", batch, 1),
+        ("patience", 1 if patience is None else patience, 1),
+        ("seed", seed, 0),
+    ):
+        whole_number(what, number, least)
     data, held_out = _dataset(data), None if held_out is None else _dataset(held_out)
     if held_out is not None and held_out.x.shape[1] != data.x.shape[1]:
         raise ad.ShapeMismatch(f"the held-out examples have {held_out.x.shape[1]} numbers each, those to learn from {data.x.shape[1]}")
+    _check_model(model)
     optimizer = Adam(model) if optimizer is None else optimizer
-    _check_fit(model, loss, optimizer)
+    _check_fit(model, loss, optimizer, metric, each_epoch)
     metric = metric_of(loss) if metric is None else metric
     keep_best = held_out is not None if keep_best is None else keep_best
     rng = np.random.default_rng(seed)
     run = _Run(rng, dict(rng.bit_generator.state))
     settings = {} if checkpoint is None else _settings(model, data, held_out, batch, seed, loss, optimizer)
-    if checkpoint is not None and not resume and Path(checkpoint).exists():
-        raise FileExistsError(f"{checkpoint} exists: write resume=True to go on from it, or name another file")
+    if checkpoint is not None:
+        _check_place(Path(checkpoint), resume)
     if resume:
         if checkpoint is None:
             raise ValueError("resume=True needs checkpoint=, the file to go on from")
         _load(Path(checkpoint), run, model, optimizer, settings, each_epoch)
+        if len(run.history) > epochs:
+            warnings.warn(
+                f"nothing was left to do: {checkpoint} has {len(run.history)} epochs, and epochs={epochs} counts them all; "
+                f"to go on, write more than {len(run.history)}",
+                stacklevel=2,
+            )
+        if len(run.history) >= epochs or _out_of_patience(run.history, patience):
+            return _ended(run, model, keep_best, "nothing left")
     keeper = _Keeper(checkpoint, lambda: _state(run, model, optimizer, settings, each_epoch))
     steps = -(-len(data) // batch)
 
@@ -183,19 +198,34 @@ def fit(
             if pressed:
                 break
         keeper.save()
-    run.history.stopped = "interrupted" if pressed else "finished" if len(run.history) >= epochs else "patience"
+    stopped = "interrupted" if pressed else "finished" if len(run.history) >= epochs else "patience"
+    return _ended(run, model, keep_best, stopped)
+
+
+def _ended(run: _Run, model: Model, keep_best: bool, stopped: str) -> History:
+    run.history.stopped = stopped
     if keep_best and run.best:
         assign(model.parameters(), run.best)
     return run.history
 
 
-def _check_fit(model: Any, loss: Any, optimizer: Any) -> None:
+def _check_model(model: Any) -> None:
+    if isinstance(model, type):
+        raise TypeError(f"{model.__name__} is a class of models; fit trains one that is made, {model.__name__}(...)")
     if not callable(getattr(model, "parameters", None)) or not isinstance(model.parameters(), dict):
         raise TypeError(
             f"fit trains a model whose parameters() are a dict of Tensors by name, such as a layers.Module, not {type(model).__name__}"
         )
-    if not callable(loss):
-        raise TypeError(f"loss is a function of outputs and targets, such as losses.mse, not {loss!r}")
+
+
+def _check_fit(model: Any, loss: Any, optimizer: Any, metric: Any, each_epoch: Any) -> None:
+    for what, function, wanted in (
+        ("loss", loss, "of outputs and targets, such as losses.mse"),
+        ("metric", metric or len, "of outputs and targets, such as train.right_class"),
+        ("each_epoch", each_epoch or len, "of the number of an epoch, such as a watch.Watch"),
+    ):
+        if not callable(function):
+            raise TypeError(f"{what} is a function {wanted}, not {function!r}")
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"optimizer is made for the model, such as optim.SGD(model, lr=0.1), not {optimizer!r}")
     own = {id(p) for p in model.parameters().values()}
@@ -204,6 +234,18 @@ def _check_fit(model: Any, loss: Any, optimizer: Any) -> None:
         raise ValueError(
             f"the optimiser moves {', '.join(strange)} of another model, and so would not train this one; make it with this model"
         )
+
+
+def _check_place(checkpoint: Path, resume: bool) -> None:
+    """Raises now what would else come after the first epoch."""
+    if not checkpoint.parent.is_dir():
+        raise FileNotFoundError(f"{checkpoint} cannot be written: there is no folder {checkpoint.parent}")
+    if not os.access(checkpoint.parent, os.W_OK):
+        raise PermissionError(f"{checkpoint} cannot be written: the folder {checkpoint.parent} is read-only for you")
+    if checkpoint.exists() and not resume:
+        raise FileExistsError(f"{checkpoint} exists: write resume=True to go on from it, or name another file")
+    if resume and not checkpoint.exists():
+        raise FileNotFoundError(f"there is no checkpoint {checkpoint} to resume; to begin with the first epoch, leave resume=True out")
 
 
 def _dataset(data: Any) -> Dataset:
@@ -270,29 +312,32 @@ def _out_of_patience(history: History, patience: int | None) -> bool:
     return patience is not None and len(history) - 1 - history.best >= patience
 
 
-def born(E: Any) -> str:
-    """A sentence that says at which node of a recorded graph the first number that is not finite came about; "" if all are finite.
+def first_bad(*roots: Any) -> Any:
+    """The first node below some nodes with a number that is not finite; None if all are finite."""
+    return next((node for node in order(*roots) if not np.all(np.isfinite(node.data))), None)
+
+
+def born(*roots: Any) -> str:
+    """A sentence that says at which node of recorded graphs the first number that is not finite came about; "" if all are finite.
 
     >>> y = ad.Tensor([0.5, 0.0], name="y")
     >>> with np.errstate(divide="ignore"):
     ...     print(born(np.sum(np.log(y))))
     The first number that is not finite is -inf at entry (1,) of the result of log, from y, 0.0 there.
     """
-    for node in order(E):
-        bad = np.argwhere(~np.isfinite(node.data))
-        if not len(bad):
-            continue
-        index = tuple(int(i) for i in bad[0])
-        entry = f" at entry {index} of" if index else ","
-        what = f"The first number that is not finite is {np.asarray(node.data)[index]}{entry} {_called(node)}"
-        if node.op is None:
-            return f"{what}, which was {'set so by a step, or from the start' if node.active else 'given so'}."
-        made = f", made by {node.op.name}" if node.name else ""
-        scope = f" in {'/'.join(node.scope)}" if node.scope else ""
-        there = node.op.kind == "elementwise" and index
-        operands = [f"{_called(a)}{_there(a, node.shape, index) if there else ''}" for a in node.args]
-        return f"{what}{made}{scope}, from {' and '.join(operands)}."
-    return ""
+    node = first_bad(*roots)
+    if node is None:
+        return ""
+    index = tuple(int(i) for i in np.argwhere(~np.isfinite(node.data))[0])
+    entry = f" at entry {index} of" if index else ","
+    what = f"The first number that is not finite is {np.asarray(node.data)[index]}{entry} {_called(node)}"
+    if node.op is None:
+        return f"{what}, which was {'set so by a step, or from the start' if node.active else 'given so'}."
+    made = f", made by {node.op.name}" if node.name else ""
+    scope = f" in {'/'.join(node.scope)}" if node.scope else ""
+    there = node.op.kind == "elementwise" and index
+    operands = [f"{_called(a)}{_there(a, node.shape, index) if there else ''}" for a in node.args]
+    return f"{what}{made}{scope}, from {' and '.join(operands)}."
 
 
 def _called(operand: Any) -> str:
@@ -393,6 +438,7 @@ def _settings(
 ) -> dict[str, Any]:
     """What must be the same for a resumed run to be the run that was interrupted."""
     return {
+        "model": model.titles() if isinstance(model, Module) else type(model).__qualname__,
         "parameters": ", ".join(f"{name} {p.shape}" for name, p in model.parameters().items()),
         "data": _fingerprint(data),
         "held_out": None if held_out is None else _fingerprint(held_out),
@@ -455,10 +501,9 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _load(path: Path, run: _Run, model: Model, optimizer: Optimizer, settings: dict[str, Any], watch: Any) -> None:
     found = read_checkpoint(path)
-    for what in {**found["settings"], **settings}:
-        was, is_ = found["settings"].get(what), settings.get(what)
-        if was != is_:
-            raise OtherSettings(f"{path} cannot be resumed: it was made with {what} = {was}, and now {what} = {is_}")
+    for what, was in found["settings"].items():
+        if was != settings.get(what):
+            raise OtherSettings(f"{path} cannot be resumed: it was made with {what} = {was}, and now {what} = {settings.get(what)}")
     assign(model.parameters(), found["parameters"])
     optimizer.load(found["optimizer"])
     for what, value in found["epoch"].items():

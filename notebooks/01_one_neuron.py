@@ -190,10 +190,10 @@ o = n.tanh().named("o")
 d = (o - 1).named("d")
 L = (d**2).named("L")
 
-ad.draw(L, derivatives=True, rankdir="TB")
+ad.draw(L, derivatives=True, rankdir="LR")
 
 # %% [markdown]
-# (The products are called $p_1$ and $p_2$, their sum $s$, and $d = o - 1$ is the distance to the target.) Read it from top to bottom:
+# (The products are called $p_1$ and $p_2$, their sum $s$, and $d = o - 1$ is the distance to the target.) Read it from left to right:
 # that is the computation, and each box shows its value. On each line stands what you found in the table above: how fast that step moves,
 # as a formula and as a number. Under each value there is room for the derivative of $L$, and nothing has been computed yet.
 #
@@ -219,7 +219,7 @@ show("w2.grad", w2.grad, -0.256)
 show("x2.grad", x2.grad, -2.048)
 
 # %%
-ad.draw(L, derivatives=True, rankdir="TB")
+ad.draw(L, derivatives=True, rankdir="LR")
 
 # %% [markdown]
 # The picture is now complete. Pick any box and follow the lines from it to $L$: the product of the numbers on the lines is the
@@ -308,7 +308,7 @@ def error_of(h):
 
 
 answer_5 = None
-check(5, answer_5, min([1e-1, 1e-5, 1e-13], key=error_of), digits=14)
+check(5, answer_5, min([1e-1, 1e-5, 1e-13], key=error_of), digits=9)
 
 # %% [markdown]
 # ### Solutions
@@ -324,7 +324,7 @@ check(2, -3 / 32, ad.gradient(L2, n2))
 check(3, 0, ad.gradient(L3, n3))
 show("n, after a step", n3.data - 0.1 * ad.gradient(L3, n3), -1)
 check(4, 13, ad.gradient(L4, c4))
-check(5, 1e-5, min([1e-1, 1e-5, 1e-13], key=error_of), digits=14)
+check(5, 1e-5, min([1e-1, 1e-5, 1e-13], key=error_of), digits=9)
 
 # %% [markdown]
 # Next: [the engine in one sitting](02_the_engine.ipynb), where you build `Value` and `backward` from nothing.

@@ -427,7 +427,8 @@ Math(claims["(5) line 2"].text)
 # %%
 report = ad.check(E, exercise.CLAIMS)
 for verdict in report.verdicts:
-    remarks = "; ".join(filter(None, [verdict.sentence, *verdict.notes, *(f"needs {a}" for a in verdict.assumptions)]))
+    needs = [f"needs {a}" for a in verdict.assumptions]
+    remarks = "; ".join(filter(None, [verdict.sentence, *verdict.notes, *needs]))
     print(f"{verdict.label:12} {verdict.target:18} {verdict.status:16} {remarks}".rstrip())
 
 assert report.first_wrong.label == "(5) line 1"
@@ -456,8 +457,8 @@ ad.draw(E, report=report, rankdir="TB")
 # %%
 net = TwoLayer.random(n0=4, n1=5, n2=3, seed=1)
 rng = np.random.default_rng(0)
-rows = prove(net, rng.normal(size=(4, 6)), rng.dirichlet(np.ones(3), size=6).T)
-for row in rows:
+proof = prove(net, rng.normal(size=(4, 6)), rng.dirichlet(np.ones(3), size=6).T)
+for row in proof.rows:
     assert row.ok
     print(f"{row.name:8} {row.by_hand:41} graph = by hand{' = differences' if row.differences else ''}")
 

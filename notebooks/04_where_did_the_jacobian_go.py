@@ -144,7 +144,8 @@ def strip(axes, numbers, title):
     axes.set(xticks=[], yticks=[], title=title)
     if numbers.size <= 9:
         for (row, column), v in np.ndenumerate(numbers):
-            axes.text(column, row, f"{v + 0:g}", ha="center", va="center", color="white" if abs(v) > 0.4 else "black")
+            ink = "white" if abs(v) > 0.4 else "black"
+            axes.text(column, row, f"{v + 0:g}", ha="center", va="center", color=ink)
 
 
 figure, (left, middle, right) = plt.subplots(1, 3, figsize=(9, 2.6), width_ratios=[1, 1, 1])

@@ -271,7 +271,7 @@ show("dE/dW", ad.gradient(E_mean, W), [[1, 0, 2], [2, 0.5, 1.5]])
 formula(
     ad.derive(E_mean),
     "dE/dZ = (Z - T) / m",
-    "dE/db = (Z - T).sum(1) / m",
+    "dE/db = (Z - T).sum(1, keepdims=True) / m",
     "dE/dX = W.T @ (Z - T) / m",
     "dE/dW = (Z - T) @ X.T / m",
 )

@@ -52,7 +52,7 @@ show("x", clouds.x.shape, [200, 2])
 plt.figure(figsize=(3.4, 3.2))
 for c, marker in ((0, "o"), (1, "x")):
     plt.scatter(*clouds.x[clouds.t == c].T, marker=marker, s=14, label=f"class {c}")
-plt.legend(loc="center")
+plt.legend(loc="upper left", bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% [markdown]
@@ -187,8 +187,8 @@ accuracy = train.evaluate(net, held_out).accuracy
 holds("more than 95 % of digits that it has never seen are right", accuracy > 0.95)
 best, last = history[history.best], history[-1]
 holds("what it learns from: the loss falls to less than a tenth", last.loss < history[0].loss / 10)
-holds("never seen: in the best epoch, the loss is more than half as large again", best.val_loss > 1.5 * best.loss)
-holds("never seen: the best epoch is not the last, and the last is worse by a tenth or more", last.val_loss > 1.1 * best.val_loss)
+holds("never seen: in the best epoch, half as large again, or more", best.val_loss > 1.5 * best.loss)
+holds("never seen: the last epoch is worse than the best by a tenth", last.val_loss > 1.1 * best.val_loss)
 plots.learning_curves(history)
 
 # %% [markdown]
@@ -354,7 +354,8 @@ same = True
 if find_spec("torch"):
     their_losses, their_gradients = the_same_in_pytorch()
     pairs = zip(ours.parameters().values(), their_gradients, strict=True)
-    same = np.allclose(our_losses, their_losses, rtol=1e-12) and all(np.allclose(p.grad, g, rtol=1e-9, atol=1e-12) for p, g in pairs)
+    alike = [np.allclose(p.grad, g, rtol=1e-9, atol=1e-12) for p, g in pairs]
+    same = np.allclose(our_losses, their_losses, rtol=1e-12) and all(alike)
 holds("where PyTorch is installed, its five losses and its last gradients are ours", same)
 
 # %% [markdown]

@@ -289,7 +289,7 @@ check(2, answer_2, cleo.score(points))
 rounded = ad.check(E, {"dE/dz2": np.array([[-0.9], [0.7], [0.2]])}).verdicts[0].status
 
 answer_3 = None
-check(3, answer_3 and answer_3 == rounded, True)
+check(3, answer_3 and answer_3.lower() == rounded, True)
 
 # %% [markdown]
 # **4.** Make a sheet of your own for a class, with a seed of your choice, and have the checker confirm its key: put the report in the place

@@ -39,27 +39,32 @@ def holds(sentence: str, truth: Any) -> None:
     print("✓", sentence)
 
 
-def check(number: int, answer: Any, truth: Any, digits: int = 3) -> None:
+def check(number: int, answer: Any, truth: Any, digits: int = 3, any_order: bool = False) -> None:
     """Say whether an answer (None: still open) is `truth`; AssertionError with a hint if it is not.
 
-    Numbers may be fractions in text, and a column may lie down.
+    Numbers may be fractions in text, a column may lie down and a row stand up, and a single number may be in a list.
 
     >>> check(1, None, 4.0), check(2, 1 / 3, np.array(0.3333333)), check(3, ["1/2", "-3"], [[0.5], [-3.0]])
     exercise 1: still open
     exercise 2: right
     exercise 3: right
     (None, None, None)
+    >>> check(4, {7, 1}, [1, 7], any_order=True)
+    exercise 4: right
     """
     if answer is None:
         print(f"exercise {number}: still open")
         return
     truth = plain(truth).astype(float)
     try:
-        answer = np.vectorize(number_in, otypes=[float])(plain(answer))
+        given = plain(list(answer) if isinstance(answer, set) else answer)
+        answer = np.vectorize(number_in, otypes=[float])(given)
     except (TypeError, ValueError, ZeroDivisionError):
         raise AssertionError(f"exercise {number}: the answer should be numbers of shape {truth.shape}, not {answer!r}") from None
-    if truth.shape == (answer.size, 1) and answer.ndim == 1:
-        answer = answer[:, None]
+    if answer.squeeze().shape == truth.squeeze().shape:
+        answer = answer.reshape(truth.shape)
+    if any_order:
+        answer, truth = np.sort(answer, axis=None), np.sort(truth, axis=None)
     assert answer.shape == truth.shape, f"exercise {number}: the answer should have shape {truth.shape}, not {answer.shape}"
     right = np.abs(answer - truth) <= 0.5 * 10.0**-digits
     assert right.any(), f"exercise {number}: not yet"

@@ -121,8 +121,14 @@ def test_a_jump_in_the_function_is_seen() -> None:
 def test_what_it_refuses() -> None:
     with pytest.raises(ValueError, match="modes"):
         ad.check_grads(np.sin, X, modes=["forward"])
+    with pytest.raises(ValueError, match="modes are a list of 'fwd' and 'rev', not 'rev'"):
+        ad.check_grads(np.sin, X, modes="rev")
     with pytest.raises(ValueError, match="modes"):
         ad.check_grads(np.sin, X, modes=[])
+    with pytest.raises(ad.BadOperand, match="a function and its arguments, not Tensor; a recorded graph has"):
+        ad.check_grads(ad.Tensor(X))
+    with pytest.raises(ad.BadOperand, match=r"nothing to check; p\['n'\] holds integers: write 3.0 for 3"):
+        ad.check_grads(lambda p: p["n"] ** 2, {"n": 3})
     with pytest.raises(ValueError, match="order"):
         ad.check_grads(np.sin, X, order=0)
 
@@ -311,6 +317,70 @@ def test_what_drowns_in_a_large_number_is_not_confirmed_by_differences() -> None
     wrong = ad.elementwise("odd_drowned", lambda x: np.sin(abs(x)), lambda z, x: -np.cos(x), analytic=False)
     with pytest.raises(ad.GradientMismatch, match="could be checked against"):
         ad.check_grads(lambda x: 1e20 + np.sum(wrong(x)), np.abs(X), order=1)
+
+
+STEEP: dict[str, tuple[Any, Any, str]] = {
+    "sqrt": (np.sqrt, 0.0, "the derivative of sqrt with respect to x: not differentiable here: the slope is infinite. They part at node 2"),
+    "cbrt": (np.cbrt, 0.0, "the slope is infinite"),
+    "one of many": (lambda x: np.sum(np.sqrt(x)), np.array([1.0, 0.0]), "with respect to x[1]: not differentiable here: the slope is"),
+    "at the end of its domain": (np.arcsin, 1.0, "the slope is infinite"),
+    "log 0": (np.log, np.array([1.0, 0.0]), "log[1] is -inf here, so it has no derivative. Choose a point inside the function's domain"),
+    "log of a negative number": (np.log, -1.0, "log is nan here"),
+    "overflow": (lambda p: {"y": np.exp(p["a"])}, {"a": 1e3}, "f['y'] is inf here"),
+}
+
+
+@pytest.mark.parametrize("name", STEEP)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_where_slope_or_value_is_infinite_that_is_said(name: str) -> None:
+    f, at, words = STEEP[name]
+    with pytest.raises(ad.NotDifferentiable) as caught:
+        ad.check_grads(f, at)
+    assert words in str(caught.value)
+    with pytest.raises(ad.NotDifferentiable):
+        ad.check_grads(f, at, modes=["rev"])
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_an_infinite_derivative_of_a_smooth_function_is_no_infinite_slope() -> None:
+    f = ad.elementwise("odd_steep", np.sin, lambda z, x: np.cos(x) / 0.0)
+    with pytest.raises(ad.GradientMismatch) as caught:
+        ad.check_grads(f, X, order=1)
+    assert type(caught.value) is ad.GradientMismatch
+    assert "infinite" not in str(caught.value)
+
+
+def test_functions_that_do_not_give_the_same_again() -> None:
+    rng, calls = np.random.default_rng(0), []
+
+    def dropout(x: Any) -> Any:
+        return x * (rng.random(3) > 0.5)
+
+    def counting(x: Any) -> Any:
+        calls.append(1)
+        return x * len(calls)
+
+    def growing(x: Any) -> Any:
+        calls.append(1)
+        return ad.concatenate([x] * len(calls))
+
+    for f, words in (
+        (dropout, r"two calls of dropout with the same arguments gave different values: dropout\[\d\] was .*np\.random\.default_rng\(0\)"),
+        (counting, r"two calls of counting .* counting\[0\] was 0\.3, then "),
+        (lambda x: np.sum(x) * rng.normal(), "two calls of f with the same arguments"),
+    ):
+        with pytest.raises(ad.GradientMismatch, match=words):
+            ad.check_grads(f, X)
+    ad.check_grads(lambda x: np.sum(x * np.random.default_rng(0).normal(size=3)), X)
+
+
+def test_arguments_by_their_own_names() -> None:
+    bad = ad.elementwise("odd_square", np.square, lambda z, x: 2.001 * x)
+    assert "with respect to xs[1] is" in explanation(lambda x, *xs: x + xs[0] + bad(xs[1]), 1.0, 2.0, 3.0, order=1)
+    assert "f['y'][1]['z'][0] with respect to p['W'][0] is" in explanation(
+        lambda p, *, power=2: {"y": (p["b"], {"z": bad(p["W"])})}, {"W": np.ones(1), "b": 1.0}, order=1
+    )
+    assert "with respect to x[0] is" in explanation(lambda x: np.sum(bad(x)), X.astype(np.float32)[:1], order=1)
 
 
 def test_a_function_may_close_over_nodes_and_run_inside_a_transform() -> None:

@@ -150,3 +150,13 @@ def test_an_op_can_stand_for_a_function_of_numpy_s_that_has_none() -> None:
         ad.elementwise("heaviside_of_tests", np.heaviside, None, None, numpy=(np.heaviside,))
         x = ad.Tensor([1.0, -1.0])
         assert (np.heaviside(x, 0.5) * x).data.tolist() == [1.0, -0.0]
+
+
+@pytest.mark.filterwarnings("ignore::autodiff.BroadcastWarning")
+@pytest.mark.parametrize("record", [False, True])
+def test_a_partial_of_another_shape_is_not_summed_away(record: bool) -> None:
+    with declared():
+        column = ad.elementwise("column", lambda x: x * x, lambda z, x: 2 * x[:, None])
+        x = ad.Tensor([1.0, 2.0])
+        with pytest.raises(ad.ShapeMismatch, match=r"the rule of column gave a derivative of shape \(2, 2\) for a node of shape \(2,\)"):
+            ad.gradient(np.sum(column(x)), x, record=record)

@@ -331,3 +331,34 @@ MISFITS = {
 def test_what_does_not_fit_is_told_when_it_is_called(name: str) -> None:
     with pytest.raises((ValueError, IndexError, TypeError)):
         MISFITS[name](ad.Tensor(np.ones(3)))
+
+
+# ---------------------------------------------------------------- entries that are not finite
+
+NOT_FINITE = [np.diag([x, 2.0, 3.0]) for x in (np.inf, -np.inf, np.nan)]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("a", NOT_FINITE, ids=["inf", "-inf", "nan"])
+def test_the_derivatives_of_det_end_where_an_entry_is_not_finite(a: Any) -> None:
+    x = ad.Tensor(np.stack([np.eye(3), a]))
+    np.sum(np.linalg.det(x)).backward()  # LAPACK searched for singular values of inf for ever
+    assert x.grad[0].tolist() == np.eye(3).tolist()
+    assert np.isnan(x.grad[1]).all()
+    assert np.isnan(ad.hessian(np.linalg.det)(a)).all()
+
+
+@pytest.mark.parametrize("f", [np.linalg.svdvals, np.linalg.pinv, lambda x: np.linalg.norm(x, 2)], ids=["svdvals", "pinv", "norm"])
+@pytest.mark.parametrize("a", NOT_FINITE, ids=["inf", "-inf", "nan"])
+def test_singular_values_of_what_is_not_finite_are_refused(a: Any, f: Any) -> None:
+    with pytest.raises(ad.Degenerate, match="an entry is not finite"):
+        f(ad.Tensor(a))
+
+
+@pytest.mark.parametrize("a", NOT_FINITE, ids=["inf", "-inf", "nan"])
+def test_eigenvalues_that_are_nan_have_no_finite_derivative(a: Any) -> None:
+    x = ad.Tensor(a)
+    E = np.sum(np.linalg.eigvalsh(x))
+    E.backward()
+    assert np.isnan(E.item())
+    assert np.isnan(x.grad[np.tril_indices(3)]).all()  # were those of any vectors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -219,6 +220,17 @@ def test_logsumexp_of_infinities_is_exact_and_quiet() -> None:
     assert ad.logsumexp(np.array([inf, -inf])) == inf
     assert ad.logsumexp(np.array([-inf, -inf])) == -inf
     assert ad.logsumexp(np.array([1.7e308, 1.7e308])) == 1.7e308
+
+
+@pytest.mark.parametrize("gap", [1.0, 14.0, 40.0, 800.0])
+def test_log_softmax_keeps_its_digits_near_0(gap: float) -> None:
+    """log p of what is nearly certain is -(e^-gap) * classes: a logarithm of 1 + that would leave nothing of it."""
+    want = -math.log1p(2 * math.exp(-gap))
+    np.testing.assert_allclose(ad.log_softmax(np.array([0.0, -gap, -gap])), [want, want - gap, want - gap], rtol=4e-16)
+    np.testing.assert_allclose(ad.log_softmax(np.array([[gap], [gap]]), axis=0), [[-math.log(2)]] * 2, rtol=4e-16)
+    assert ad.log_softmax(np.array([0.0, -gap], np.float32)).dtype == np.float32
+    with np.errstate(invalid="ignore"):
+        assert all(np.isnan(ad.log_softmax(np.array([strange, 1.0]))).all() for strange in (inf, nan))
 
 
 @pytest.mark.parametrize("op", [ad.softmax, ad.log_softmax])

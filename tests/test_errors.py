@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 import autodiff as ad
+from tests.cases import declared
 
 BUILT_IN = {
     ad.NoRule: TypeError,
     ad.BadOperand: TypeError,
     ad.ShapeMismatch: ValueError,
+    ad.BadIndex: IndexError,
     ad.NotScalar: ValueError,
     ad.NotConnected: ValueError,
     ad.StaleGraph: RuntimeError,
@@ -266,3 +268,63 @@ def test_a_broadcast_that_grows_both_operands_warns_once_a_line_with_names_and_s
 def test_other_broadcasts_are_silent(a: tuple[int, ...], b: tuple[int, ...]) -> None:
     x, y = ad.Tensor(np.ones(a)), ad.Tensor(np.ones(b))
     (x * y + y / x).sum().backward()  # a warning would be an error here
+
+
+# ---------------------------------------------------------------- what NumPy refuses, told with the operands' names
+
+REFUSED: dict[str, tuple[Callable[[Any], Any], Any, str]] = {
+    "an axis in a list": (lambda x: x.sum(axis=[0]), ad.BadOperand, r"sum does not fit x of shape \(3, 4\), axis=\[0\]"),
+    "an axis that is not there": (
+        lambda x: np.expand_dims(x, 5),
+        ad.ShapeMismatch,
+        r"expand_dims does not fit x of shape \(3, 4\), axis=5: ",
+    ),
+    "an axis that is not one long": (lambda x: x.squeeze(0), ad.ShapeMismatch, r"squeeze does not fit x of shape \(3, 4\) and 0: cannot"),
+    "a place that is not there": (
+        lambda x: np.take(x, [99]),
+        ad.BadIndex,
+        r"take does not fit x of shape \(3, 4\), indices=\[99\]: index 99",
+    ),
+    "an index that is not there": (lambda x: x[7], ad.BadIndex, r"getitem does not fit x of shape \(3, 4\), index=7: index 7"),
+    "an index that is no index": (lambda x: x["a"], ad.BadIndex, r"getitem does not fit x of shape \(3, 4\), index=a: "),
+    "unequal parts": (lambda x: np.split(x, 5), ad.ShapeMismatch, r"split does not fit x of shape \(3, 4\), indices_or_sections=5: "),
+    "an order of entries": (lambda x: x.ravel("F"), ad.BadOperand, r"ravel does not fit x of shape \(3, 4\) and 'F': "),
+    "operands that do not broadcast": (
+        lambda x: np.broadcast_arrays(x, np.ones(3)),
+        ad.ShapeMismatch,
+        r"broadcast_arrays does not fit x of shape \(3, 4\) and an array of shape \(3,\)",
+    ),
+    "Values that are no matrices": (lambda x: ad.matmul(ad.Value(1.0), 2.0), ad.ShapeMismatch, r"matmul does not fit an operand of shape"),
+    "a namesake": (
+        lambda x: np.linalg.trace(x),
+        ad.NoRule,
+        r"^np\.linalg\.trace has no derivative rule here.* Did you mean (ad.trace or )?np\.trace",
+    ),
+    "a keyword": (lambda x: np.linalg.pinv(x, rtol=0.1), ad.NoRule, r"^np\.linalg\.pinv: pinv has no rule for the keyword rtol="),
+    "writing": (lambda x: np.full_like(np.ones((3, 4)), x), ad.NoRule, r"^np\.copyto writes into an array, .* ad\.broadcast_to fills"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_numpy_refuses_is_told_with_names(name: str) -> None:
+    x = ad.Tensor(np.ones((3, 4)))
+    call, kind, words = REFUSED[name]
+    with pytest.raises(kind, match=words) as caught:
+        call(x)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+def test_a_mistake_inside_a_forward_of_one_s_own_shows_where() -> None:
+    with declared():
+        lost = ad.elementwise("lost", lambda x: x + None, 1)
+        with pytest.raises(ad.BadOperand, match="lost does not fit x of shape") as caught:
+            x = ad.Tensor(np.ones(2))
+            lost(x)
+    assert isinstance(caught.value.__cause__, TypeError)
+
+
+@pytest.mark.parametrize("name", ["any", "all", "argsort", "argmax", "argmin", "nonzero", "searchsorted", "argpartition"])
+def test_methods_that_answer_with_plain_numbers(name: str) -> None:
+    a = np.array([3.0, 0.0, 5.0])
+    args = {"searchsorted": (4.0,), "argpartition": (1,)}.get(name, ())
+    np.testing.assert_equal(getattr(ad.Tensor(a), name)(*args), getattr(a, name)(*args))

@@ -93,7 +93,7 @@ def test_nested_containers() -> None:
     assert g["layers"][1][0] == pytest.approx(A.sum())
     assert g["layers"][1][1][0].tolist() == [6.0]
     assert g["n"] is None
-    _, tangent = ad.jvp(lambda p: {"out": (f(p), p["layers"][1][0] * 2)}, (params,), (params,))
+    _, tangent = ad.jvp(lambda p: {"out": (f(p), p["layers"][1][0] * 2)}, (params,), ({**params, "n": None},))
     assert tangent["out"][1] == 4.0
     assert tangent["out"][0] == pytest.approx(ad.vjp(f, params)[1](1.0)[0]["layers"][1][0] * 2.0 + 2 * 2 * A.sum() + 6.0)
     ad.check_grads(f, params)
@@ -374,3 +374,68 @@ def test_a_transform_leaves_no_switch_behind() -> None:
     x = ad.Tensor(2.0)
     assert float(x * 2) == 4.0
     assert type(ad.grad(lambda x: x)(1.0)) is float
+
+
+# ---------------------------------------------------------------- cotangents and tangents in containers
+
+
+def test_a_cotangent_s_dict_goes_by_its_keys() -> None:
+    _, pull = ad.vjp(lambda x: {"b": x, "a": 10 * x}, 2.0)
+    assert pull({"a": 1.0, "b": 0.0}) == pull({"b": 0.0, "a": 1.0}) == (10.0,)  # the order of the keys decided, silently
+
+
+def test_a_tangent_s_dict_goes_by_its_keys() -> None:
+    def f(p: Any) -> Any:
+        return 10 * p["b"] ** 2 + p["a"] ** 2
+
+    p, t = {"b": 1.0, "a": 2.0}, {"a": 1.0, "b": 0.0}
+    assert ad.jvp(f, (p,), (t,))[1] == 4.0
+    assert ad.hvp(f, (p,), (t,)) == {"b": 0.0, "a": 2.0}
+
+
+@pytest.mark.parametrize("given", [(1.0, 2.0), {"a": 1.0}, {"a": 1.0, "b": 1.0, "c": 1.0}, {"a": 1.0, "b": (1.0,)}])
+def test_a_cotangent_in_other_containers_is_told(given: Any) -> None:
+    _, pull = ad.vjp(lambda x: {"a": x, "b": x}, 2.0)
+    with pytest.raises(ad.ShapeMismatch, match=r"the function's result, which has \['a'\], \['b'\]; the cotangent has"):
+        pull(given)
+
+
+@pytest.mark.parametrize("tangent", [1.0, np.ones(2), "3", 1j])
+def test_what_does_not_move_has_no_tangent(tangent: Any) -> None:
+    with pytest.raises(ad.BadOperand, match=r"argument 1 is the int 3, which does not move, so its tangent is None or 0"):
+        ad.jvp(lambda x, n: x**n, (2.0, 3), (1.0, tangent))  # the tangent was dropped
+    assert ad.jvp(lambda x, n: x**n, (2.0, 3), (1.0, None)) == ad.jvp(lambda x, n: x**n, (2.0, 3), (1.0, 0)) == (8.0, 12.0)
+
+
+@pytest.mark.parametrize("tangent", [np.array([1j, 1.0]), np.array(["1", "2"]), ["a", "b"]])
+def test_a_tangent_is_real_numbers(tangent: Any) -> None:
+    with pytest.raises((ad.BadOperand, ad.ShapeMismatch)):
+        ad.jvp(np.square, (np.ones(2),), (tangent,))  # the imaginary part was dropped
+    with pytest.raises(ad.BadOperand, match="real numbers"):
+        ad.vjp(np.square, np.ones(2))[1](np.asarray(tangent))
+
+
+@pytest.mark.parametrize("seed", [ad.constant(2.0), ad.Value(2.0), ad.Tensor(2.0), ad.Tensor(2.0, dtype=np.float32)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_node_may_be_the_seed(seed: Any, dtype: Any) -> None:
+    x = ad.Tensor(3.0, dtype=dtype)
+    y = x * x
+    y.backward(seed)
+    assert x.grad == 12.0
+    assert x.grad.dtype == y.grad.dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("argnums", "words"),
+    [
+        ((0, 0), "arguments 0, 0, of which one is named twice"),  # argument 0 was told not to reach the result
+        ((0, -2), "arguments 0, -2, of which one is named twice"),
+        (2, r"argument 2, but the function was called with 2 arguments by position"),
+        (1.0, "argnums is the place of an argument"),
+        ("a", "argnums is the place of an argument"),
+    ],
+)
+def test_argnums_that_name_no_arguments(argnums: Any, words: str) -> None:
+    for transform in (ad.grad, ad.jacobian):
+        with pytest.raises(TypeError, match=words):
+            transform(lambda x, y: x * y, argnums=argnums)(2.0, 3.0)

@@ -12,11 +12,15 @@ import importlib.util
 import io
 import json
 import re
+from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
+
+import autodiff as ad
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 SCRIPTS = sorted(FOLDER.glob("[0-9]*.py"))
@@ -82,6 +86,22 @@ def test_built_as_a_lesson(script: Path) -> None:
         assert (FOLDER / link).exists(), link
 
 
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda s: s.stem)
+def test_a_page_1000_pixels_wide_holds_every_line_of_code_and_every_picture(script: Path) -> None:
+    for cell in notebook(script)["cells"]:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code":
+            assert max(map(len, source.splitlines()), default=0) <= 111, "a longer line is cut at the edge"
+        pictures = ["".join(o["data"]["image/svg+xml"]) for o in cell.get("outputs", ()) if "image/svg+xml" in o.get("data", ())]
+        for svg in pictures:
+            assert float(re.search(r'<svg[^>]* width="([0-9.]+)"', svg)[1]) <= 878, "a wider picture is cut at the edge"  # type: ignore[index]
+        if "derivatives=True" in source:
+            (svg,) = pictures
+            assert re.search(r"<text[^>]*>(?:[^<]* = )?−?[0-9.]+</text>", re.sub(r"(?s)<g class=.ag-node.*?</g>", "", svg)), (
+                "no number on an edge"
+            )
+
+
 def test_helpers_of_the_lessons() -> None:
     assert doctest.testmod(loaded("lesson")).failed == 0
 
@@ -95,6 +115,40 @@ def test_what_a_lesson_shows_is_insisted_on() -> None:
         lesson.check(1, 2.0, 3.0)
     with pytest.raises(AssertionError, match="no ValueError"):
         lesson.refused(ValueError, lambda: None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "truth"),
+    [
+        ([0.5, -3], [[0.5], [-3]]),
+        ([["1/2"], ["-3"]], [0.5, -3]),
+        (((Fraction(1, 2), -3),), [[0.5], [-3]]),
+        (np.float32([[0.5, -3]]), [0.5, -3]),
+        (["1/2", "-3.0"], [0.5, -3]),
+        ([[4]], 4),
+        (np.array(4), [[4.0]]),
+        (ad.Tensor([[0.5], [-3.0]]), [0.5, -3]),
+        (ad.Value(4.0), 4),
+        (True, True),
+    ],
+)
+def test_a_right_answer_is_right_in_every_spelling(answer: Any, truth: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    loaded("lesson").check(1, answer, np.array(truth))
+    assert capsys.readouterr().out == "exercise 1: right\n"
+
+
+@pytest.mark.parametrize("answer", [[7, 7, 1], (1, "7", 7.0), np.array([[7], [1], [7]])])
+def test_an_answer_in_any_order(answer: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    loaded("lesson").check(1, answer, [7, 1, 7], any_order=True)
+    assert capsys.readouterr().out == "exercise 1: right\n"
+
+
+@pytest.mark.parametrize("answer", [[-3, 0.5], [[0.5, 3]], [0.5], [0.5, -3, 0], 0.5, "half", [], {}, [0.5, None], [0.501, -3], "nan"])
+def test_a_wrong_answer_is_never_right(answer: Any) -> None:
+    with pytest.raises(AssertionError, match=r"^exercise 1: "):
+        loaded("lesson").check(1, answer, np.array([[0.5], [-3.0]]))
+    with pytest.raises(AssertionError, match=r"^exercise 1: "):
+        loaded("lesson").check(1, answer, [7, 1, 7], any_order=True)
 
 
 def test_render_sees_a_changed_number_and_a_changed_picture() -> None:

@@ -273,11 +273,22 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path, monkeypatch: pyt
     assert os.listdir(tmp_path) == ["w.npz"]
 
 
+def test_a_file_takes_its_name_only_when_its_bytes_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    for name in ("fsync", "replace"):
+        right = getattr(os, name)
+        monkeypatch.setattr(os, name, lambda *args, name=name, right=right: done.append(name) or right(*args))
+    ad.save(tmp_path / "w.npz", {"w": 1.0})
+    assert done == ["fsync", "replace"]
+
+
 def test_the_path_is_taken_as_it_is(tmp_path: Path) -> None:
     ad.save(tmp_path / "no_suffix", 1.0)
     assert ad.load(tmp_path / "no_suffix") == 1.0
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"there is no file .*absent\.npz; name a file that ad\.save wrote"):
         ad.load(tmp_path / "absent.npz")
+    with pytest.raises(IsADirectoryError, match=r"is a folder; name a file that ad\.save wrote"):
+        ad.load(tmp_path)
     with pytest.raises(FileNotFoundError):
         ad.save(tmp_path / "absent" / "w.npz", 1.0)
 

@@ -255,9 +255,11 @@ def test_a_seed_that_is_a_node_has_the_dtype_of_its_root() -> None:
     for _ in range(plans.MEETINGS + 2):
         for dtype in (np.float64, np.float32):
             x = ad.Tensor([1.0, 2.0])
-            z = x + x
-            z.backward(seed=ad.constant(np.ones(2, dtype)))
+            z, seed = x + x, np.ones(2, dtype)
+            z.backward(seed=ad.constant(seed))
             assert x.grad.dtype == z.grad.dtype == np.float64
+            seed[:] = 2.0  # it is the user's to write
+            assert np.array_equal(z.grad, [1.0, 1.0])
 
 
 def told(n: int, f: Callable[[Any], Any], x: Any, **errors: Any) -> list[Any]:

@@ -5,6 +5,8 @@ Each test is an attempt; most of those that once succeeded have their mending na
 
 from __future__ import annotations
 
+from array import array
+from collections import UserList, deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -89,6 +91,44 @@ def test_lists_and_arrays_given_as_static_arguments_are_kept_as_they_were() -> N
     E = np.sum(ad.ops.getitem(x, index) * w)
     index[:] = 1
     assert ad.gradient(E, x)[1].tolist() == [[0.0, 0.0], [0.0, 0.0]]
+
+
+OTHER_SEQUENCES: dict[str, Callable[[list[int]], Any]] = {
+    "array.array": lambda places: array("i", places),
+    "deque": deque,
+    "UserList": UserList,
+    "memoryview": lambda places: memoryview(array("q", places)),
+    "subclass": lambda places: np.array(places).view(type("Own", (np.ndarray,), {})),
+    "foreign": lambda places: type("Foreign", (), {"__array__": lambda self, dtype=None, copy=None: np.array(places, dtype)})(),
+    "tuple in a tuple": lambda places: (tuple(places),),
+}
+
+
+@pytest.mark.parametrize("picked", [lambda x, i: x[i], lambda x, i: ad.ops.getitem(x, i)], ids=["[]", "getitem"])
+@pytest.mark.parametrize("kind", OTHER_SEQUENCES)
+def test_an_entry_that_any_kind_of_index_picks_twice_counts_twice(kind: str, picked: Any) -> None:
+    x = T(np.arange(4.0))
+    E = np.sum(picked(x, OTHER_SEQUENCES[kind]([0, 0, 1])) * [1.0, 10.0, 100.0])
+    assert ad.gradient(E, x).tolist() == [11.0, 100.0, 0.0, 0.0]  # only lists and plain arrays were added up
+
+
+def test_an_integer_of_another_kind_is_an_index() -> None:
+    place = type("Two", (), {"__index__": lambda self: 2})()
+    x = T(np.arange(4.0))
+    assert ad.gradient(x[place], x).tolist() == [0.0, 0.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize("kind", ["array.array", "deque", "UserList", "subclass"])
+def test_options_of_any_kind_are_kept_as_they_were(kind: str) -> None:
+    x, places = T(np.arange(4.0)), OTHER_SEQUENCES[kind]([0, 0, 1])
+    E = np.sum(np.take(x, places) * [1.0, 10.0, 100.0])
+    for k in range(3):
+        places[k] = 3
+    assert ad.gradient(E, x).tolist() == [11.0, 100.0, 0.0, 0.0]
+    width = {0: (1, 2)}
+    E = np.sum(np.pad(x, width, mode="edge"))
+    width[0] = (0, 0)
+    assert ad.gradient(E, x).tolist() == [2.0, 1.0, 1.0, 3.0]
 
 
 def test_sequences_of_operands_are_taken_as_they_were() -> None:
@@ -215,3 +255,87 @@ def test_every_kind_of_subscripts_has_its_derivatives(call: tuple[str, list[tupl
     xs = [np.asarray(rng.normal(size=shape)) for shape in shapes]
     close(np.einsum(text, *map(T, xs)).data, np.einsum(text, *xs))
     ad.check_grads(lambda *xs: np.einsum(text, *xs), *xs, order=2)
+
+
+# ---------------------------------------------------------------- ops called in ways that only the table's own code calls them
+
+
+@pytest.mark.parametrize("dtype", [int, bool, complex, np.float16, np.longdouble, ">f8"], ids=str)
+def test_a_node_is_cast_to_the_dtypes_nodes_have(dtype: Any) -> None:
+    x = T([1.5, 2.5])
+    for cast in (x.astype, lambda dtype: ad.ops.TABLE["cast"](x, dtype=dtype)):  # the op cut off digits, with derivative 1
+        with pytest.raises(ad.BadOperand, match="a Tensor is float64 or float32, not"):
+            cast(dtype)
+
+
+@pytest.mark.parametrize("mode", ["constant", "mean", "maximum", "linear_ramp", "empty"])
+def test_borders_are_of_entries_as_they_are(mode: str) -> None:
+    with pytest.raises(ad.NoRule, match="edge, reflect, symmetric, wrap"):
+        ad.ops.TABLE["borders"](T([1.0, 2.0]), 1, mode=mode)  # means were given back to single entries
+
+
+def test_sinc_has_no_derivative_of_negative_order() -> None:
+    with pytest.raises(ValueError, match="not negative"):
+        ad.ops.TABLE["sinc"](T([1.0, 2.0]), n=-1)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.uint64, bool])
+@pytest.mark.parametrize("name", ["sigmoid", "softmax", "log_softmax", "logsumexp", "norm", "softplus", "relu", "gelu", "std", "var"])
+def test_functions_of_plain_integers_are_those_of_the_same_floats(name: str, dtype: Any) -> None:
+    x, f = np.array([100, 0, 100]).astype(dtype), getattr(ad, name)
+    np.testing.assert_allclose(f(x), f(x.astype(float)), rtol=1e-3)  # uint8 - 1 was 255, int8(100)**2 was 16
+
+
+def test_lists_of_numbers_are_arrays_among_plain_numbers_too() -> None:
+    assert ad.inv([[2.0, 0.0], [0.0, 4.0]]).tolist() == [[0.5, 0.0], [0.0, 0.25]]
+    assert ad.einsum("i,i", [1, 2], [3, 4]) == 11
+    assert ad.softmax([0.0, 0.0]).tolist() == [0.5, 0.5]
+
+
+# ---------------------------------------------------------------- constants of one face among nodes of the other
+
+
+CONSTANTS: dict[str, tuple[Any, Any, Callable[[Any], Any]]] = {
+    "Value beside a Tensor": (T, 2.0, lambda c: c),
+    "computed Value beside a Tensor": (T, 2.0, lambda c: c * 3.0),
+    "Tensor beside a Tensor": (T, np.array(2.0), lambda c: c * 3.0),
+    "Value beside a Value": (ad.Value, 2.0, lambda c: c * 3.0),
+    "Tensor beside a Value": (ad.Value, np.array(2.0), lambda c: c),
+}
+
+
+@pytest.mark.parametrize("name", CONSTANTS)
+def test_a_constant_assigned_later_makes_graphs_stale_wherever_it_stands(name: str) -> None:
+    variable, number, used = CONSTANTS[name]
+    x, c = variable(1.0), ad.constant(number, name="c")
+    d = used(c)
+    y = x * d
+    c.data = 5.0
+    with pytest.raises(ad.StaleGraph, match="c was assigned"):
+        y.backward()  # the old number passed for the new one
+    y = x * used(c)
+    y.backward()
+    assert x.grad == used(5.0)
+
+
+# ---------------------------------------------------------------- arrays with rules of their own
+
+MASKED: dict[str, Callable[[Any], Any]] = {
+    "masked * x": lambda x: np.ma.ones(2) * x,  # np.ma took x._data, and the graph was cut
+    "x * masked": lambda x: x * np.ma.ones(2),
+    "np.ma.exp": lambda x: np.ma.exp(x),
+    "np.ma.where": lambda x: np.ma.where([True, False], x, 0.0),
+    "np.ma.power": lambda x: np.ma.power(x, 2.0),
+    "one masked number": lambda x: x * np.ma.masked,  # it counted as 0
+    "masked number * x": lambda x: np.ma.masked * x,
+    "subclass": lambda x: x + type("Own", (np.ma.MaskedArray,), {})(np.ones(2), mask=[True, False]),
+    "matrix": lambda x: x * type("Own", (np.matrix,), {})(np.ones(2)),
+}
+
+
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+@pytest.mark.parametrize("variable", [lambda: T([1.0, 2.0]), lambda: ad.Value(1.0)], ids=["Tensor", "Value"])
+@pytest.mark.parametrize("name", MASKED)
+def test_masked_arrays_and_matrices_are_refused(name: str, variable: Any) -> None:
+    with pytest.raises((ad.BadOperand, ad.Detached), match=r"np\.asarray\("):
+        MASKED[name](variable())

@@ -142,7 +142,7 @@ def test_float32_stays_float32(op: Any, args: Args, kw: Kw) -> None:
         assert x.grad.dtype == np.float32
         close(x.grad, y.grad, 2e-5)
     plain = map_leaves(lambda x: np.asarray(x, np.float32) if is_moving(x) else x, args)
-    tangents = map_leaves(lambda x: np.ones_like(x) if is_moving(x) else x, plain)
+    tangents = map_leaves(lambda x: np.ones_like(x) if is_moving(x) else None, plain)
     moved = ad.jvp(lambda args: op(*args, **kw), (plain,), (tangents,))[1]
     for (_, t), (_, a) in zip(leaves(moved), leaves(z), strict=True):
         assert np.asarray(t).dtype == a.dtype or np.shape(t) == ()
@@ -232,19 +232,13 @@ MISSING = {
         "view",
     ),
     *(
-        "all",
-        "any",
-        "argpartition",
-        "argsort",
         "choose",
         "compress",
         "conj",
         "conjugate",
         "imag",
-        "nonzero",
         "real",
         "round",
-        "searchsorted",
     ),
 }
 

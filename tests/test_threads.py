@@ -137,3 +137,30 @@ def test_a_transform_in_one_thread_does_not_make_others_record() -> None:
 
     derivative, (active, number) = in_threads(lambda: ad.grad(f)(3.0), other)
     assert (derivative, active, number) == (6.0, False, 2.0)
+
+
+def in_a_thread(work: Callable[[], Any]) -> Any:
+    """What a thread of its own makes of it."""
+    return in_threads(work)[0]
+
+
+@pytest.mark.parametrize(
+    ("f", "slope"),
+    [
+        (lambda x: in_a_thread(lambda: x * x * 2), 12.0),
+        (lambda x: x * in_a_thread(lambda: ad.grad(lambda z: z * x)(2.0)), 6.0),  # was 3: the inner gradient came out plain
+        (lambda x: in_a_thread(lambda: ad.jvp(lambda z: z * x * x, (2.0,), (1.0,))[1]), 6.0),
+        (lambda x: in_a_thread(lambda: ad.vjp(lambda z: z * x * x, 2.0)[1](1.0)[0]), 6.0),
+        (lambda x: in_a_thread(lambda: ad.hessian(lambda z: z**3 * x)(2.0)), 12.0),
+    ],
+)
+def test_a_transform_in_a_thread_that_an_outer_one_s_function_started(f: Any, slope: float) -> None:
+    assert ad.grad(f)(3.0) == ad.jvp(f, (3.0,), (1.0,))[1] == slope
+    assert not switches.moving
+
+
+def test_a_number_is_not_taken_out_of_a_transform_by_another_thread() -> None:
+    with pytest.raises(ad.Detached):
+        ad.grad(lambda x: x * in_a_thread(lambda: float(x * 2)))(3.0)
+    assert in_a_thread(lambda: float(ad.Tensor(2.0) * 2)) == 4.0
+    assert not switches.moving

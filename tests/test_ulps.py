@@ -92,3 +92,8 @@ def test_the_bound_grows_with_the_terms() -> None:
     bounds = [rounding(ad.Tensor(np.ones(n)).sum())[0][1] for n in (2, 20, 200)]
     assert bounds[0] < bounds[1] < bounds[2]
     assert rounding(ad.Tensor(1.0))[0][1] == 0
+
+
+def test_an_infinite_slope_at_an_exact_zero_leaves_magnitudes_finite() -> None:
+    ((magnitude, _),) = rounding(np.sqrt(ad.Tensor([0.0, 2.0])))
+    assert magnitude.tolist() == [0.0, np.sqrt(2.0)]

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from ..naming import user_frame, variables
 from ..node import Block, Node, recording
 from .claims import (
     AS_WRITTEN,
+    ENTRYWISE,
     Claim,
     Goal,
     Reading,
@@ -31,10 +34,12 @@ from .claims import (
     written,
 )
 from .counterexample import counterexample, distinct_sizes, goal_in
-from .diagnose import Case, Catalogue, Explanation, distinct, edits, explanations, few, narrowest, of_shape
+from .diagnose import Case, Catalogue, Explanation, distinct, edits, equally_common, explanations, few, narrowest, of_shape
 from .mathtext import Formula
 from .mistakes import Mistake
 from .points import Array, Env, Point, Recorded, Wrong, is_vector, moving
+from .proof import proved
+from .raised import place_of
 from .report import CARRIED, RIGHT, UNDECIDED, WRONG, Report, Verdict
 from .slopes import slopes
 from .ulps import Comparison
@@ -67,6 +72,7 @@ class Judged:
     misfit: bool = False  # because shapes do not fit
     option: int = 0
     note: str = ""
+    proved: bool = False  # by algebra, where the numbers could not tell
 
     @property
     def goal(self) -> Goal:
@@ -82,15 +88,16 @@ def allowance(claim: Claim, point: Point, own: tuple[Array, int] | None = None) 
     return np.asarray(bound)
 
 
-def eps_of(claim: Claim, point: Point) -> float:
-    return max(point.eps, claim.eps)
+def eps_of(claim: Claim, point: Point, a: Array = 0.0) -> float:
+    """The precision of a claim at a point, where a function of the user's gave `a`."""
+    return max(point.eps, claim.eps, float(np.finfo(np.asarray(a).dtype).eps))
 
 
 def compared(claim: Claim, a: Array, truth: Array, point: Point, reading: Reading, brief: bool = False) -> tuple[str, Comparison]:
     """Right, wrong or undecided at one point, and the comparison in ulps; `brief` if nobody reads how many."""
     if np.array_equal(a, truth, equal_nan=True):
         return RIGHT, Comparison("identical", 0.0, 0)
-    eps = eps_of(claim, point)
+    eps = eps_of(claim, point, a)
     gap = np.abs(a - truth)
     if brief and np.all(gap <= SURELY * eps * np.abs(truth)):
         return RIGHT, Comparison("rounding only", SURELY, SURELY)
@@ -131,7 +138,7 @@ def judge(claim: Claim, points: Sequence[Point]) -> Judged:
         if first is None or (first.problem and not found.problem) or (found.arrays and not first.arrays):
             first = found
     assert first is not None
-    for meant, note in _with_constants(claim, points[0].graph):
+    for meant, note in chain(_with_constants(claim, points[0].graph), _with_columns(claim, points[0])):
         if (found := judge(meant, points)).status == RIGHT:
             return replace(found, claim=replace(claim, formula=meant.formula), note=note)
     return first
@@ -151,12 +158,27 @@ def _with_constants(claim: Claim, graph: Recorded) -> Iterator[tuple[Claim, str]
             yield replace(claim, formula=formula), f"{c:g} is {constant.text} here; write {constant.text}"
 
 
+def _with_columns(claim: Claim, point: Point) -> Iterator[tuple[Claim, str]]:
+    """NumPy text that transposes 1-D arrays, and so takes them for columns, as `ad.derive` prints them."""
+    if claim.formula is None or not claim.numpy:
+        return
+    env = Env(point, claim.numbers_known)
+    with suppress(ValueError, LookupError):
+        turned = [f.text for f in claim.formula.walk() if f.op == "T" and np.ndim(f.args[0].evaluate(env)) == 1]
+        if turned:
+            said = f"read with vectors as columns; NumPy's 1-D arrays have no {turned[0]}: write np.outer for an outer product"
+            yield replace(claim, formula=claim.formula.of_columns), said
+
+
 def _put_for(number: float, constant: Formula, f: Formula) -> Formula:
     return constant if f.op == "number" and f.value == number else f
 
 
 def _failed(error: Exception) -> str:
-    return str(error) if isinstance(error, AutodiffError) else f"{type(error).__name__}: {error}"
+    """What was raised and, if in the user's code, where."""
+    place = place_of(error)
+    said = str(error) if isinstance(error, AutodiffError) else f"{type(error).__name__}: {error}"
+    return said if place is None else f"{said}\n{place}"
 
 
 def judged_numbers(claim: Claim, raw: list[Array], points: Sequence[Point], reading: Reading) -> Judged:
@@ -209,7 +231,7 @@ class Check:
         claims = written(claims)
         with recorded_anew():
             self.points = [graph.recorded(), *(graph.drawn() if any(c.moves for c in claims) else [])]
-            self.judged = [judge(c, self.points_of(c)) for c in claims]
+            self.judged = [self._settled(judge(c, self.points_of(c))) for c in claims]
         self._catalogue: Catalogue | None = None
         self._cases: dict[int, Case] = {}
         self._resized: Recorded | None = None
@@ -238,9 +260,16 @@ class Check:
             self.open.setdefault((j.goal.kind, j.goal.node), j.claim.label)
         return v
 
-    def _made(self, j: Judged, status: str, **more: Any) -> Verdict:
+    def _settled(self, j: Judged) -> Judged:
+        """A formula whose numbers decide nothing may be right by algebra; against its numbers algebra only leaves it undecided."""
+        if j.status == RIGHT or not j.arrays or not proved(j.claim, j.reading, self.graph, ()):
+            return j
+        return replace(j, status=RIGHT if j.status == UNDECIDED else UNDECIDED, proved=True)
+
+    def _made(self, j: Judged, status: str, how: str = "numbers", **more: Any) -> Verdict:
+        node, points = self.graph.by_id[j.goal.node], len(self.points_of(j.claim))
         return Verdict(
-            j.claim.label, j.goal.text, status, comparison=j.comparison, text=j.claim.text, node=self.graph.by_id[j.goal.node], **more
+            j.claim.label, j.goal.text, status, comparison=j.comparison, how=how, points=points, text=j.claim.text, node=node, **more
         )
 
     # ------------------------------------------------------------ right ones
@@ -256,13 +285,14 @@ class Check:
         d, s, exact = j.claim.decimals, j.claim.significant, j.comparison is not None and j.comparison.verdict == "identical"
         if not exact and j.claim.rounded:
             notes.append(f"judged at the {d} decimals given" if s is None else f"judged at the {s} significant digits given")
-        elif not exact and j.claim.eps > self.points[0].eps:
-            single = j.claim.eps <= np.finfo(np.float32).eps
+        elif not exact and (eps := eps_of(j.claim, self.points[0], j.arrays[0])) > self.points[0].eps:
+            single = eps <= np.finfo(np.float32).eps
             notes.append(f"judged in {'single' if single else 'half'} precision, in which these numbers are")
         wrong = self.open.pop((j.goal.kind, j.goal.node), None)
         if wrong is not None:
             notes.append(f"right, but it does not follow from {wrong}")
         notes += [j.note] if j.note else []
+        notes += self.read_as(j)
         notes += self.slips(j)
         if (other := self.resized(j)) is not None and other[0].status == WRONG:
             notes.append(f"right at these sizes, but not at others ({other[1].shapes()})")
@@ -270,7 +300,20 @@ class Check:
             notes.append(f"the transpose of what is subtracted from {self.graph.names[j.goal.node]} in a step of gradient descent")
         if j.claim.numbers is not None and not j.layout and j.claim.numbers.shape != j.arrays[0].shape:
             notes.append(f"given with the shape {j.claim.numbers.shape}; {self.graph.names[j.goal.node]} has {j.arrays[0].shape}")
-        return self._made(j, RIGHT, layout=j.layout, assumptions=self.assumptions(j), notes=tuple(notes))
+        needed = () if j.proved else self.assumptions(j)
+        how = "algebra" if j.proved or proved(j.claim, j.reading, self.graph, needed) else "numbers"
+        return self._made(j, RIGHT, how, layout=j.layout, assumptions=needed, notes=tuple(notes))
+
+    def read_as(self, j: Judged) -> list[str]:
+        """How a right claim had to be read, where it does not say so itself."""
+        notes = []
+        if j.claim.formula is not None:
+            products = j.reading.formula.entrywise(Env(self.points[0], j.claim.numbers_known, j.reading.rows))
+            notes += [f"read with entrywise products: {', '.join(products)}; write them with ⊙"] if products else []
+        if j.layout == ENTRYWISE:
+            written = f": diag({j.claim.formula.text})" if j.claim.formula is not None else ""
+            notes.append(f"read as the diagonal of the Jacobian, off which it is 0{written}")
+        return notes
 
     def assumptions(self, j: Judged) -> tuple[str, ...]:
         """What of the data's properties a right claim needs."""
@@ -321,17 +364,21 @@ class Check:
 
     def agreeing(self, j: Judged) -> int | None:
         """To how many digits unrounded numbers agree with the truth, if to so many that they are hardly another formula's."""
-        if j.claim.numbers is None or j.claim.rounded or not j.arrays or j.comparison is None or j.comparison.verdict != "different":
+        if j.claim.formula is not None or j.claim.rounded or not j.arrays or j.comparison is None or j.comparison.verdict != "different":
             return None
-        truth = j.goal.truth(self.points[0])
-        part = float(np.max(np.abs(j.arrays[0] - truth))) / max(float(np.max(np.abs(truth))), 1e-300)
+        truths = [j.goal.truth(p) for p in self.points_of(j.claim)]
+        part = max(float(np.max(np.abs(a - t))) / max(float(np.max(np.abs(t))), 1e-300) for a, t in zip(j.arrays, truths, strict=True))
         return int(-np.log10(part)) if 0 < part < CLOSE else None
 
     def undecided(self, j: Judged) -> Verdict:
         d = j.claim.decimals
+        if j.proved:
+            return self._made(
+                j, UNDECIDED, sentence=f"by algebra this is {j.goal.text}, but computed as it is written it loses all its digits"
+            )
         if (k := self.agreeing(j)) is not None:
-            close = f"this agrees with {j.goal.text} to {k} digits, as difference quotients do, but not to all that rounding leaves"
-            return self._made(j, UNDECIDED, sentence=close)
+            like = "as difference quotients and single precision do, but not to all that rounding leaves"
+            return self._made(j, UNDECIDED, sentence=f"this agrees with {j.goal.text} to {k} digits, {like}")
         if d is None:
             return self._made(j, UNDECIDED, sentence="rounding alone could make the difference, so these numbers decide nothing")
         size = float(np.max(np.abs(j.goal.truth(self.points[0]))))
@@ -478,7 +525,7 @@ class Check:
         fix = next((e.fix for e in told if e.code is Mistake.EDIT and e.fix), "") or first.fix
         if not fix and j.goal.kind == "gradient" and (right := self.catalogue.right(j.goal.node)) is not None:
             fix = f"{j.goal.text} = {right.text}"
-        others = tuple(e.text for e in told[1:] if (e.stage, e.rank) == (first.stage, first.rank) or self._differs(e, first, j))
+        others = tuple(e.text for e in told[1:] if equally_common(e, first) or self._differs(e, first, j))
         sure = first.code in (Mistake.ZERO, Mistake.UNKNOWN) or not first.stage or not (few(self.case(j)) or (j.claim.decimals and others))
         v = self._made(
             j,
@@ -566,7 +613,7 @@ class Check:
     def remarks(self, verdicts: tuple[Verdict, ...]) -> Iterator[str]:
         layouts: dict[str, list[str]] = {}
         for v in verdicts:
-            if v.status == RIGHT and v.layout:
+            if v.status == RIGHT and v.layout in ("numerator", "denominator"):
                 layouts.setdefault(v.layout, []).append(v.target)
         if len(layouts) > 1:
             said = (f"{k} layout: {', '.join(dict.fromkeys(t))}" for k, t in sorted(layouts.items(), reverse=True))
@@ -619,13 +666,14 @@ def check(E: Any, claims: Any, *xs: Any) -> Report:
     claims are of no known form, NotConnected for a claim about something that is not in the graph, StaleGraph.
 
     >>> import autodiff as ad, numpy as np
-    >>> W, x, t = ad.Tensor([[1.0, 2.0], [0.5, -1.0]], name="W"), np.array([3.0, 1.0]), np.array([1.0, 0.0])
+    >>> W = ad.Tensor([[1.0, 2.0], [0.5, -1.0], [0.25, 1.5]], name="W")
+    >>> x, t = np.array([3.0, 1.0]), np.array([1.0, 0.0, 0.0])
     >>> y = (W @ x).named("y"); E = np.sum((y - t) ** 2).named("E")
     >>> print(ad.check(E, {"W": np.outer(y.data - t, x)}).first_wrong.sentence)
     power rule: of (y - t) ** 2 the exponent in front is missing
     """
     graph = recorded_of(E, xs)
-    return Check(graph, *claims_of(graph, claims, numbers_in_frame(graph))).report()
+    return Check(graph, *claims_of(graph, claims)).report()
 
 
 def check_code(E: Any, fn: Callable[..., Any]) -> Report:
@@ -633,7 +681,7 @@ def check_code(E: Any, fn: Callable[..., Any]) -> Report:
 
     `fn` is called with the values that its parameters name, copies of the recorded ones and of others, and returns a dict:
     "dW1", "W1", "dE/dW1", "delta2" for gradients; a result's name such as "y1" for its value.  What it raises is reported as
-    wrong.  Raises as `check` does.
+    wrong, with the line and the shapes there.  Raises as `check` does.
 
     >>> import autodiff as ad, numpy as np
     >>> w, x = ad.Tensor([1.0, -2.0], name="w"), ad.constant([3.0, 1.0], name="x")
@@ -641,14 +689,25 @@ def check_code(E: Any, fn: Callable[..., Any]) -> Report:
     >>> print(ad.check_code(E, lambda w, x: {"dw": 1 - np.tanh(w * x) ** 2}).first_wrong.sentence)
     the factor that multiplies w in w * x is missing
     """
-    return check_code_of(recorded_of(E, ()), fn)
+    graph = recorded_of(E, ())
+    try:
+        return check_code_of(graph, fn)
+    except Failed as failed:  # the user's own code failed: that is the verdict
+        return Report((Verdict(_called(fn), graph.root_name, WRONG, mistake=Mistake.UNREADABLE, sentence=str(failed)),))
+
+
+class Failed(Exception):
+    """A user's function raised something, which is the cause of this."""
+
+
+def _called(fn: Callable[..., Any]) -> str:
+    return str(getattr(fn, "__name__", "the function"))
 
 
 def check_code_of(graph: Recorded, fn: Callable[..., Any]) -> Report:
-    """What check_code does, for a graph that is known already."""
+    """What check_code does, for a graph that is known already; raises Failed if the function does."""
     if not callable(fn):
         raise BadOperand(f"check_code takes a function that returns a dict of arrays by name, not {type(fn).__name__}")
-    name = getattr(fn, "__name__", "the function")
     call = function_of_names(fn, graph)
     memo: dict[int, Mapping[str, Any]] = {}
 
@@ -657,27 +716,36 @@ def check_code_of(graph: Recorded, fn: Callable[..., Any]) -> Report:
             found = call(point, env)
             found = found._asdict() if hasattr(found, "_asdict") else found
             if not isinstance(found, Mapping):
-                raise BadOperand(f"{name} must return a dict of arrays by name, not {type(found).__name__}")
+                raise BadOperand(f"{_called(fn)} must return a dict of arrays by name, not {type(found).__name__}")
             memo[id(point)] = found
         return memo[id(point)]
 
     with recorded_anew():
         first = graph.recorded()
     try:
-        labels = list(outputs(first, Env(first, {})))
+        labels = list(outputs(first, Env(first, graph.numbers)))
     except (BadOperand, MemoryError):
         raise
-    except Exception as error:  # the user's own code failed: that is the verdict
-        return Report((Verdict(name, graph.root_name, WRONG, mistake=Mistake.UNREADABLE, sentence=_failed(error)),))
+    except Exception as error:
+        raise Failed(_failed(error)) from error
     outside = taken_from_outside(fn)
     goals = {label: goal_of_label(graph, str(label), returned=True) for label in labels}
-    claims = [Claim(str(k), goal, function=partial(_named, outputs, k), outside=outside) for k, goal in goals.items() if goal is not None]
+    claims = [
+        Claim(str(k), goal, function=partial(_named, outputs, k), numbers_known=graph.numbers, outside=outside)
+        for k, goal in goals.items()
+        if goal is not None
+    ]
     claims.sort(key=lambda c: chain_order(graph, c.goal))
     report = Check(graph, claims, derivation=False).report()
-    unknown = ", ".join(str(k) for k, goal in goals.items() if goal is None)
-    return Report(
-        report.verdicts, (*report.remarks, *([f"Not checked, for the graph has nothing of that name: {unknown}."] if unknown else []))
-    )
+    said = [
+        f"{v.label} was taken for the value of {v.label}; a gradient is called d{v.label}."
+        for v in report.verdicts
+        if v.status == WRONG and v.label == v.target
+    ]
+    if unknown := ", ".join(str(k) for k, goal in goals.items() if goal is None):
+        there = ", ".join(graph.names.values())
+        said.append(f"Not checked, for the graph has nothing of that name: {unknown}. It has {there}, and gradients such as dW1.")
+    return Report(report.verdicts, (*report.remarks, *said))
 
 
 def _named(outputs: Callable[[Point, Env], Mapping[Any, Any]], name: Any, point: Point, env: Env) -> Any:
@@ -686,23 +754,22 @@ def _named(outputs: Callable[[Point, Env], Mapping[Any, Any]], name: Any, point:
 
 def recorded_of(E: Any, xs: Sequence[Any]) -> Recorded:
     """The graph to check against: that of a node, or what a function records when it is run."""
-    names = variables(user_frame())
+    frame = user_frame()
     if isinstance(E, Node):
         if xs:
             raise BadOperand("only a function takes arguments; a recorded graph holds its own")
-        return Recorded(E, names)
-    if callable(E):
+        graph = Recorded(E, variables(frame))
+    elif callable(E):
         from .definition import recorded_function
 
-        return recorded_function(E, xs)
-    raise BadOperand(f"ad.check takes a recorded result or a function, and this is a plain {type(E).__name__}: nothing was recorded")
+        graph = recorded_function(E, xs)
+    else:
+        raise BadOperand(f"ad.check takes a recorded result or a function, and this is a plain {type(E).__name__}: nothing was recorded")
+    graph.numbers = {} if frame is None else numbers_among(frame.f_globals | frame.f_locals, graph)
+    return graph
 
 
-def numbers_in_frame(graph: Recorded) -> dict[str, float]:
-    """The plain numbers among the user's variables, such as m = 6, by which formulas may speak."""
-    frame = user_frame()
-    if frame is None:
-        return {}
-    scopes = frame.f_globals | frame.f_locals
-    numbers = {k: float(v) for k, v in scopes.items() if isinstance(v, int | float | np.number) and not isinstance(v, bool)}
+def numbers_among(found: Mapping[str, Any], graph: Recorded) -> dict[str, float]:
+    """The plain numbers among variables, such as m = 6, by which claims may speak."""
+    numbers = {k: float(v) for k, v in found.items() if isinstance(v, int | float | np.number) and not isinstance(v, bool)}
     return {k: v for k, v in numbers.items() if k not in graph.by_name and k not in INDICES and not k.startswith("_")}

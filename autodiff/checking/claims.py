@@ -6,6 +6,7 @@ one, in either layout.  It judges nothing.
 
 from __future__ import annotations
 
+import dis
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,11 +20,12 @@ from ..errors import AutodiffError, BadFormula, BadOperand, NotConnected
 from ..node import Node
 from .mathtext import Formula, Line, Target, defined, read, read_target
 from .mathtext.names import Names
-from .points import Array, Env, Point, Recorded, as_matrix, is_vector, no_node
+from .points import Array, Env, Point, Recorded, as_matrix, is_vector, nearest, no_node
 from .ulps import rounding
 
 DECIMALS = 9  # numbers with fewer were rounded
 FULL = 17  # decimals, at most, that numbers show
+ENTRYWISE = "entrywise"
 DIGITS = range(3, 7)  # of numbers rounded to significant digits
 
 
@@ -100,6 +102,7 @@ class Claim:
     numbers: Array | None = None
     function: Callable[[Point, Env], Any] | None = None
     formula: Formula | None = None
+    numpy: bool = False  # is the formula Python's, so that it means what NumPy computes?
     text: str = ""
     broken: str = ""
     numbers_known: Mapping[str, float] = field(default_factory=dict)
@@ -136,11 +139,12 @@ class Claim:
         return self.numbers is None and not self.outside
 
     def readings(self) -> list[Reading]:
-        """The ways to read it: text may mean several formulas, and earlier gradients of vectors may stand in it as rows."""
+        """The ways to read it: mathematics may mean several formulas, and earlier gradients of vectors may stand in it as rows."""
         if self.formula is None:
             return [AS_WRITTEN]
         stars = self.formula.text == self.formula.numpy  # in NumPy text * has one meaning
-        formulas = [self.formula, *(f for f in self.formula.readings() if not stars or _stars(f) == _stars(self.formula))]
+        others = [] if self.numpy else self.formula.readings()
+        formulas = [self.formula, *(f for f in others if not stars or _stars(f) == _stars(self.formula))]
         rows = any("/" in name for name in self.formula.names)
         return [Reading(f, r) for f in formulas for r in ((False, True) if rows else (False,))]
 
@@ -179,7 +183,16 @@ def plain(x: Any) -> Array:
     if a.dtype.kind == "c" and np.any(a.imag):
         raise BadOperand("these numbers are complex, and derivatives here are real")
     if a.dtype.kind in "USMm" or x is None:
-        raise BadOperand(f"{type(x).__name__ if a.ndim == 0 else f'an array of {a.dtype}'} holds no numbers")
+        what = (
+            "None"
+            if x is None
+            else f"the text {x[:40]!r}"
+            if isinstance(x, str)
+            else f"an array of {a.dtype}"
+            if a.ndim
+            else type(x).__name__
+        )
+        raise BadOperand(f"{what} holds no numbers")
     return a if a.dtype in (np.float32, np.float16) else np.asarray(a.real if a.dtype.kind == "c" else a, dtype=float)
 
 
@@ -210,7 +223,8 @@ def _to_digits(a: Array, s: int) -> Array:
 def aligned(a: Array, truth: Array, goal: Goal, of_text: bool) -> Iterator[tuple[Array, str]]:
     """The ways in which a claimed array can stand for the true one: the array in its shape, and the layout this takes it to be in.
 
-    Layouts are "denominator" (the shape of the variable), "numerator" (its transpose) or "" where there is no telling.
+    Layouts are "denominator" (the shape of the variable), "numerator" (its transpose) or "" where there is no telling; ENTRYWISE is
+    none, but a Jacobian by its diagonal.
     """
     if goal.kind == "jacobian_off_diagonal":
         full = np.broadcast_to(a.reshape(()), truth.shape) if a.size == 1 else a
@@ -228,6 +242,17 @@ def aligned(a: Array, truth: Array, goal: Goal, of_text: bool) -> Iterator[tuple
         yield np.broadcast_to(a.reshape(()), truth.shape), ""
     if a.ndim == 2 and a.T.shape == truth.shape and not is_vector(a.shape) and goal.kind in ("gradient", "jacobian"):
         yield a.T, "numerator" if goal.kind == "gradient" else "denominator"
+    if goal.kind == "jacobian" and (slopes := _of_entries(a, truth.shape)) is not None:
+        yield np.diag(slopes).reshape(truth.shape), ENTRYWISE
+
+
+def _of_entries(a: Array, jacobian: tuple[int, ...]) -> Array | None:
+    """What may be the derivative of each entry in its own one, as people write it for functions that go entry by entry."""
+    half = jacobian[: len(jacobian) // 2]
+    n = int(np.prod(half))
+    if jacobian != half * 2 or n < 2 or not (a.size == 1 or a.shape == half or (a.size == n and is_vector(a.shape))):
+        return None
+    return np.broadcast_to(np.ravel(a), n)
 
 
 # ---------------------------------------------------------------- reading claims
@@ -260,11 +285,12 @@ def goal_of_label(graph: Recorded, label: str, returned: bool = False) -> Goal |
     A bare name means the gradient; of something that a function `returned`, a result's name means its value.
     """
     words = label.strip().replace("∂", "d")
-    root = graph.root_name
+    root, names = graph.root_name, Names(graph.by_name, graph.root_name)
     if words.endswith("="):
         return goal_for(graph, "value", words[:-1].strip(), None, f"the claim {label!r}")
     if found := re.fullmatch(r"d\s*([^\s/]+)\s*/\s*d\s*([^\s/]+)", words):
-        return goal_for(graph, "jacobian", found[1], found[2], f"the claim {label!r}")
+        of, wrt = (names.find(name) or name for name in found.groups())
+        return goal_for(graph, "jacobian", root if names.loss(of) else of, wrt, f"the claim {label!r}")
     if words in graph.by_name and isinstance(graph.by_name[words], Node):
         n = graph.by_name[words]
         is_value = n is graph.root or (returned and n.op is not None)
@@ -286,24 +312,28 @@ class Claims(NamedTuple):
     remarks: tuple[str, ...]
 
 
-def claims_of(graph: Recorded, given: Any, known: Mapping[str, float]) -> Claims:
-    """The claims among what a person gives to be checked."""
+def claims_of(graph: Recorded, given: Any, forgiving: bool = False) -> Claims:
+    """The claims among what a person gives to be checked; if `forgiving`, what is about nothing in the graph is told and left out."""
+    reader = Reader(graph, forgiving)
     if isinstance(given, Mapping):
-        reader = Reader(graph, known)
-        found = list(reader.read(Item(str(label), None, claim) for label, claim in given.items()))
+        found = list(reader.read(Item(str(label), str(label), claim) for label, claim in given.items()))
         return Claims(sorted(found, key=lambda c: chain_order(graph, c.goal)), False, tuple(reader.remarks))
     if isinstance(given, str):
-        given = [
-            line for text in given.splitlines() for line in re.split(r"(?<!\\);", text.partition("#")[0]) if not _EMPTY.fullmatch(line)
-        ]
+        given = given.splitlines()
     if not isinstance(given, Iterable):
         forms = "a dict such as {'W2': array}, or a list of labelled lines, [('(5)', 'dE/dz2 = y2 - t'), ...]"
         raise BadOperand(f"claims are {forms}, not {type(given).__name__}")
-    reader = Reader(graph, known)
-    found = list(reader.read(_line(k, item) for k, item in enumerate(given, 1)))
+    lines = [part for item in given for part in (_parts(item) if isinstance(item, str) else [item])]
+    found = list(reader.read(_line(k, item) for k, item in enumerate(lines, 1)))
     if reader.remarks and not found:
         raise BadFormula(" ".join(reader.remarks))
     return Claims(found, True, tuple(reader.remarks))
+
+
+def _parts(line: str) -> list[str]:
+    """The equations of one line of text, without a remark; a semicolon before a case's condition or the last case parts none."""
+    parts = re.split(r"(?<!\\);(?![^;=]*\b(?:if|when|for|where|otherwise|else)\b)", line.partition("#")[0])
+    return [part for part in parts if not _EMPTY.fullmatch(part)]
 
 
 _EMPTY = re.compile(r"\s*(?:\\(?:begin|end)\{[a-z]+\*?\}\s*|\$\$|\\[\[\]])?\s*")  # blank, or what opens and closes displayed lines
@@ -345,16 +375,21 @@ def chain_order(graph: Recorded, goal: Goal) -> tuple[int, int, bool]:
 class Reader:
     """Reads claims one after the other; a later one may speak of what an earlier one was about, or gave a name of its own."""
 
-    def __init__(self, graph: Recorded, known: Mapping[str, float]) -> None:
-        self.graph, self.known = graph, known
-        self.names = {name: name for name in (*graph.by_name, *graph.sizes, *known)}
+    def __init__(self, graph: Recorded, forgiving: bool = False) -> None:
+        self.graph, self.known, self.forgiving = graph, graph.numbers, forgiving
+        self.names = {name: name for name in (*graph.by_name, *graph.sizes, *self.known)}
         self.own: dict[str, Formula] = {}  # formulas of the names that lines give to results of their own
         self.last: Line | None = None
         self.remarks: list[str] = []
 
     def read(self, items: Iterable[Item]) -> Iterator[Claim]:
         for item in items:
-            yield from self._text(item) if isinstance(item.claim, str) else self._given(item)
+            try:
+                yield from self._text(item) if isinstance(item.claim, str) else self._given(item)
+            except (NotConnected, BadFormula) as error:
+                if not self.forgiving:
+                    raise
+                self.remarks.append(f"Not judged: {error}")
 
     def _given(self, item: Item) -> Iterator[Claim]:
         """A claim that is no text."""
@@ -374,6 +409,8 @@ class Reader:
         text, root, names = item.claim, self.graph.root_name, {**self.names, **item.spellings}
         goal = goal_of_label(self.graph, item.about)
         if goal is None and "=" not in text:
+            if item.target is not None:
+                raise no_node(self.graph, item.target, f"the claim {item.label!r}")
             self.remarks.append(f"{item.label} is no equation, so it was not checked: {text.strip()!r}.")
             return
         try:
@@ -382,7 +419,7 @@ class Reader:
             if goal is None and (new := defined(text, Names(names, root))):
                 self._define(item.label, *new, names)
                 return
-            if goal is None and (target := self._target_of_unread(text, names)) is not None:
+            if (target := self._target_of_unread(text, names)) is not None:
                 goal, self.last = self._goal_of(target, item.label), Line(text, "", target, ())
             if goal is None:
                 raise _not_there(self.graph, text, item.label) or BadFormula(f"{item.label}: {error}") from None
@@ -398,7 +435,7 @@ class Reader:
         label, several = line.label or item.label, len(line.formulas) > 1
         for k, formula in enumerate(line.formulas, 1):
             shown = f"{label}.{k}" if several else label
-            yield Claim(shown, goal, formula=formula.map(self._meant), text=text, numbers_known=self.known)
+            yield Claim(shown, goal, formula=formula.map(self._meant), numpy=line.numpy, text=text, numbers_known=self.known)
 
     def _define(self, label: str, name: str, text: str, names: Mapping[str, str]) -> None:
         try:
@@ -451,6 +488,8 @@ def _of_numbers(claim: Claim, given: Any) -> Claim:
     except BadOperand as error:
         return replace(claim, broken=str(error))
     except (TypeError, ValueError):
+        if isinstance(given, list | tuple):
+            return replace(claim, broken="this is no array of numbers: its rows are not equally long, or hold something else")
         return replace(claim, broken=f"{type(given).__name__} is no claim: give an array of numbers, a function, or a formula as text")
 
 
@@ -466,11 +505,15 @@ def function_of_names(f: Callable[..., Any], graph: Recorded) -> Callable[[Point
     except ValueError:
         parameters = []
     wanted = [p.name for p in parameters if p.default is p.empty or _known(graph, p.name)]
-    if len(wanted) == 1 and not _known(graph, wanted[0]):
+    if len(wanted) == 1 and not _known(graph, wanted[0]) and wanted[0] not in graph.numbers:
         return lambda point, env: f(SimpleNamespace(**{name: _own(env[name]) for name in env}))
-    missing = [name for name in wanted if not _known(graph, name)]
+    missing = [name for name in wanted if not _known(graph, name) and name not in graph.numbers]
     if missing:
-        raise no_node(graph, missing[0], f"the parameter {missing[0]} of {getattr(f, '__name__', 'the function')}")
+        known = [*graph.by_name, *graph.sizes, *graph.numbers]
+        raise NotConnected(
+            f"the parameter {missing[0]} of {getattr(f, '__name__', 'the function')} is nothing in the graph of {graph.root_name}."
+            f"{nearest(missing[0], known)} It has {', '.join(known)}, and gradients such as dE_dz2"
+        )
     return lambda point, env: f(**{name: _own(env[_spelled(graph, name)]) for name in wanted})
 
 
@@ -480,8 +523,10 @@ def taken_from_outside(f: Callable[..., Any]) -> tuple[str, ...]:
         found = inspect.getclosurevars(f)
     except TypeError:  # what is not written in Python
         return ()
+    loaded = {i.argval for i in dis.get_instructions(f) if i.opname == "LOAD_GLOBAL"}  # getclosurevars takes the T of X.T for a global
+    around = {**{name: x for name, x in found.globals.items() if name in loaded}, **found.nonlocals}
     fixed = (ModuleType, int, float, str, np.generic)
-    return tuple(name for name, x in {**found.globals, **found.nonlocals}.items() if not callable(x) and not isinstance(x, fixed))
+    return tuple(name for name, x in around.items() if not callable(x) and not isinstance(x, fixed))
 
 
 def _known(graph: Recorded, name: str) -> bool:

@@ -31,6 +31,7 @@ SMALL = 64  # entries of a result whose whole Jacobian is computed
 SLIGHT = 1e-3  # factors closer to 1 are nobody's
 BITS = 40  # how much numbers must say before pairs of mistakes may explain them
 FEW_BITS = 12  # of numbers that say less than this, some entry of the catalogue fits by chance
+COMMON = 100  # ranks below it are of what is common
 SAME_TEXT = {Mistake.SIGN, Mistake.BATCH_FACTOR, Mistake.FACTOR}  # of these one explanation is enough
 
 
@@ -158,6 +159,12 @@ def explanations(case: Case, catalogue: Catalogue) -> list[Explanation]:
     return sorted(found, key=lambda e: (e.stage, e.rank))
 
 
+def equally_common(a: Explanation, b: Explanation) -> bool:
+    """Are two explanations that fit of the same kind, so that people should hear of both?"""
+    factors = {a.code, b.code} <= {Mistake.BATCH_FACTOR, Mistake.FACTOR} and max(a.stage, b.stage) <= 3
+    return a.rank // COMMON == b.rank // COMMON and (a.stage == b.stage or factors)
+
+
 def distinct(found: list[Explanation]) -> list[Explanation]:
     """One explanation of a kind, where the kinds say it all."""
     kept: dict[Any, Explanation] = {}
@@ -166,33 +173,39 @@ def distinct(found: list[Explanation]) -> list[Explanation]:
     return list(kept.values())
 
 
+Guess = tuple[Iterable[Array | None], Explanation]  # the arrays that would be claimed at every point, and for what reason
+
+
 def _of_array(case: Case, catalogue: Catalogue) -> Iterator[Explanation]:
-    claimed, truth, goal = case.claimed, case.truth, case.goal
-    if all(not np.any(c) for c in claimed):  # many mistakes give zero somewhere, and none is known to have been made
-        yield Explanation(Mistake.ZERO, f"this is {'all zeros' if truth[0].size > 1 else '0'}, and {goal.text} is not", 0)
+    """The guesses that the numbers bear out."""
+    goal, graph = case.goal, catalogue.graph
+    if all(not np.any(c) for c in case.claimed):  # many mistakes give zero somewhere, and none is known to have been made
+        yield Explanation(Mistake.ZERO, f"this is {'all zeros' if case.truth[0].size > 1 else '0'}, and {goal.text} is not", 0)
         return
-    if case.fits(-t for t in truth):
-        yield Explanation(Mistake.SIGN, f"the sign: this is exactly minus {goal.text}", 1, constant=-1.0, fix="change the sign")
-    if goal.kind == "gradient":
-        yield from _catalogue(case, catalogue)
-    elif goal.kind == "value":
-        yield from _values(case)
-    else:
-        yield from _jacobians(case)
-    yield from _constant(case, catalogue.graph)
-    if truth[0].ndim == 2 and not is_vector(truth[0].shape) and case.fits(t.T for t in truth):
-        yield Explanation(Mistake.TRANSPOSED, f"this is exactly the transpose of {goal.text}", 4, fix="transpose it")
-    yield from _others(case, catalogue.graph)
-    yield from _entrywise(case, catalogue.graph)
-    yield from _terms(case, catalogue.graph)
+    own = _catalogue(case, catalogue) if goal.kind == "gradient" else _values(case) if goal.kind == "value" else _jacobians(case)
+    with np.errstate(all="ignore"):
+        for predicted, e in chain(_turned(case), own, _other_length(case, graph), _others(case, graph), _multiples(case, graph)):
+            if case.fits(predicted):
+                yield e
+        yield from _constant(case, graph)
 
 
-def _catalogue(case: Case, catalogue: Catalogue) -> Iterator[Explanation]:
+def _turned(case: Case) -> Iterator[Guess]:
+    text, t = case.goal.text, case.truth[0]
+    yield (
+        (-t for t in case.truth),
+        Explanation(Mistake.SIGN, f"the sign: this is exactly minus {text}", 1, constant=-1.0, fix="change the sign"),
+    )
+    if t.ndim == 2 and not is_vector(t.shape):
+        yield (t.T for t in case.truth), Explanation(Mistake.TRANSPOSED, f"this is exactly the transpose of {text}", 4, fix="transpose it")
+
+
+def _catalogue(case: Case, catalogue: Catalogue) -> Iterator[Guess]:
     for k in catalogue.reaching(case.goal.node):
-        if case.fits(case.goal.truth(p, catalogue.sweep(k, p)) for p in case.points):
-            w = catalogue.entries[k]
-            stage = 3 if w.rank and w.code in SAME_TEXT else 2
-            yield Explanation(Mistake(w.code), w.text, stage, rank=w.rank * 100 + _commonness(w.code), wrongs=(w,))
+        w = catalogue.entries[k]
+        stage = 3 if w.rank and w.code in SAME_TEXT else 2
+        made = Explanation(Mistake(w.code), w.text, stage, rank=w.rank * COMMON + _commonness(w.code), wrongs=(w,))
+        yield (case.goal.truth(p, catalogue.sweep(k, p)) for p in case.points), made
 
 
 def _commonness(code: str) -> int:
@@ -215,12 +228,32 @@ def _constant(case: Case, graph: Recorded) -> Iterator[Explanation]:
     for k, (text, v) in enumerate(fitting[:3]):
         code = Mistake.BATCH_FACTOR if text.lstrip("-") in ("m", "1/m", "m^2", "1/m^2") else Mistake.FACTOR
         yield Explanation(code, _factor_text(text, case.goal.text, graph), 3, rank=k, constant=v, fix=f"divide by {_grouped(text)}")
+    odd = abs(abs(r) - 1) > SLIGHT and not fitting and case.truth[0].size > 1 and not case.fits(-t for t in case.truth)
     exactly = not case.claim.rounded or case.rounded  # rounded numbers can be no odd factor exactly, but by chance
-    slight = abs(r - 1) < SLIGHT
-    if not fitting and exactly and not slight and case.truth[0].size > 1 and case.fits(r * t for t in case.truth):
+    if odd and exactly and case.fits(r * t for t in case.truth):
         yield Explanation(
             Mistake.FACTOR, f"this is {r:.4g} times {case.goal.text}, in every entry", 6, rank=9, constant=r, fix=f"divide by {r:.4g}"
         )
+
+
+def _other_length(case: Case, graph: Recorded) -> Iterator[Guess]:
+    """The number of examples and another length exchanged in a mean; of a text, only if it has that length."""
+    m = graph.sizes.get("m", 0)
+    for n, name in graph.lengths().items() if m > 1 else ():
+        for wrong, right in (((n, name), (m, "m")), ((m, "m"), (n, name))):
+            if n != m and (case.claim.formula is None or _has_length(case, wrong[0])):
+                stage, rank, c = (3, 50, right[0] / wrong[0]) if case.claim.formula is None else (2, 0, right[0] / wrong[0])
+                said = f"divided by {wrong[1]} = {wrong[0]}, where {right[1]} = {right[0]} belongs"
+                fix = f"divide by {right[1]}, not by {wrong[1]}"
+                yield (c * t for t in case.truth), Explanation(Mistake.BATCH_FACTOR, said, stage, rank, constant=c, fix=fix)
+
+
+def _has_length(case: Case, n: int) -> bool:
+    """Does the text of a claim have this length, as a number or by name?"""
+    env = Env(case.points[0], case.claim.numbers_known)
+    parts = case.claim.formula.walk() if case.claim.formula is not None else ()
+    said = [f for f in parts if f.op in ("number", "length") or (f.op == "name" and f.value[0] in case.points[0].graph.sizes)]
+    return any(f.evaluate(env) == n for f in said)
 
 
 def _grouped(text: str) -> str:
@@ -235,29 +268,23 @@ def _factor_text(text: str, goal: str, graph: Recorded) -> str:
     return f"this is {text} times {goal}, in every entry"
 
 
-def _others(case: Case, graph: Recorded) -> Iterator[Explanation]:
+def _others(case: Case, graph: Recorded) -> Iterator[Guess]:
     """The right answer to another question."""
-    goal = case.goal
-    for name, n in graph.by_name.items():
-        other = isinstance(n, Node) and n.active and n.id != goal.node and n.shape == case.truth[0].shape
-        if other and goal.kind != "value" and case.fits(p.gradient(n.id) for p in case.points):
-            yield Explanation(Mistake.OTHER_GRADIENT, f"this is d{graph.root_name}/d{name}, not {goal.text}", 5)
-    if goal.kind != "gradient":
-        return
+    goal, shape, root = case.goal, case.truth[0].shape, graph.root_name
     target = graph.by_id[goal.node]
-    for name, n in graph.by_name.items():
-        later = isinstance(n, Node) and n.active and n.id > goal.node and n is not graph.root and n.shape == target.shape
-        if later and np.size(n.data) <= SMALL and case.fits(_own_slope(p, n, target) for p in case.points):
-            root, by = graph.root_name, graph.label(target)
-            text = f"this is the derivative of {name} in {by} alone: d{root}/d{name}, which arrives there, is missing"
-            yield Explanation(Mistake.VALUE_MISSING, text, 5)
-    for name, n in graph.by_name.items():
-        if not isinstance(n, Node) or not n.active or len(n.shape) != 2 or n.id == goal.node:
-            continue
-        for axis, word in ((1, "rows"), (0, "columns")):
-            sums = [p.gradient(n.id).sum(axis) for p in case.points]
-            if sums[0].size == case.truth[0].size > 1 and case.fits(s.reshape(case.truth[0].shape) for s in sums):
-                yield Explanation(Mistake.SUM_OF_ROWS, f"these are the sums of the {word} of d{graph.root_name}/d{name}", 5)
+    named = [(name, n) for name, n in graph.by_name.items() if isinstance(n, Node) and n.active and n.id != goal.node]
+    for name, n in named if goal.kind != "value" else ():
+        if n.shape == shape:
+            this = Explanation(Mistake.OTHER_GRADIENT, f"this is d{root}/d{name}, not {goal.text}", 5)
+            yield (p.gradient(n.id) for p in case.points), this
+    for name, n in named if goal.kind == "gradient" else ():
+        if n.id > goal.node and n is not graph.root and n.shape == target.shape and np.size(n.data) <= SMALL:
+            text = f"this is the derivative of {name} in {graph.label(target)} alone: d{root}/d{name}, which arrives there, is missing"
+            yield (_own_slope(p, n, target) for p in case.points), Explanation(Mistake.VALUE_MISSING, text, 5)
+        for axis, word in ((1, "rows"), (0, "columns")) if len(n.shape) == 2 else ():
+            if n.shape[1 - axis] == case.truth[0].size > 1:
+                sums = (p.gradient(n.id).sum(axis).reshape(shape) for p in case.points)
+                yield sums, Explanation(Mistake.SUM_OF_ROWS, f"these are the sums of the {word} of d{root}/d{name}", 5)
 
 
 def _own_slope(p: Point, n: Any, target: Any) -> Array:
@@ -266,19 +293,29 @@ def _own_slope(p: Point, n: Any, target: Any) -> Array:
     return np.diag(p.jacobian(n.id, target.id).reshape(size, size)).reshape(target.shape)
 
 
-def _entrywise(case: Case, graph: Recorded) -> Iterator[Explanation]:
+def _multiples(case: Case, graph: Recorded) -> Iterator[Guess]:
+    """A factor too much or missing, entry by entry, and a term that is a multiple, among the graph's named values."""
     shape = case.truth[0].shape
-    if not shape:
-        return
-    with np.errstate(all="ignore"):
-        for name, values in _broadcasting(graph, case.points, shape):
-            for word, f in FORMS[:4]:
-                factor = [f(v) for v in values]
-                text = word.format(name)
-                if case.fits(t * k for t, k in zip(case.truth, factor, strict=True)):
-                    yield Explanation(Mistake.ENTRYWISE_FACTOR, f"the entrywise factor {text} is too much", 6, fix=f"divide by {text}")
-                if case.fits(t / k for t, k in zip(case.truth, factor, strict=True)):
-                    yield Explanation(Mistake.ENTRYWISE_FACTOR, f"the entrywise factor {text} is missing", 6, fix=f"multiply by {text}")
+    for name, values in _broadcasting(graph, case.points, shape) if shape else ():
+        for word, f in FORMS[:4]:
+            text = word.format(name)
+            for said, fix, op in (("too much", "divide", np.multiply), ("missing", "multiply", np.divide)):
+                made = Explanation(Mistake.ENTRYWISE_FACTOR, f"the entrywise factor {text} is {said}", 6, fix=f"{fix} by {text}")
+                yield (op(t, f(v)) for t, v in zip(case.truth, values, strict=True)), made
+    gap = [c - t for c, t in zip(case.claimed, case.truth, strict=True)]
+    scalars = [(f"{name} * ", x) for name, x in graph.by_name.items() if isinstance(x, Node) and x is not graph.root and not x.shape]
+    for name, x in graph.by_name.items():
+        if x is graph.root or np.shape(getattr(x, "data", x)) != shape or not shape:
+            continue
+        for word, s in [("", None), *scalars]:
+            term = [np.asarray(p.value_of(x), float) * (1.0 if s is None else p.value_of(s)) for p in case.points]
+            r = ratio(gap, term)
+            k = next((k for k in (1.0, 2.0, 0.5, 3.0, 4.0) if abs(abs(r) / k - 1) < 0.01), None)
+            if k is not None:
+                text = f"{'' if k == 1 else f'{k:g} * '}{word}{name}"
+                code, said, fix = (Mistake.TERM_TOO_MUCH, "too much", "subtract") if r > 0 else (Mistake.TERM_MISSING, "missing", "add")
+                made = Explanation(code, f"the term {text} is {said}", 7, fix=f"{fix} {text}")
+                yield (t + np.sign(r) * k * v for t, v in zip(case.truth, term, strict=True)), made
 
 
 def _broadcasting(graph: Recorded, points: Sequence[Point], shape: tuple[int, ...]) -> Iterator[tuple[str, list[Array]]]:
@@ -296,26 +333,6 @@ def _broadcasting(graph: Recorded, points: Sequence[Point], shape: tuple[int, ..
                 yield name if turned is values else f"{name}.T", turned
 
 
-def _terms(case: Case, graph: Recorded) -> Iterator[Explanation]:
-    """A multiple of a named value that is missing, or too much."""
-    shape = case.truth[0].shape
-    gap = [c - t for c, t in zip(case.claimed, case.truth, strict=True)]
-    scalars = [("", None)] + [
-        (f"{name} * ", x) for name, x in graph.by_name.items() if isinstance(x, Node) and x is not graph.root and not x.shape
-    ]
-    for name, x in graph.by_name.items():
-        if x is graph.root or np.shape(getattr(x, "data", x)) != shape or not shape:
-            continue
-        for word, s in scalars:
-            term = [np.asarray(p.value_of(x), float) * (1.0 if s is None else p.value_of(s)) for p in case.points]
-            r = ratio(gap, term)
-            k = next((k for k in (1.0, 2.0, 0.5, 3.0, 4.0) if abs(abs(r) / k - 1) < 0.01), None)
-            if k is not None and case.fits(t + np.sign(r) * k * v for t, v in zip(case.truth, term, strict=True)):
-                text = f"{'' if k == 1 else f'{k:g} * '}{word}{name}"
-                code, said = (Mistake.TERM_TOO_MUCH, "too much") if r > 0 else (Mistake.TERM_MISSING, "missing")
-                yield Explanation(code, f"the term {text} is {said}", 7, fix=f"{'subtract' if r > 0 else 'add'} {text}")
-
-
 def edits(case: Case) -> Iterator[Explanation]:
     """The text one small edit away that is right; better one of the variable's shape than its transpose."""
     claim, other = case.claim, None
@@ -327,13 +344,20 @@ def edits(case: Case) -> Iterator[Explanation]:
             continue
         for reading in (Reading(variant, r) for r in sorted(rows)):
             shape = _right(case, reading)
+            if shape is None:
+                continue
+            new = _primes(variant) - _primes(claim.formula)  # f' is not how formulas are written here: the derived one is told instead
+            found = Explanation(Mistake.EDIT, what, 8, fix="" if new else f"{variant.text} ({what})")
             if shape == case.truth[0].shape:
-                yield Explanation(Mistake.EDIT, what, 8, fix=f"{variant.text} ({what})")
+                yield found
                 return
-            if shape is not None and other is None:
-                other = Explanation(Mistake.EDIT, what, 8, fix=f"{variant.text} ({what})")
+            other = other or found
     if other is not None:
         yield other
+
+
+def _primes(f: Formula) -> set[str]:
+    return {g.value for g in f.walk() if g.op == "prime"}
 
 
 def _from_right(case: Case, catalogue: Catalogue) -> Iterator[Explanation]:
@@ -459,45 +483,40 @@ RELATIONS: list[tuple[str, Callable[[Array], Array]]] = [
 ]
 
 
-def _values(case: Case) -> Iterator[Explanation]:
+def _values(case: Case) -> Iterator[Guess]:
     """What else may have been computed than the value of a node."""
-    goal, points = case.goal, case.points
-    graph = points[0].graph
-    n = graph.by_id[goal.of]
+    points, graph = case.points, case.points[0].graph
+    n = graph.by_id[case.goal.of]
     name = graph.label(n)
-    with np.errstate(all="ignore"):
-        for op, kw, x in applied(graph, points[0], n):
-            label = graph.label(x)
-            if case.fits(_forward(op, -p.values[x.id], kw) for p in points):
-                where = "the exponent" if "exp(" in (op.scalar or "") else label
-                yield Explanation(Mistake.SIGN, f"the sign of {where}: this is {op.name}(-{label})", 2)
-            if case.fits(p.values[x.id] for p in points):
-                yield Explanation(Mistake.ACTIVATION, f"this is {label}: {op.name} was left out", 2)
-            for other in list(TABLE.values()):
-                same_kind = other.arity == 1 and other.kind == "elementwise" and other is not op and op.kind == "elementwise"
-                if same_kind and case.fits(_forward(other, p.values[x.id], {}) for p in points):
-                    yield Explanation(Mistake.ACTIVATION, f"{other.name} was computed, not {op.name}", 2)
-            for axis in range(len(x.shape)) if "axis" in kw else ():
-                if case.fits(_forward(op, p.values[x.id], {**kw, "axis": axis}) for p in points):
-                    yield Explanation(Mistake.OTHER_VALUE, f"{op.name} was taken over axis {axis}, not {kw['axis']}", 2)
-        for word, f in RELATIONS:
-            if case.fits(f(t) for t in case.truth):
-                yield Explanation(Mistake.ACTIVATION, f"this is {word.format(name)}", 2, rank=1)
-        if n.op is not None and len(n.args) == 2:
-            yield from _of_two(case, n, name)
+    for op, kw, x in applied(graph, points[0], n):
+        label = graph.label(x)
+        where = "the exponent" if "exp(" in (op.scalar or "") else label
+        said = f"the sign of {where}: this is {op.name}(-{label})"
+        yield (_forward(op, -p.values[x.id], kw) for p in points), Explanation(Mistake.SIGN, said, 2)
+        yield (p.values[x.id] for p in points), Explanation(Mistake.ACTIVATION, f"this is {label}: {op.name} was left out", 2)
+        for other in list(TABLE.values()):
+            if other.arity == 1 and other.kind == "elementwise" and other is not op and op.kind == "elementwise":
+                said = f"{other.name} was computed, not {op.name}"
+                yield (_forward(other, p.values[x.id], {}) for p in points), Explanation(Mistake.ACTIVATION, said, 2)
+        for axis in range(len(x.shape)) if "axis" in kw else ():
+            said = f"{op.name} was taken over axis {axis}, not {kw['axis']}"
+            yield (_forward(op, p.values[x.id], {**kw, "axis": axis}) for p in points), Explanation(Mistake.OTHER_VALUE, said, 2)
+    for word, f in RELATIONS:
+        yield (f(t) for t in case.truth), Explanation(Mistake.ACTIVATION, f"this is {word.format(name)}", 2, rank=COMMON)
+    if n.op is not None and len(n.args) == 2:
+        yield from _of_two(case, n, name)
 
 
-def _of_two(case: Case, n: Any, name: str) -> Iterator[Explanation]:
+def _of_two(case: Case, n: Any, name: str) -> Iterator[Guess]:
     """One of two operands left out, or a factor transposed."""
     graph = case.points[0].graph
     for i, a in enumerate(n.args):
         values = [np.asarray(p.value_of(a), float) for p in case.points]
-        if case.fits(np.broadcast_to(v, t.shape) if v.size <= t.size else None for v, t in zip(values, case.truth, strict=True)):
-            yield Explanation(Mistake.FORGOTTEN_TERM, f"{graph.label_of_operand(n.args[1 - i])} was left out of {name}", 2)
+        alone = (np.broadcast_to(v, t.shape) if v.size <= t.size else None for v, t in zip(values, case.truth, strict=True))
+        yield alone, Explanation(Mistake.FORGOTTEN_TERM, f"{graph.label_of_operand(n.args[1 - i])} was left out of {name}", 2)
     if n.op.form is not None:
         for said, f in (("the first factor", lambda a, b: a.T @ b), ("the second factor", lambda a, b: a @ b.T)):
-            if case.fits(_product(f, p, n) for p in case.points):
-                yield Explanation(Mistake.TRANSPOSED, f"{said} of {name} was transposed", 2)
+            yield (_product(f, p, n) for p in case.points), Explanation(Mistake.TRANSPOSED, f"{said} of {name} was transposed", 2)
 
 
 def _forward(op: Any, x: Array, kw: dict[str, Any]) -> Array | None:
@@ -514,22 +533,21 @@ def _product(f: Callable[[Array, Array], Array], p: Point, n: Any) -> Array | No
         return None
 
 
-def _jacobians(case: Case) -> Iterator[Explanation]:
+def _jacobians(case: Case) -> Iterator[Guess]:
     """What else may have been written than a Jacobian: a wrong derivative of a function, its diagonal, its rest with a sign."""
-    goal, points = case.goal, case.points
+    goal, points, truth = case.goal, case.points, case.truth
     graph = points[0].graph
     n = graph.by_id[goal.of]
-    square = case.truth[0].ndim == 2 and case.truth[0].shape[0] == case.truth[0].shape[1]
-    if goal.kind == "jacobian" and square:
-        if case.fits(np.diag(np.diag(t)) for t in case.truth):
-            yield Explanation(Mistake.DIAGONAL, f"only the diagonal of {goal.text} is there; the terms off it are missing", 2)
-        if case.fits(2 * np.diag(np.diag(t)) - t for t in case.truth):
-            yield Explanation(Mistake.SIGN, f"the sign of the terms off the diagonal of {goal.text}", 2)
+    if goal.kind == "jacobian" and truth[0].ndim == 2 and truth[0].shape[0] == truth[0].shape[1]:
+        alone = f"only the diagonal of {goal.text} is there; the terms off it are missing"
+        yield (np.diag(np.diag(t)) for t in truth), Explanation(Mistake.DIAGONAL, alone, 2)
+        sign = f"the sign of the terms off the diagonal of {goal.text}"
+        yield (2 * np.diag(np.diag(t)) - t for t in truth), Explanation(Mistake.SIGN, sign, 2)
     for op, kw, x in applied(graph, points[0], n):
         for m in op.mistakes if x.id == goal.wrt else ():
-            text = m.text.format(z=graph.label(n), x=graph.label(x))
-            if case.fits(goal.part(_jacobian_of(op, m.rule, kw, p.values[n.id], p.values[x.id]), n.shape, x.shape) for p in points):
-                yield Explanation(Mistake(m.code), text, 2)
+            made = Explanation(Mistake(m.code), m.text.format(z=graph.label(n), x=graph.label(x)), 2)
+            full = (_jacobian_of(op, m.rule, kw, p.values[n.id], p.values[x.id]) for p in points)
+            yield (goal.part(j, n.shape, x.shape) for j in full), made
 
 
 def _jacobian_of(op: Any, rule: Any, kw: dict[str, Any], z: Array, x: Array) -> Array:
@@ -571,7 +589,8 @@ def of_shape(claim: Claim, claimed: list[Array], points: list[Point]) -> Explana
             text = f"this is exactly the transpose of {goal.text}: the shape is {a.shape}, due is {t.shape}"
             return Explanation(Mistake.TRANSPOSED, text, 0, fix="transpose it")
     found = _other_factor(claim, claimed, points) if goal.kind == "gradient" else None
-    return found or Explanation(Mistake.SHAPE, f"the claim has shape {a.shape}, but {goal.text} has shape {t.shape}", 0)
+    called = "the claim" if claim.function is None else claim.label
+    return found or Explanation(Mistake.SHAPE, f"{called} has shape {a.shape}, but {goal.text} has shape {t.shape}", 0)
 
 
 def _other_factor(claim: Claim, claimed: list[Array], points: list[Point]) -> Explanation | None:

@@ -34,6 +34,8 @@ MODES = {"fwd": "forward", "rev": "reverse"}
 BENT = 1e-6  # of a derivative's size: a smaller bend is left to the error bar
 BLIND = 1e-2  # an error bar this large, beside the numbers it belongs to, confirms nothing
 FLAT = 1e-8  # of the steepest slope met near by, or of the terms of the function: an error bar so small confirms that it is flat here
+SHORTENED, GROWN = (2.0**-10, 2.0**-20, 2.0**-30), 1.2  # steps, and how much steeper each must be than the one before
+SAME = 1e-6  # of a number: two runs of a function that differ by more are not the same computation
 MOST_NODES = 2000  # of a wrong derivative, so many recorded rules are checked one by one
 
 
@@ -58,7 +60,9 @@ class Number:
         return f"{self.value:.12g} ± {self.bar:.0e}"
 
     def agrees(self, other: Number) -> bool:
-        return abs(self.value - other.value) <= self.bar + other.bar
+        """Can both be the same number?  No error bar reaches what is not finite."""
+        near = math.isfinite(self.value) and math.isfinite(other.value) and abs(self.value - other.value) <= self.bar + other.bar
+        return near or self.value == other.value
 
 
 def truncated(step: float, shorter: float) -> Number:
@@ -102,6 +106,16 @@ class Case:
 
         noise = _noise(self.recorded[1], w)
         return slopes(along, noise) if found is None else refined(along, noise, found)
+
+    def grows(self, u: Any, w: Any) -> bool:
+        """Does the slope of <w, f> along u grow ever more as the step shortens, on either side?"""
+        middle = _inner(w, self.y)
+        for side in (1, -1):
+            with np.errstate(all="ignore"):
+                first, then, last = (abs(_inner(w, self.f(*_moved(self.wide, u, side * h))) - middle) / h for h in SHORTENED)
+            if GROWN * first < then and GROWN * then < last:
+                return True
+        return False
 
     def complex_step(self, u: Any, w: Any, h: float = TINY) -> float | None:
         """<w, J u> to rounding, from a run of the recording on complex numbers, where every op allows that."""
@@ -154,8 +168,12 @@ class Finding:
     @cached_property
     def trouble(self) -> str | None:
         numbers = list(self.found.values())
+        if not np.all(np.isfinite(_flat(self.case.y)[_flat(self.w) != 0])):
+            return "undefined"
         if len(numbers) == 2 and not numbers[0].agrees(numbers[1]) and not all(math.isnan(n.value) for n in numbers):
             return "disagree"
+        if all(math.isinf(n.value) for n in numbers) and self.case.grows(self.u, self.w):
+            return "infinite"
         if any(math.isfinite(n.value) and not math.isfinite(n.bar) for n in numbers):
             return "blind"
         if self.slope.jumps:
@@ -239,9 +257,11 @@ def check_grads(f: Function, *xs: Any, order: int = 2, modes: Sequence[str] = ("
 
     For each order, in a random direction: the modes agree with each other (duality), with extrapolated
     differences, and, where every op on the way is analytic, with the complex step, all within error bars that
-    are computed.  float32 arguments are judged at float32.  Raises GradientMismatch, which names the entry,
-    both numbers and the first node at which they part; its subclass NotDifferentiable where the function
-    bends or jumps; ValueError for an order below 1 or other modes; BadOperand where nothing is a float.
+    are computed.  float32 arguments are judged at float32.  A rule that is wrong only elsewhere, in another
+    precision or for cotangents that `f` does not send back is not seen.  Raises GradientMismatch, which names
+    the entry, both numbers and the first node at which they part, or that `f` gives something else each time;
+    its subclass NotDifferentiable where the function bends, jumps, is infinitely steep or has no finite value;
+    ValueError for an order below 1 or other modes; BadOperand where nothing is a float.
 
     >>> import autodiff as ad, numpy as np
     >>> ad.check_grads(lambda x: np.sum(np.sin(x) * x), np.array([1.0, 2.0]), order=1)
@@ -256,8 +276,10 @@ def check_grads(f: Function, *xs: Any, order: int = 2, modes: Sequence[str] = ("
 
 def examine(f: Function, xs: tuple[Any, ...], order: int = 2, modes: Sequence[str] = ("fwd", "rev"), seed: int = 0) -> Report:
     """What `check_grads` does before it explains: findings up to the first in trouble, which stands last."""
-    if not set(modes) <= set(MODES) or not modes:
-        raise ValueError(f"modes are 'fwd' and 'rev', not {modes!r}")
+    if not callable(f):
+        raise BadOperand(f"check_grads takes a function and its arguments, not {type(f).__name__}; a recorded graph has .certificate()")
+    if isinstance(modes, str) or not set(modes) <= set(MODES) or not modes:
+        raise ValueError(f"modes are a list of 'fwd' and 'rev', not {modes!r}")
     if order < 1:
         raise ValueError(f"the order of derivatives to check is at least 1, not {order!r}")
     modes = tuple(dict.fromkeys(modes))
@@ -268,7 +290,11 @@ def examine(f: Function, xs: tuple[Any, ...], order: int = 2, modes: Sequence[st
     case = Case(f, xs, inputs, lambda entry: ("f" if name == "<lambda>" else name) + entry)
     for what, tree in (("arguments", xs), ("result", case.y)):
         if not any(moves(x) for _, x in leaves(tree)):
-            raise BadOperand(f"in the {what} of {case.output('')} there is no float and no array of floats, so there is nothing to check")
+            whole = [_renamed(path, inputs) if tree is xs else path for path, x in leaves(tree) if np.asarray(x).dtype.kind in "iu"]
+            hint = f"; {case.output(whole[0]) if tree is not xs else whole[0]} holds integers: write 3.0 for 3" if whole else ""
+            raise BadOperand(
+                f"in the {what} of {case.output('')} there is no float and no array of floats, so there is nothing to check{hint}"
+            )
     _descend(case, "", order, modes, report, np.random.default_rng(seed))
     return report
 
@@ -302,6 +328,8 @@ def _derivative_of(case: Case, mode: str, u: Any, w: Any) -> Case:
 
 def _explained(path: str, finding: Finding, seed: int) -> GradientMismatch:
     """The error for a finding in trouble: narrowed to one entry of the arguments and one of the result."""
+    if said := _unlike_itself(finding.case):
+        return GradientMismatch(f"{said} (seed {seed})")
     finding, x = _narrowed(finding, finding.u, lambda u, f: f.at(u, f.w))
     finding, y = _narrowed(finding, finding.w, lambda w, f: f.at(f.u, w))
     case, slope, found = finding.case, finding.slope, finding.found
@@ -314,6 +342,15 @@ def _explained(path: str, finding: Finding, seed: int) -> GradientMismatch:
     level, kind, culprit = path.split(" of ")[0], finding.trouble, ""
     if kind == "disagree":
         text = f"forward and reverse mode disagree about {what}: forward gives {found['fwd']}, reverse {found['rev']}; {differ}"
+    elif kind == "undefined":
+        values = _flat(case.y)
+        y = int(np.flatnonzero(~np.isfinite(values))[0]) if y is None else y
+        return NotDifferentiable(
+            f"{level}: {case.output(_entry(case.y, y))} is {values[y]:g} here, so it has no derivative. "
+            f"Choose a point inside the function's domain (seed {seed})"
+        )
+    elif kind == "infinite":
+        return NotDifferentiable(f"{level}: {what}: not differentiable here: the slope is infinite{_culprit(finding)} (seed {seed})")
     elif kind == "jump":
         return NotDifferentiable(
             f"{level}: {what} does not exist, for the function jumps here, or jumps or bends closer than {slope.step:.0e}; "
@@ -325,8 +362,9 @@ def _explained(path: str, finding: Finding, seed: int) -> GradientMismatch:
             f"right slope {slope.right:.6g}; the engine uses {engine}{_culprit(finding)} (seed {seed})"
         )
     elif kind == "blind":
+        coarse = "differences give no number" if math.isnan(slope.value) else f"{differ} and no closer number"
         return GradientMismatch(
-            f"{level}: differences give no number here that {what}, {engine}, could be checked against ({Number(slope.value, slope.bar)}). "
+            f"{level}: {coarse} here that {what}, {engine}, could be checked against. "
             f"Choose a point inside the function's domain, where its values and derivatives are finite (seed {seed})"
         )
     else:
@@ -338,6 +376,22 @@ def _explained(path: str, finding: Finding, seed: int) -> GradientMismatch:
         ".data, .item(), float(), ad.stop_gradient, or an `if` on a number"
     )
     return GradientMismatch(f"{level}: {text}{culprit} (seed {seed})")
+
+
+def _unlike_itself(case: Case) -> str:
+    """What a function gave that it did not give before, for the same arguments; "" if it gives the same again."""
+    before, again = _flat(case.y), _flat(case.f(*case.xs))
+    if before.shape != again.shape:
+        return f"two calls of {case.output('')} with the same arguments gave results of {before.size} and of {again.size} numbers"
+    apart = np.flatnonzero(~np.isclose(before, again, rtol=SAME, atol=0.0, equal_nan=True))
+    if len(apart) == 0:
+        return ""
+    k = int(apart[0])
+    return (
+        f"two calls of {case.output('')} with the same arguments gave different values: {case.output(_entry(case.y, k))} was "
+        f"{before[k]:.6g}, then {again[k]:.6g}. Let what is random be an argument, or begin with a generator of its own, "
+        "np.random.default_rng(0); and let the function keep nothing from call to call"
+    )
 
 
 def _narrowed(finding: Finding, tree: Any, again: Callable[[Any, Finding], Finding]) -> tuple[Finding, int | None]:
@@ -374,7 +428,7 @@ def rule_at_fault(nodes: list[Any], modes: Sequence[str] = ("fwd", "rev")) -> An
     for n in nodes[:MOST_NODES]:
         if n.op is not None and n.active:
             local, rng = Case(*local_call(n), [], str), np.random.default_rng(0)
-            if local.examine(_direction(local.xs, rng), _direction(local.y, rng), modes).trouble not in (None, "blind"):
+            if local.examine(_direction(local.xs, rng), _direction(local.y, rng), modes).trouble not in (None, "blind", "undefined"):
                 return n
     return None
 
@@ -400,7 +454,10 @@ def _names(f: Function, xs: tuple[Any, ...]) -> list[str]:
     """What the arguments are called: the node's own name, the function's parameter, or their number."""
     try:
         kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        parameters = [p.name for p in inspect.signature(f).parameters.values() if p.kind in kinds]
+        signature = inspect.signature(f).parameters.values()
+        parameters = [p.name for p in signature if p.kind in kinds]
+        rest = next((p.name for p in signature if p.kind is p.VAR_POSITIONAL), None)
+        parameters += [f"{rest}[{k}]" for k in range(len(xs) - len(parameters))] if rest and len(xs) > 1 else []
     except (TypeError, ValueError):  # some builtins do not tell
         parameters = []
     return [
@@ -457,16 +514,21 @@ def _size(tree: Any) -> int:
     return sum(int(np.size(x)) for _, x in leaves(tree) if moves(x))
 
 
+def _flat(tree: Any) -> Any:
+    """The numbers of all leaves that move, in one array."""
+    return np.concatenate([np.zeros(0), *(np.ravel(getattr(x, "_data", x)).astype(float) for _, x in leaves(tree) if moves(x))])
+
+
 def _like(tree: Any, number: float) -> Any:
     return map_leaves(lambda x: x if not moves(x) else number if np.shape(x) == () else np.full(np.shape(x), number), tree)
 
 
 def _direction(tree: Any, rng: np.random.Generator) -> Any:
-    """A random tangent: normal numbers where something moves, the thing itself elsewhere."""
+    """A random tangent: normal numbers where something moves, None elsewhere."""
 
     def draw(x: Any) -> Any:
         if not moves(x):
-            return x
+            return None
         numbers = rng.normal(size=np.shape(x)).astype(np.float32).astype(float)  # exact in float32, too
         return float(numbers) if np.shape(x) == () else numbers
 

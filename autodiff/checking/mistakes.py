@@ -21,7 +21,7 @@ from .points import Array, Point, Recorded, Wrong, is_vector, moving
 
 
 class Mistake(StrEnum):
-    """The codes of mistakes, most of them local: one rule of the chain rule's sweep written wrong.
+    """The codes of mistakes, the more common ones first; most are local: one rule of the chain rule's sweep written wrong.
 
     >>> Mistake("sign").name, Mistake.SIGN.meaning
     ('SIGN', 'a sign')
@@ -47,14 +47,14 @@ class Mistake(StrEnum):
     DERIVATIVE_TWICE = "derivative_twice", "a derivative was multiplied by twice, or divided by"
     DERIVATIVE_WRONG = "derivative_wrong", "a function's derivative is not right"
     DERIVATIVE_ELSEWHERE = "derivative_elsewhere", "a derivative was taken at another value than the right one"
+    FORGOTTEN_PATH = "forgotten_path", "a value is used several times, and one of its uses was forgotten"
+    FORGOTTEN_TERM = "forgotten_term", "a term of a sum was forgotten"
     TRANSPOSED = "transposed", "a matrix should be transposed, or should not"
     OTHER_VALUE = "other_value", "another value was used than the right one, such as another layer's activation"
     VALUE_MISSING = "value_missing", "a factor of a product was left out"
     FIRST_EXAMPLE = "first_example", "only the first example of the batch was used"
     SUM_AVERAGED = "sum_averaged", "averaged where a sum is needed"
     SUM_OF_ROWS = "sum_of_rows", "the row or column sums of another gradient"
-    FORGOTTEN_PATH = "forgotten_path", "a value is used several times, and one of its uses was forgotten"
-    FORGOTTEN_TERM = "forgotten_term", "a term of a sum was forgotten"
     TERM_MISSING = "term_missing", "a term is missing"
     TERM_TOO_MUCH = "term_too_much", "a term is there that should not be"
     ENTRYWISE_FACTOR = "entrywise_factor", "an entrywise factor too much or missing"
@@ -421,7 +421,7 @@ def _of_reduction(graph: Recorded, n: Any, i: int, a: Any) -> Iterator[Wrong]:
     count = np.size(a.data) // max(1, np.size(n.data))
     name = graph.lengths().get(count, f"{count}")
     code = Mistake.BATCH_FACTOR if graph.sizes.get("m") == count else Mistake.FACTOR
-    z = graph.label(n)
+    z = graph.named_around(n)
     missing, twice = f"the factor 1/{name} of the mean in {z} is missing", f"the factor 1/{name} was put twice"
     averaged = f"the sum in {z} was averaged: a factor 1/{name} too much"
     means = n.op.name == "mean"
@@ -475,7 +475,7 @@ def constants(graph: Recorded) -> list[tuple[str, float]]:
         if np.size(c := getattr(x, "data", x)) == 1 and x is not graph.root and float(c.item() if hasattr(c, "item") else c)
         for text, v in ((name, float(np.asarray(c).item())), (f"1/{name}", 1 / float(np.asarray(c).item())))
     ]
-    ratios = [(f"{a}/{b}", n / k) for n, a in sizes for k, b in sizes if n != k]
+    ratios = [(f"{a}/{b}", n / k) for n, a in sizes for k, b in sizes if n != k and "m" not in (a, b)]
     every = [*(lengths[:4] if sizes and sizes[0][1] == "m" else []), *found, *lengths, *named, *logs, *roots, *ratios]
     kept: dict[float, str] = {}
     for text, v in every:

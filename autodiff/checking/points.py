@@ -183,6 +183,7 @@ class Recorded:
                 self.users[k].append(n.id)
         floats = [n.data.dtype for n in self.nodes if getattr(n.data, "dtype", None) is not None and n.data.dtype.kind == "f"]
         self.eps = float(max((np.finfo(d).eps for d in floats), default=np.finfo(float).eps))
+        self.numbers: Mapping[str, float] = {}  # plain numbers that claims may speak of, by the user's names
         self.again: Callable[[Mapping[str, Array]], Recorded] | None = None  # runs the function that was recorded on other arguments
         raw = [a for n in self.nodes for a in n.args if not isinstance(a, Node)]
         self.conditions = any(isinstance(a, bool | np.bool_) or (isinstance(a, np.ndarray) and a.dtype == bool) for a in raw)
@@ -207,6 +208,13 @@ class Recorded:
         """What sentences call a node: its name, or what it was computed as."""
         return self.names.get(n.id) or self._computed(n, DEEP)
 
+    def named_around(self, n: Any) -> str:
+        """The name of a node, or of the first result with one that it goes into."""
+        k = n.id
+        while k not in self.names:  # the root has one
+            k = self.users[k][0]
+        return self.names[k]
+
     def label_of_operand(self, a: Any, depth: int = 1) -> str:
         """What sentences call an operand: a name, a number, or what it was computed as, for so many levels."""
         if isinstance(a, Node):
@@ -223,14 +231,20 @@ class Recorded:
         return f"{n.op.name}({', '.join(args)})"
 
     @cached_property
+    def algebra(self) -> Any:
+        """The graph's values and derivatives as symbols, by `ad.derive`; None if it is too big, or has no index form."""
+        if len(self.nodes) <= DERIVED:
+            from ..derivation import Algebra
+
+            with suppress(AutodiffError, ValueError, TypeError, ArithmeticError):
+                return Algebra(self.root, {id(x): name for name, x in self.by_name.items()})
+        return None
+
+    @cached_property
     def sizes(self) -> dict[str, int]:
         """The lengths of axes by the names that `ad.derive` gives them: m for the number of examples, n0, n1, ... for others."""
-        found: dict[str, int] = {}
-        if len(self.nodes) <= DERIVED:
-            from ..derivation import axis_lengths
-
-            with suppress(AutodiffError, ValueError, TypeError, ArithmeticError):  # not every graph has an index form
-                found = {name: n for name, n in axis_lengths(self.root).items() if name not in self.by_name}
+        named = {} if self.algebra is None else self.algebra.sizes
+        found = {name: n for name, n in named.items() if name not in self.by_name}
         return found if "m" in found or "m" in self.by_name else {**self._examples(), **found}
 
     def _examples(self) -> dict[str, int]:
@@ -357,6 +371,10 @@ class Point:
         """The value of an operand of a recorded node."""
         return self.values[a.id] if isinstance(a, Node) else self.data.get(id(a), a) if isinstance(a, np.ndarray) else a
 
+    def length(self, name: str) -> Any:
+        """The length of an axis."""
+        return self.graph.sizes[name]
+
     # ------------------------------------------------------------ the reverse sweep
 
     @property
@@ -472,11 +490,11 @@ def _units(node: Any) -> list[Any]:
 class Env(Mapping[str, Any]):
     """The names of a point for formulas: values, `dE/dz2` for gradients, `dy1/dz1` for Jacobians.
 
-    `rows` gives gradients of vectors as rows; `recording` gives arrays as constants that record, so that the rounding of a
-    formula can be bounded.
+    `point` is a Point, or what gives values and derivatives in another form.  `rows` gives gradients of vectors as rows;
+    `recording` gives arrays as constants that record, so that the rounding of a formula can be bounded.
     """
 
-    def __init__(self, point: Point, numbers: Mapping[str, float], rows: bool = False, recording: bool = False) -> None:
+    def __init__(self, point: Any, numbers: Mapping[str, float], rows: bool = False, recording: bool = False) -> None:
         self.point, self.numbers, self.rows, self.recording = point, numbers, rows, recording
         self._root = point.graph.root_name
         self.given: dict[str, Any] = {}  # names that mean something else here
@@ -491,8 +509,10 @@ class Env(Mapping[str, Any]):
         graph = self.point.graph
         if name in graph.by_name:
             return self.point.value_of(graph.by_name[name])
-        if name in graph.sizes or name in self.numbers:
-            return graph.sizes.get(name, self.numbers.get(name))
+        if name in graph.sizes:
+            return self.point.length(name)
+        if name in self.numbers:
+            return self.numbers[name]
         if name.startswith("d") and "/d" in name:
             of, wrt = name[1:].split("/d", 1)
             top, bottom = graph.node(of), graph.node(wrt)
@@ -500,7 +520,7 @@ class Env(Mapping[str, Any]):
                 raise KeyError(name)
             if of == self._root:
                 g = self.point.gradient(bottom.id)
-                return (g.T if g.ndim == 2 else g[None]) if self.rows and is_vector(g.shape) and g.ndim else g
+                return (np.transpose(g) if g.ndim == 2 else g[None]) if self.rows and is_vector(g.shape) and g.ndim else g
             return as_matrix(self.point.jacobian(top.id, bottom.id), top.shape, bottom.shape)
         raise KeyError(name)
 
@@ -518,16 +538,20 @@ def is_vector(shape: Sequence[int]) -> bool:
 
 def as_matrix(jacobian: Array, y: Sequence[int], x: Sequence[int]) -> Array:
     """The Jacobian of a vector in a vector as a matrix; others as they are."""
-    return jacobian.reshape(math.prod(y), math.prod(x)) if is_vector(y) and is_vector(x) else jacobian
+    return np.reshape(jacobian, (math.prod(y), math.prod(x))) if is_vector(y) and is_vector(x) else jacobian
 
 
 def no_node(graph: Recorded, name: str, about: str) -> NotConnected:
     """The error for a claim about something that is not in the graph: which nodes are."""
+    known = [n for n, x in graph.by_name.items() if isinstance(x, Node)]
+    there = f"{nearest(name, known)} It has {', '.join(known)}."
+    return NotConnected(f"{about} is about {name}, and the graph of {graph.root_name} has no node of that name.{there}")
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """A question after the names that may have been meant; "" if none is near."""
     import difflib
 
-    known = [n for n, x in graph.by_name.items() if isinstance(x, Node)]
-    near = difflib.get_close_matches(name, known, n=2, cutoff=0.4)
-    hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    return NotConnected(
-        f"{about} is about {name}, and the graph of {graph.root_name} has no node of that name.{hint} It has {', '.join(known)}."
-    )
+    alike = {k.lower(): k for k in known}
+    near = [alike[k] for k in difflib.get_close_matches(name.lower(), alike, n=2, cutoff=0.4)]
+    return f" Did you mean {' or '.join(near)}?" if near else ""

@@ -14,6 +14,8 @@ from .ulps import Comparison
 
 RIGHT, WRONG, CARRIED, UNDECIDED = "right", "wrong", "carried forward", "undecided"
 MARKS = {RIGHT: "✓", WRONG: "✗", CARRIED: "→", UNDECIDED: "?"}
+POINTING = ' style="white-space:pre;font-family:monospace"'  # lines that show by columns where a formula cannot be read
+LABEL = 16  # characters of a label, at most, that the columns make room for
 HTML_COLORS = {RIGHT: "#1a7f37", WRONG: "#b42318", CARRIED: "#8a6100", UNDECIDED: "#175cd3"}
 
 
@@ -23,10 +25,12 @@ class Verdict:
 
     `status` is right, wrong, "carried forward" (it follows correctly from an earlier mistake) or undecided (the numbers are too
     coarse).  `mistake` and `sentence` say what was done, `others` what else fits as well; `fix` what to write instead;
-    `counterexample` small numbers where it fails.  `layout` is denominator (the variable's shape), numerator (its transpose)
-    or "" where both are the same; `assumptions` is what the claim needs to be right; `notes` are further remarks.
-    `comparison` is that with the truth at the recorded point, in ulps.  `node` is what the claim is about, `edge` the result and
-    the number of its operand between which the mistake was made.
+    `counterexample` small numbers where it fails.  `layout` is denominator (the variable's shape), numerator (its transpose),
+    entrywise (a Jacobian given by its diagonal) or "" where all are the same; `assumptions` is what the claim needs to be right;
+    `notes` are further remarks.
+    `how` is "algebra" if the formula was shown to be that of the graph's own rules for all values (under the assumptions), or
+    "numbers" if it was compared at `points` points; `comparison` is that at the recorded point, in ulps.  `node` is what the
+    claim is about, `edge` the result and the number of its operand between which the mistake was made.
     """
 
     label: str
@@ -41,6 +45,8 @@ class Verdict:
     assumptions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     comparison: Comparison | None = None
+    how: str = "numbers"
+    points: int = 1
     text: str = ""
     node: Any = field(default=None, repr=False, compare=False)
     edge: tuple[Any, int] | None = field(default=None, repr=False, compare=False)
@@ -72,7 +78,8 @@ class Verdict:
         """Mark, label, target, status and how exactly."""
         how = self.layout if self.layout == "numerator" else ""
         shown = self.comparison is not None and self.status == RIGHT and self.comparison.ulps <= self.comparison.bound
-        exact = str(self.comparison) if shown else ""
+        at = f"; compared at {self.points} points" if self.points > 1 else ""
+        exact = "the same formula" if self.how == "algebra" else f"{self.comparison}{at}" if shown else ""
         return [
             MARKS[self.status],
             f"{self.label:<{width}}",
@@ -95,9 +102,17 @@ class Verdict:
             "layout": self.layout,
             "assumptions": list(self.assumptions),
             "notes": list(self.notes),
+            "how": self.how,
+            "points": self.points,
             "ulps": self.ulps if self.ulps < float("inf") else None,
             "compared": str(self.comparison) if self.comparison is not None else None,
         }
+
+
+def _short(target: str) -> tuple[str, ...]:
+    """What a gradient dE/dW1 is called as well."""
+    name = target.partition("/d")[2]
+    return (name, f"d{name}") if name else ()
 
 
 @dataclass(frozen=True)
@@ -109,8 +124,8 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Is every claim right?"""
-        return all(v.status == RIGHT for v in self.verdicts)
+        """Is every claim right, and is there one?"""
+        return bool(self.verdicts) and all(v.status == RIGHT for v in self.verdicts)
 
     @property
     def first_wrong(self) -> Verdict | None:
@@ -136,7 +151,7 @@ class Report:
         earning = [v for v in self.verdicts if v.status in (RIGHT, CARRIED)]
         if not isinstance(points, Mapping):
             return float(points * len(earning))
-        named = {k: v for v in self.verdicts for k in (v.target, v.target.partition("/d")[2], v.label) if k}
+        named = {k: v for v in self.verdicts for k in (*_short(v.target), v.target, v.label)}
         if unknown := sorted(set(points) - set(named)):
             raise KeyError(f"no claim is labelled {unknown[0]!r}; there are {', '.join(v.label for v in self.verdicts)}")
         return float(sum(p for label, p in points.items() if any(v is named[label] for v in earning)))
@@ -144,12 +159,14 @@ class Report:
     def require(self) -> None:
         """Raise WrongClaim, with the text of the report, unless every claim is right.
 
-        >>> Report(()).require()
+        >>> Report((Verdict("W2", "dE/dW2", "right"),)).require()
         """
         if not self.ok:
-            raise WrongClaim(f"{self._summary()}\n{self}")
+            raise WrongClaim("\n".join([f"{self._summary()}.", *self._lines()]))
 
     def _summary(self) -> str:
+        if not self.verdicts:
+            return "no claim was judged"
         first = self.first_wrong
         right = sum(v.status == RIGHT for v in self.verdicts)
         if first is None:
@@ -161,13 +178,17 @@ class Report:
         return f"{right} of {len(self.verdicts)} claims are right; the first wrong one is {first.label}"
 
     def __str__(self) -> str:
-        width = max((len(v.label) for v in self.verdicts), default=0)
+        return "\n".join([*self._lines(), *([f"{self._summary()}."] if len(self.verdicts) != 1 else [])])
+
+    def _lines(self) -> list[str]:
+        """Every verdict with what is said of it, and the remarks."""
+        width = min(LABEL, max((len(v.label) for v in self.verdicts), default=0))
         wide = max((len(v.target) for v in self.verdicts), default=0)
         lines = []
         for v in self.verdicts:
             lines.append("  ".join(v.head(width, wide)).rstrip())
             lines += [f"   {'':{width}}{line}" for line in v.lines()]
-        return "\n".join([*lines, *self.remarks, *([self._summary() + "."] if len(self.verdicts) > 1 else [])])
+        return [*lines, *self.remarks]
 
     def __repr__(self) -> str:
         return str(self)
@@ -192,11 +213,13 @@ class Report:
         """The report as an HTML table, complete but for the page around it."""
         rows = []
         for v in self.verdicts:
-            said = "<br>".join(html.escape(line) for line in v.lines())
+            said = "".join(f"<div{POINTING if line.startswith(' ') else ''}>{html.escape(line)}</div>" for line in v.lines())
             status = f'<span style="color:{HTML_COLORS[v.status]};font-weight:600">{MARKS[v.status]} {v.status}</span>'
             exact = html.escape(v.head()[-1])
             cells = (html.escape(v.label), html.escape(v.target), status + (f"<br><small>{exact}</small>" if exact else ""), said)
-            rows.append("<tr>" + "".join(f'<td style="text-align:left;vertical-align:top">{c}</td>' for c in cells) + "</tr>")
+            rows.append(
+                "<tr>" + "".join(f'<td style="text-align:left;vertical-align:top;padding:0 1em .4em 0">{c}</td>' for c in cells) + "</tr>"
+            )
         head = "".join(f'<th scope="col" style="text-align:left">{h}</th>' for h in ("claim", "of", "verdict", "why"))
         below = "".join(f"<p>{html.escape(r)}</p>" for r in (*self.remarks, self._summary() + "."))
         return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{below}"

@@ -106,7 +106,8 @@ def _carried(n: Any, mags: list[Any], ulps: list[int]) -> tuple[Any, int]:
         # Of factors the magnitudes multiply and the ulps add; so |partial| * magnitude counts once each.
         moving = [(p, m) for p, m, a in zip(op.partials, mags, n.args, strict=True) if p is not None and isinstance(a, Node)]
         paths = [np.abs(p(z, *xs) if callable(p) else p) * m for p, m in moving]
-        return np.maximum.reduce([np.broadcast_to(m, n.shape) for m in (np.abs(z), *paths)]), sum(ulps) + OP_ULPS
+        # fmax, for an infinite slope at an exact 0, as of sqrt, adds nothing: inf * 0 is nan.
+        return np.fmax.reduce([np.broadcast_to(m, n.shape) for m in (np.abs(z), *paths)]), sum(ulps) + OP_ULPS
     length = max((s for x in xs for s in np.shape(x)), default=1)
     terms = max(1, math.ceil(sum(map(np.size, xs)) / max(1, np.size(z))), length if op.kind == "general" else 1)
     spread = op.jvp(mags, z, *xs, **n.kw) if op.monotone else _dense(op, mags, z, xs, n.kw)

@@ -5,7 +5,8 @@
 the printed source has been executed and compared with the engine's gradient (verify.py).
 """
 
+from .algebra import Algebra
 from .assume import Assumption, orthogonal, positive, sums_to_one, symmetric
-from .derivation import Derivation, axis_lengths, derive
+from .derivation import Derivation, derive
 
-__all__ = ["Assumption", "Derivation", "axis_lengths", "derive", "orthogonal", "positive", "sums_to_one", "symmetric"]
+__all__ = ["Algebra", "Assumption", "Derivation", "derive", "orthogonal", "positive", "sums_to_one", "symmetric"]

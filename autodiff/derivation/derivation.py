@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import AutodiffError, DerivationFailed, NotConnected, NotScalar, NotVerified, TooBig
 from ..functional import transform
-from ..naming import label, user_frame
+from ..naming import label, user_frame, variables
 from ..node import Node, check_fresh, order
 from ..tensor import Tensor
 from . import expr
@@ -24,6 +24,7 @@ from .graph import Graph, atom_of
 from .latex import Latex
 from .matrix import M, is_upstream, to_matrix, transpose, with_ones
 from .show import Axes, Writer, helper
+from .simplify import for_print
 from .steps import Deriver, Step
 from .verify import POINTS, Points, jacobian_rows, replay, run, same, second_order
 
@@ -45,6 +46,10 @@ class Formula:
     numpy: str
     prelude: tuple[str, ...]  # lines that the NumPy source needs above it
     assumptions: tuple[Assumption, ...] = ()
+
+    def source(self) -> str:
+        """Lines that run by themselves."""
+        return "\n".join([*self.prelude, f"{self.variable} = {self.numpy}"])
 
     def __str__(self) -> str:
         return f"{self.left} = {self.text}{_using(self.assumptions)}"
@@ -76,9 +81,17 @@ class Derivation:
     """
 
     def __init__(
-        self, graph: Graph, steps: Sequence[DerivedStep], results: Sequence[Formula], without: Sequence[Formula], note: str
+        self,
+        graph: Graph,
+        steps: Sequence[DerivedStep],
+        results: Sequence[Formula],
+        without: Sequence[Formula],
+        guards: Sequence[Formula],
+        notes: Sequence[str],
     ) -> None:
-        self._graph, self.steps, self.results, self._without, self._note = graph, tuple(steps), tuple(results), tuple(without), note
+        self._graph, self.steps, self.results, self._without = graph, tuple(steps), tuple(results), tuple(without)
+        self._guards = guards  # what was taken not to be zero
+        self._more = [*(f"where {g.text} is not zero" for g in guards), *notes]
 
     @property
     def text(self) -> str:
@@ -152,7 +165,8 @@ class Derivation:
         """The derivative at the arrays given by name, by the printed source; leaves not given keep their recorded values.
 
         Raises TypeError for a name or kind of data that there is not, ValueError where the shapes do not fit, an assumption
-        does not hold, or a condition or constant was recorded that the given arrays may change: it must be given with them.
+        does not hold, what the formula divides by is zero, or a condition or constant was recorded that the given arrays may
+        change: it must be given with them.
         """
         graph = self._graph
         values = {name: _numbers(name, x) for name, x in graph.data()}
@@ -172,6 +186,11 @@ class Derivation:
                     f"the formula uses the recorded {kind} {name}, which may be another one at the given {', '.join(given)}: "
                     f"pass it too, as {name}=, an array of {entries} of shape {a.shape}"
                 )
+        if (lost := graph.perhaps_from(new_data)) is not None:
+            raise ValueError(
+                f"the recording holds an array without a name that is {lost[1]} throughout, as 1 - {lost[0]}, -{lost[0]} or "
+                f"2 * {lost[0]} - 1 was there; at another {lost[0]} it may be another one. Give it a name of its own before recording"
+            )
         new = replay(graph, values)
         for a in self.assumptions:
             if not a.holds(values[a.name]):
@@ -180,7 +199,11 @@ class Derivation:
                     "derive with assume=() for a formula that holds without it"
                 )
         values.update({graph.names[i]: np.asarray(n.data) for i, n in new.items() if i in graph.names})
-        found = {f.left: _floats(run(source, f.variable, values)) for f in self.results}
+        zero = [g for g in self._guards if not np.all(run(g.source(), g.variable, values))]
+        with np.errstate(all="ignore" if zero else None):
+            found = {f.left: _floats(run(source, f.variable, values)) for f in self.results}
+        if zero and not all(np.all(np.isfinite(x)) for x in found.values()):
+            raise ValueError(f"the formula holds where {zero[0].text} is not zero, and at the given or recorded values it is zero")
         return next(iter(found.values())) if len(found) == 1 else found
 
     def __str__(self) -> str:
@@ -218,7 +241,7 @@ class Derivation:
 
     def _notes(self, text: str) -> list[str]:
         renamed = [f"where {new} is the variable {old!r}" for new, old in self._graph.renamed.items() if _mentions(text, new)]
-        return [*renamed, *self._note.splitlines()]
+        return [*renamed, *self._more]
 
     def __repr__(self) -> str:
         return self.text
@@ -291,16 +314,19 @@ class _Printer:
         self.root = graph.names[graph.root.id]
         self.latex = Latex(self.dims, self.root)
 
-    def formula(self, p: Poly, axes: Axes, dims: Sequence[str | None], name: tuple[str, str, str], used: Sequence[Assumption]) -> Formula:
+    def formula(
+        self, p: Poly, axes: Axes, dims: Sequence[str | None], name: tuple[str, str, str], used: Sequence[Assumption], matrix: bool = False
+    ) -> Formula:
+        """The text has the shape of the source; of a `matrix`, such as a Hessian, only the axes longer than 1."""
         tree = _tree(p, axes, dims)
         numpy = Writer(self.dims, False, self.root)
         source = numpy.write(tree, axes)
         tree = _unturned(tree, {a.name for a in used if a.kind == "symmetric"})
         shown = self._laid_out(transpose(tree) if len(dims) == 2 and dims[0] is None else tree, len(tree.ls))
-        text = Writer(self.dims, True, self.root)
+        text = Writer(self.dims, True, self.root).write(*(shown,) if self.ranks else (tree, tree.ls if matrix else axes))
         made = self._made(source, numpy)
         prelude = [helper(h) for h in sorted(numpy.helpers)] + [self._size(d) for d in sorted(numpy.sizes)] + made
-        return Formula(*name, text.write(shown), self.latex.write(shown), source, tuple(prelude), tuple(used))
+        return Formula(*name, text, self.latex.write(shown), source, tuple(prelude), tuple(used))
 
     def _made(self, source: str, numpy: Writer) -> list[str]:
         """Lines that compute the names which nobody gave, as far as the source needs them."""
@@ -332,7 +358,7 @@ class _Printer:
 
 def _tree(p: Poly, axes: Axes, dims: Sequence[str | None]) -> M:
     own = [(k, d) for k, d in zip(axes, dims, strict=True) if k is not None and d is not None]
-    return with_ones(to_matrix(p, tuple(k for k, _ in own)), own)
+    return with_ones(to_matrix(for_print(p), tuple(k for k, _ in own)), own)
 
 
 def _unturned(x: Any, symmetric: set[str]) -> Any:
@@ -363,11 +389,10 @@ def _swap(x: Any, ranks: tuple[int, ...]) -> Any:
 _BUG = "This is a bug of autodiff; nothing was shown."
 
 
-def _check(f: Formula, points: Points, expected: Callable[[Mapping[str, Any]], Any], single: bool) -> Formula:
+def _check(f: Formula, points: Points, expected: Callable[[Mapping[str, Any], Mapping[int, Any]], Any], single: bool) -> Formula:
     """The formula, if its printed source gives the engine's numbers at every point; raises otherwise."""
-    source = "\n".join([*f.prelude, f"{f.variable} = {f.numpy}"])
-    undefined = 0
-    for values in points.values:
+    source, undefined = f.source(), 0
+    for values, new in points.values:
         try:
             with np.errstate(all="ignore"):
                 found = run(source, f.variable, values)
@@ -376,7 +401,7 @@ def _check(f: Formula, points: Points, expected: Callable[[Mapping[str, Any]], A
         if not np.all(np.isfinite(found)):  # printed as it is, it overflows here, where the engine does not
             undefined += 1
             continue
-        truth = expected(values)
+        truth = expected(values, new)
         if not same(found, truth, single):
             gap = np.max(np.abs(found - truth)) if np.shape(found) == np.shape(truth) else f"shape {np.shape(found)} for {np.shape(truth)}"
             raise DerivationFailed(
@@ -408,13 +433,13 @@ def derive(
     of them) that one, with a pair (u, v) the second derivative, and for an E of several numbers and one node the
     Jacobian.  A function in place of E is run on Tensors: `derive(f)(arrays or shapes)`.  `assume=` lists
     assumptions ("sum(t) == 1", "A == A.T"); left out, only constants that sum to one are used; `()` uses none.
-    `derive(f)(..., wrt=1)` counts arguments.  `layout=` is "denominator" (a gradient has the shape of its
-    variable, a Jacobian a column for each entry of the result), "numerator" (their transposes) or "mixed" (that for
-    vectors alone) and changes what is printed, not `.numpy` and calls; left out, gradients have the shape of their variable
-    and Jacobians a row for each entry of the result, as `.numpy` has.  `dims=` names axes, {"X": ("n", "m")};
-    `opaque=` lists nodes to treat as variables.  Raises TypeError or ValueError for a wrong option, NotScalar,
-    NotConnected, NoIndexForm, NotVerified, TooBig, StaleGraph, and DerivationFailed rather than show a formula that does
-    not give the engine's numbers.
+    `derive(f)(..., wrt=1)` counts arguments, which may be containers of arrays or shapes.  `layout=` is "denominator"
+    (a gradient has the shape of its variable, a Jacobian a column for each entry of the result), "numerator" (their
+    transposes) or "mixed" (that for vectors alone) and changes what is printed, not `.numpy` and calls; left out, gradients
+    have the shape of their variable and Jacobians a row for each entry of the result, as `.numpy` has.  `dims=` names axes,
+    {"X": ("n", "m")}; `opaque=` lists nodes to treat as variables.  Raises TypeError or ValueError for a wrong option,
+    NotScalar, NotConnected, NoIndexForm, NotVerified, TooBig, StaleGraph, and DerivationFailed rather than show a formula
+    that does not give the engine's numbers.
 
     >>> import autodiff as ad, numpy as np
     >>> X, w, y = ad.Tensor(np.ones((3, 2)), "X"), ad.Tensor(np.ones(2), "w"), ad.Tensor(np.ones(3), "y")
@@ -442,12 +467,6 @@ def derive(
         ) from None
 
 
-def axis_lengths(E: Any) -> dict[str, int]:
-    """The lengths of the axes in E's graph by the names that `derive` gives them: m for the number of examples, n0, n1, ..."""
-    expr.start()
-    return dict(Graph(E, user_frame(), [], {}, []).sizes)
-
-
 def _check_options(assume: Any, dims: Any, opaque: Any) -> None:
     """Each option is of the kind that it must be; whether it fits the graph is seen later."""
     if assume is not None and not isinstance(assume, list | tuple):
@@ -473,7 +492,7 @@ def _derive(
     if strange:
         raise NotConnected(f"opaque= lists {label(strange[0])}, without which {label(E)} was computed; it takes nodes of that graph")
     expr.start()
-    graph = Graph(E, user_frame(), [*opaque], dims, targets)
+    graph = Graph(E, variables(user_frame()), [*opaque], dims, targets)
     if lost := [t for t in targets if t.id not in graph.axes]:
         raise _cut_off(graph, lost[0])
     targets = targets or [n for n in nodes if n.active and n.id in graph.names and n is not E]
@@ -527,7 +546,7 @@ def _first(
     shown = [_derived(s, graph, printer, points, free, single) for s in steps]
     by_node = {s.node.id: s for s in shown}
     mine = [s for s in shown if s.node.id in {t.id for t in targets}] if everything else [by_node[t.id] for t in targets]
-    return Derivation(graph, shown, [s.result for s in mine], [s.without for s in mine if s.without is not None], _note(graph, used))
+    return _answer(graph, printer, used, shown, [s.result for s in mine], [s.without for s in mine if s.without is not None])
 
 
 def _cut_off(graph: Graph, target: Any) -> NotConnected:
@@ -546,7 +565,7 @@ def _derived(s: Step, graph: Graph, printer: _Printer, points: Points, free: Poi
     def checked(p: Poly, used: Sequence[Assumption], at: Points) -> Formula:
         key = p, tuple(used), at is points
         if key not in made:
-            made[key] = _check(printer.formula(p, axes, dims, name, used), at, lambda values: values[name[2]], single)
+            made[key] = _check(printer.formula(p, axes, dims, name, used), at, lambda values, new: values[name[2]], single)
         return made[key]
 
     def on_the_way(p: Poly, used: Sequence[Assumption], at: Points) -> Formula:
@@ -566,14 +585,21 @@ def _derived(s: Step, graph: Graph, printer: _Printer, points: Points, free: Poi
     )
 
 
-def _note(graph: Graph, used: Sequence[Assumption]) -> str:
-    """What a reader must know besides: what was divided by, assumptions that the recorded data contradicts, literals that may mean m."""
+def _answer(
+    graph: Graph,
+    printer: _Printer,
+    used: Sequence[Assumption],
+    steps: Sequence[DerivedStep],
+    results: Sequence[Formula],
+    without: Sequence[Formula],
+) -> Derivation:
+    """The derivation with what a reader must know besides: what was divided by, assumptions that the data contradicts, odd literals."""
+    asked = [f[0] for p in graph.space.guards if len(p) == 1 for f in p.only()[0] if f[0].name == "=="]
+    name = "divisor", "divisor", "divisor"
+    guards = {a: printer.formula(a.body, tuple(range(len(a.dims))), a.dims, name, ()) for a in asked}
     data = dict(graph.data())
     broken = [f"the recorded {a.name} does not satisfy {a}" for a in used if not a.holds(data[a.name])]
-    asked = [f for p in graph.space.guards if len(p) == 1 for f in p.only()[0] if f[0].name == "=="]
-    writer = Writer(graph.all_dims(), True, graph.names[graph.root.id])
-    guards = dict.fromkeys(writer.write(to_matrix(expr.opened(a, ls), ls)) for a, ls, _ in asked)
-    return "\n".join([*(f"where {g} is not zero" for g in guards), *broken, *_literals(graph)])
+    return Derivation(graph, steps, results, without, list(guards.values()), [*broken, *_literals(graph)])
 
 
 def _literals(graph: Graph) -> list[str]:
@@ -627,23 +653,22 @@ def _second(graph: Graph, printer: _Printer, assumptions: list[Assumption], targ
     else:
         name = printer.name(b)
 
-    def truth(values: Mapping[str, Any]) -> Any:
-        if pair:
-            return second_order(graph, dict(values), targets)
-        new = replay(graph, {n: values[n] for n, _ in graph.data()})
-        return jacobian_rows(new[y.id], new[v.id])
+    def truth(values: Mapping[str, Any], new: Mapping[int, Any]) -> Any:
+        return second_order(new, graph.root, targets) if pair else jacobian_rows(new[y.id], new[v.id])
 
     points = Points(graph, used, targets)
-    result = _check(printer.formula(best, axes, dims, name, used), points, truth, single)
-    without = [_check(printer.formula(plain, axes, dims, name, ()), Points(graph, [], targets, seed=1), truth, single)] if used else []
-    return Derivation(graph, [], [result], without, _note(graph, used))
+    result = _check(printer.formula(best, axes, dims, name, used, True), points, truth, single)
+    without = (
+        [_check(printer.formula(plain, axes, dims, name, (), True), Points(graph, [], targets, seed=1), truth, single)] if used else []
+    )
+    return _answer(graph, printer, used, [], [result], without)
 
 
 # ---------------------------------------------------------------- functions
 
 
 def _of_function(f: Callable[..., Any], **options: Any) -> Callable[..., Derivation]:
-    """`derive(f)`: a function of arrays or shapes that records f and derives it."""
+    """`derive(f)`: a function of arrays or shapes, and of containers of them, that records f and derives it."""
 
     def derived(*args: Any, wrt: Any = None) -> Derivation:
         try:
@@ -651,28 +676,52 @@ def _of_function(f: Callable[..., Any], **options: Any) -> Callable[..., Derivat
         except ValueError:
             names = []
         rng = np.random.default_rng(0)
-        named = [(names[i] if i < len(names) else f"x{i}", x) for i, x in enumerate(args)]
-        xs = [Tensor(_drawn(name, x, rng), name=name) for name, x in named]
+        found: list[tuple[tuple[str, ...], Any]] = []
+        moved, groups = [], []
+        for i, x in enumerate(args):
+            before = len(found)
+            moved.append(_filled(x, (names[i] if i < len(names) else f"x{i}",), found, rng))
+            groups.append([t for _, t in found[before:]])
+        lasts = [path[-1] for path, _ in found]
+        for path, t in found:
+            t.name = path[-1] if lasts.count(path[-1]) == 1 and path[-1].isidentifier() else "_".join(path)
         with transform():
-            out = f(*xs)
-        return derive(out, _chosen(wrt, xs), **options)  # type: ignore[no-any-return]
+            out = f(*moved)
+        return derive(out, _chosen(wrt, groups), **options)  # type: ignore[no-any-return]
 
     return derived
 
 
-def _chosen(wrt: Any, xs: Sequence[Any]) -> Any:
-    """The arguments that wrt= counts."""
-    for k in wrt if isinstance(wrt, list | tuple) else [] if wrt is None else [wrt]:
+def _filled(x: Any, path: tuple[str, ...], found: list[tuple[tuple[str, ...], Any]], rng: np.random.Generator) -> Any:
+    """An argument with Tensors in place of arrays and shapes, which `found` lists with the way to them."""
+    if isinstance(x, dict):
+        return {key: _filled(item, (*path, str(key)), found, rng) for key, item in x.items()}
+    if isinstance(x, list | tuple) and any(isinstance(item, dict | np.ndarray | Node) or _is_shape(item) for item in x):
+        items = [_filled(item, (*path, str(i)), found, rng) for i, item in enumerate(x)]
+        return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
+    t = Tensor(rng.uniform(0.5, 1.5, size=x) if _is_shape(x) else _numbers(path[0] + "".join(f"[{k}]" for k in path[1:]), x).astype(float))
+    found.append((path, t))
+    return t
+
+
+def _is_shape(x: Any) -> bool:
+    return isinstance(x, tuple) and all(isinstance(n, int) for n in x)
+
+
+def _chosen(wrt: Any, groups: Sequence[list[Any]]) -> Any:
+    """The arrays of the arguments that wrt= counts."""
+    several = isinstance(wrt, list | tuple)
+    counted = list(wrt) if several else [] if wrt is None else [wrt]
+    for k in counted:
         if not isinstance(k, int):
             raise TypeError(f"wrt={wrt!r}: of a function it counts the arguments from 0: wrt=0, or several, wrt=[0, 1]")
-        if not -len(xs) <= k < len(xs):
-            raise ValueError(f"wrt={wrt!r}: there is no argument {k}; the function was given {len(xs)}, counted from 0")
-    if isinstance(wrt, list | tuple):
-        return type(wrt)(xs[k] for k in wrt)
-    return None if wrt is None else xs[wrt]
-
-
-def _drawn(name: str, x: Any, rng: np.random.Generator) -> Any:
-    """An argument as numbers; a shape as random ones."""
-    is_shape = isinstance(x, tuple) and all(isinstance(n, int) for n in x)
-    return rng.uniform(0.5, 1.5, size=x) if is_shape else _numbers(name, x).astype(float)
+        if not -len(groups) <= k < len(groups):
+            raise ValueError(f"wrt={wrt!r}: there is no argument {k}; the function was given {len(groups)}, counted from 0")
+        if isinstance(wrt, tuple) and len(groups[k]) != 1:
+            raise ValueError(
+                f"wrt={wrt!r}: argument {k} holds {len(groups[k])} arrays, and a second derivative is in two: pass them one by one"
+            )
+    chosen = [t for k in counted for t in groups[k]]
+    if wrt is None:
+        return None
+    return tuple(chosen) if isinstance(wrt, tuple) else chosen if several or len(chosen) != 1 else chosen[0]

@@ -60,6 +60,7 @@ class Atom(int):
     has_delta: bool
     positive: bool
     indicator: bool  # is every entry 0 or 1?
+    symmetric: bool  # is it a matrix that equals its transpose by how it is made?
     poly: Poly  # the atom alone, over its own axes
 
 
@@ -128,6 +129,7 @@ def _make(key: Any, kind: str, name: str, dims: tuple[str, ...], body: Poly = ZE
     atom.indicator = kind == "fn" and name in COMPARISONS
     atom.positive = kind in ("size", "along") or (kind == "fn" and name in ("exp", "sigmoid", "softplus"))
     atom.positive = atom.positive or (kind in ("group", "contr") and _positive(body))
+    atom.symmetric = kind in ("fn", "group") and len(dims) == 2 and dims[0] == dims[1] and relabel(body, {0: 1, 1: 0}) == body
     inside = cost(body)
     sums = {a for a in atom.parts if a.kind == "contr"}
     nested = kind == "group" and any(a.kind == "group" for a in atom.parts.union(*(a.parts for a in sums)))
@@ -229,6 +231,11 @@ def relabel(p: Poly, names: Mapping[int, int]) -> Poly:
 
 def settle(powers: dict[tuple[Atom, Labels], Number]) -> Mono:
     """A term in its normal order, with deltas carried out on the other factors."""
+    if any(a.symmetric and ls[0] > ls[1] for a, ls in powers):
+        powers, given = {}, powers
+        for (a, ls), q in given.items():
+            key = a, tuple(sorted(ls)) if a.symmetric else ls
+            powers[key] = powers.get(key, 0) + q
     m = tuple(sorted([(a, ls, 1 if a.indicator and q > 0 else number(q)) for (a, ls), q in powers.items() if q]))
     if not m or m[0][0] > 0:
         return m
@@ -498,6 +505,7 @@ def _contraction(m: Mono, bound: set[int]) -> Poly:
             ways.append((relabel(Poly({m: 1}), {label: i for i, label in enumerate(outer + inner)}).only()[0], outer, inner))
     n, outer, inner = min(ways)
     atom = _make(("contr", n, len(outer)), "contr", "", tuple(dims[x] for x in outer), Poly({n: 1}), tuple(dims[x] for x in inner))
+    atom.symmetric = len(outer) == 2 and any(way[0] == n and way[1] == outer[::-1] for way in ways)
     return factor(atom, outer)
 
 
@@ -548,6 +556,9 @@ def _compared(name: str, p: Poly) -> Poly | None:
     if p.terms.keys() <= {()}:
         c = p.terms.get((), 0)
         return constant(int({">": c > 0, ">=": c >= 0, "==": c == 0}[name]))
+    _, c = wrap(p).only()
+    if abs(c) != 1:  # 2 x > 0 where x > 0
+        return fn(name, scale(p, abs(1 / Fraction(c))))
     if name == "==" and len(p) == 1 and all(a.indicator for a, _, _ in p.only()[0]):
         return add(ONE, Poly({p.only()[0]: -1}))
     return None

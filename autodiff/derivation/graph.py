@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import NoIndexForm, TooBig
-from ..naming import variables
+from ..errors import NoIndexForm, NoRule, TooBig
 from ..node import Node, order
 from ..ops.table import RESERVED, TABLE, shape_of, sum_to
-from ..replay import call, links
+from ..replay import LINKS, call, links
 from . import expr
 from .expr import Atom, Poly
 from .forms import NoForm, Space, Symbol, product
@@ -23,13 +22,15 @@ from .forms import NoForm, Space, Symbol, product
 class Graph:
     """The nodes below `root`, in order, with names, axes and symbols."""
 
-    def __init__(self, root: Any, frame: Any, opaque: Collection[Any], dims: Mapping[str, Sequence[str]], targets: Sequence[Any]) -> None:
+    def __init__(
+        self, root: Any, names: Mapping[int, str], opaque: Collection[Any], dims: Mapping[str, Sequence[str]], targets: Sequence[Any]
+    ) -> None:
         self.root = root
         self.cut = {n.id for n in opaque}
         self.space = Space()
         self.renamed: dict[str, str] = {}  # names that could not be had, by what they became
         self._called = {t.id for t in targets} | self.cut
-        found = {key: name for key, name in variables(frame).items() if name.isidentifier()}
+        found = {key: name for key, name in names.items() if name.isidentifier()}
         self.merged: set[int] = set()  # nodes that stand for others, too
         self.args: dict[int, list[Any]] = {}
         self.nodes = self._without_repeats(self._above_the_cut(order(root)), found)
@@ -60,7 +61,7 @@ class Graph:
             for a in self.args[n.id] if n.op is not None and n.op.form is not None else []:
                 while isinstance(a, Node) and a.id not in self.names and self.args[a.id]:
                     a = self.args[a.id][0]
-                self._operand(a)
+                self.operand(a)
 
     def _above_the_cut(self, nodes: list[Any]) -> list[Any]:
         """The nodes that the root needs if those that were cut are variables."""
@@ -269,7 +270,7 @@ class Graph:
             return self.space.opaque(self.names[n.id], n.shape, self.axes[n.id])
         try:
             return self._settled(self.space.lift(call(n.op, self.operands(n), n.kw)), n)
-        except NoForm as error:
+        except (NoForm, NoRule) as error:
             raise self.no_form(n, error) from None
         except expr.TooDeep:
             raise self.too_big(n) from None
@@ -292,16 +293,17 @@ class Graph:
 
     def operands(self, n: Any) -> list[Any]:
         """The operands of a node as symbols; plain numbers as they are."""
-        return [self._operand(a) for a in self.args[n.id]]
+        return [self.operand(a) for a in self.args[n.id]]
 
-    def _operand(self, a: Any) -> Any:
+    def operand(self, a: Any) -> Any:
+        """An operand as a symbol; a plain number as it is."""
         if isinstance(a, Node):
             return self.symbol(a)
         if not isinstance(a, np.ndarray):
             return a
         if id(a) not in self._raw:
             link = self.links.get(id(a))
-            x = self.space.lift(a, self._raw_axes[id(a)]) if link is None else link[1] * self._operand(link[0]) + link[2]
+            x = self.space.lift(a, self._raw_axes[id(a)]) if link is None else link[1] * self.operand(link[0]) + link[2]
             self._raw[id(a)] = x
         return self._raw[id(a)]
 
@@ -315,7 +317,7 @@ class Graph:
                 d = sum_to(product(self.space, other, [g, xs[1 - i]], to.shape), to.shape)
             else:
                 d = n.op.vjp(i, g, self.symbol(n), *xs, **n.kw)
-        except NoForm as error:
+        except (NoForm, NoRule) as error:
             raise self.no_form(n, error) from None
         except expr.TooDeep:
             raise self.too_big(n) from None
@@ -350,6 +352,18 @@ class Graph:
             found[n.id] = set().union(*below)
             out |= found[n.id] if n.id in self.names and used(self.names[n.id]) else set()
         return {name: a for name, a in self.recorded().items() if name in out or used(name)}
+
+    def perhaps_from(self, given: Collection[str]) -> tuple[str, Any] | None:
+        """A plain array that stands as a number in formulas, and the first of these names that it may have been computed from."""
+        inlined = [a for key, a in self.arrays.items() if key not in self.array_names and key not in self.links and a.size]
+        known = [(name, np.asarray(x)) for name, x in self.data() if name in given]
+        found = (
+            (name, a.flat[0])
+            for a in inlined
+            for name, x in known
+            if a.shape == x.shape and x.dtype.kind in "if" and any(np.array_equal(k * x + c, a) for k, c in LINKS)
+        )
+        return next(found, None)
 
     def check_shapes(self, given: Mapping[str, tuple[int, ...]]) -> None:
         """Raises ValueError where arrays do not have the axes of their variables, in lengths that fit all others."""
@@ -393,23 +407,49 @@ class Graph:
         place = 1 + sum(1 for m in self.nodes if m.id < n.id)
         return self.names.get(n.id) or f"v{place}, the result of {n.op.name} of shape {tuple(n.shape)}"
 
-    def no_form(self, n: Any, error: NoForm) -> NoIndexForm:
-        who = self.label(n)
-        op = (n.op or error.op).name
-        why = (
-            "moves or picks entries in a way that has no index form here" if op in RESERVED else "is an op of yours declared without index="
-        )
+    def no_form(self, n: Any, error: Exception) -> NoIndexForm:
+        who, op = self.label(n), n.op.name
+        why = "has no index form here" if op in RESERVED else "is an op of yours declared without index="
+        needs = error.op.name if isinstance(error, NoForm) else op
         return NoIndexForm(
-            f"{who} cannot be written as a formula: {op} {why}"
-            f"{'' if error.op is n.op else f' (its rule needs {error.op.name})'}. Derive from there on, with {who.split(',')[0]} as a "
-            f"variable of its own, by ad.derive(..., opaque=[node])."
+            f"{who} cannot be written as a formula: {op} {why}{'' if needs == op else f' (its rule needs {needs})'}. "
+            f"{self._instead(n)}Derive from there on, with {who.split(',')[0]} as a variable of its own, by ad.derive(..., opaque=[node])."
         )
+
+    def _instead(self, n: Any) -> str:
+        """What picks the same entries as an index, and has a form: products with rows and columns of the identity, one-hot sums."""
+        x: Any = self.args[n.id][0] if n.op.name == "getitem" else None
+        index = n.kw["index"] if x is not None else ()
+        parts = [*index] if isinstance(index, tuple) else [index]
+        if not parts or x.ndim not in (1, 2) or any(i is None or i is Ellipsis or np.ndim(i) > 1 for i in parts):
+            return ""
+        parts += [slice(None)] * (x.ndim - len(parts))
+        along = next((k for k in (1, 0) if x.ndim == 2 and np.array_equal(parts[1 - k], np.arange(x.shape[1 - k]))), None)
+        if sum(np.ndim(i) == 1 for i in parts) < 2:
+            kinds = zip(("S", "R"), x.shape, ("", ":, "), parts, strict=False)
+            eyes = [kind for kind in kinds if not (isinstance(kind[3], slice) and kind[3] == slice(None))]
+            instead = " @ ".join([*(e[0] for e in eyes if e[0] == "S"), "{0}", *(e[0] for e in eyes if e[0] == "R")])
+        elif along is not None:
+            eyes, instead = [("T", x.shape[along], "" if along else ":, ", parts[along])], f"np.sum(T * {{0}}, axis={along})"
+        else:
+            return ""
+        made = [f"{name} = ad.constant(np.eye({k})[{before}{_written(i)}], name='{name}')" for name, k, before, i in eyes]
+        a, where = (self.names[x.id], "") if x.id in self.names else ("A", f", A the result of {x.op.name}")
+        where += ", labels the recorded index" * any("labels]" in m for m in made)
+        return f"Instead of the index write {instead.format(a)}, with {', '.join(made)}{where}. "
 
     def too_big(self, n: Any) -> TooBig:
         return TooBig(
             f"the formula at {self.label(n)} grows too long to read: too much between it and the nearest names. Give intermediate "
             f"results names, such as z1 = (W1 @ x).named('z1'); they then stand in the formula as they are."
         )
+
+
+def _written(i: Any) -> str:
+    """An index as it is written."""
+    if isinstance(i, slice):
+        return ":".join("" if k is None else str(k) for k in ((i.start, i.stop) if i.step is None else (i.start, i.stop, i.step)))
+    return "labels" if np.size(i) > 8 else str(np.asarray(i).tolist())
 
 
 def _identity(x: Any) -> Any:

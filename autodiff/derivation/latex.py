@@ -169,6 +169,8 @@ class Latex:
         if name in COMPARISONS:
             sign = {">": ">", ">=": r"\ge", "==": "="}[name]
             return rf"\mathbb{{1}}\left[{self.write(inner)} {sign} 0\right]", ATOM
+        if name == "heaviside":
+            return rf"\mathrm{{H}}_{{1/2}}\left({self.write(inner)}\right)", ATOM
         return self._call(name, inner), ATOM
 
     def _call(self, name: str, inner: M, axis: str = "") -> str:

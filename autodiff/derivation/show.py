@@ -60,23 +60,17 @@ class Writer:
         self.sizes: set[str] = set()
 
     def write(self, x: M, axes: Axes | None = None) -> str:
-        """The source of a tree; for NumPy, of a value with exactly these axes."""
-        if self.text or axes is None:
-            matrix = x.ls if len(x.ls) == 2 else ()
-            c = _real(self.code(x, matrix))
-            c = self.fit(c, matrix) if matrix and c.axes == matrix[::-1] else c
-            return re.sub(r"\bnp\.(linalg\.)?", "", c.src) if self.text else c.src
-        c = _real(self.code(x, axes))
-        return self.fit(self._number_free(c, axes), axes).src
+        """The source of a tree, of a value with exactly these axes; without axes in another layout, as the tree has it."""
+        self.laid_out = axes is None and self.text
+        if x.op == "num" and axes and not x.ls and not any(a is not None for a in axes):
+            x = scaled(x.args[0], M("ones", (), ())) if x.args[0] else M("zeros", (), ())
+        c = _real(self.code(x, axes or (x.ls if len(x.ls) == 2 else ())))
+        src = self.fit(c, c.axes if axes is None else axes).src
+        return re.sub(r"\bnp\.(linalg\.)?", "", src) if self.text else src
 
     def code(self, x: M, hint: Axes = ()) -> Code:
         """One node; `hint` are the axes its user would like best."""
         return getattr(self, "_" + x.op)(x, hint)  # type: ignore[no-any-return]
-
-    def _number_free(self, c: Code, axes: Axes) -> Code:
-        if not any(a is not None for a in c.axes) and c.axes != axes and not any(a is not None for a in axes):
-            return Code(f"np.reshape({c.src}, {(1,) * len(axes)})", ATOM, axes)
-        return c
 
     # ------------------------------------------------------------ axes
 
@@ -85,12 +79,17 @@ class Writer:
         if c.axes == axes:
             return c
         c = _real(c)
-        if c.axes[::-1] == axes:
-            return Code(c.inside(ATOM) + ".T", ATOM, axes)
-        if not any(a is not None for a in c.axes):
-            return Code(f"{c.inside(ATOM)}[{', '.join('0' * len(c.axes))}]", ATOM, ()) if c.axes else c
-        src = c.inside(ATOM)
         have = [a for a in c.axes if a is not None]
+        if not have and any(a is not None for a in axes):
+            axes = ()
+        if not c.axes:
+            return Code(f"np.reshape({c.src}, ({'1,' if len(axes) == 1 else ', '.join('1' * len(axes))}))", ATOM, axes) if axes else c
+        src = c.inside(ATOM)
+        if not have:  # a single number: only how many axes it has differs
+            gone = len(c.axes) - len(axes)
+            return Code(f"{src}[{', '.join(['0'] * gone or ['None'] * -gone)}]", ATOM, axes)
+        if c.axes[::-1] == axes:
+            return Code(src + ".T", ATOM, axes)
         if len(have) < len(c.axes):
             src += "[" + ", ".join("0" if a is None else ":" for a in c.axes) + "]"
             src = re.sub(r"(, :)+\]$", "]", src) if not src.endswith("[:]") else src
@@ -105,19 +104,17 @@ class Writer:
         """Operands of one elementwise operation, their axes aligned as broadcasting needs."""
         codes = [self.code(x, hint) for x in xs]
         labels = list(dict.fromkeys(a for c in codes for a in c.axes if a is not None))
-        if not labels:
-            return [self.fit(c, ()) for c in codes], ()
         full = [c.axes for c in codes if {a for a in c.axes if a is not None} == set(labels)]
-        if full:
+        if not labels:
+            base = max(full, key=len)
+        elif full:
             base = hint if hint in full else full[0]
         else:
             base = tuple(a for a in hint if a in labels) if set(labels) <= set(hint) else tuple(labels)
         out = []
         for x, c in zip(xs, codes, strict=True):
             if not _broadcasts(c.axes, base):
-                wish = tuple(a if a in c.axes else None for a in base)
-                while wish and wish[0] is None:
-                    wish = wish[1:]
+                wish = _without_leading(tuple(a if a in c.axes else None for a in base))
                 c = self.fit(self.code(x, wish), wish)
             out.append(c)
         return out, base
@@ -135,8 +132,8 @@ class Writer:
             return Code(src, prec, ())
         labels = iter(x.ls)
         axes = tuple(None if d is None else next(labels) for d in self.dims[name])
-        c = Code(src, prec, () if self.text and not x.ls else axes, mask=len(x.args) > 1 and not self.text)
-        return c if self.text or len(axes) < 3 or axes == hint else self.fit(c, x.ls)
+        c = Code(src, prec, axes, mask=len(x.args) > 1 and not self.text)
+        return c if len(axes) < 3 or axes == hint else self.fit(c, x.ls)
 
     def _num(self, x: M, hint: Axes) -> Code:
         src = numeral(x.args[0])
@@ -144,19 +141,12 @@ class Writer:
 
     def _ones(self, x: M, hint: Axes) -> Code:
         self.sizes.update(x.args)
-        dim = ", ".join(x.args)
-        if len(x.args) > 1:
-            return Code(f"np.ones(({dim}))", ATOM, x.ls)
-        if set(hint) - {None} == set(x.ls) and len(hint) == 2 and not self.text:
-            return Code(f"np.ones({'(1, ' + dim + ')' if hint[0] is None else '(' + dim + ', 1)'})", ATOM, hint)
-        return Code(f"np.ones({dim})", ATOM, x.ls)
-
-    def _zeros(self, x: M, hint: Axes) -> Code:
-        self.sizes.update(x.args)
         dims = iter(x.args)
         axes = hint if tuple(a for a in hint if a is not None) == x.ls else x.ls
         shape = ", ".join("1" if a is None else next(dims) for a in axes)
-        return Code(f"np.zeros(({shape}))" if len(axes) > 1 else f"np.zeros({shape})", ATOM, axes)
+        return Code(f"np.{x.op}({shape if len(axes) == 1 and x.ls else f'({shape})' if len(axes) > 1 else '(1,)'})", ATOM, axes)
+
+    _zeros = _ones
 
     def _row(self, x: M, hint: Axes) -> Code:
         c = self.code(x.args[0])
@@ -183,36 +173,9 @@ class Writer:
         """A factor of a product that is a matrix."""
         return self.fit(_real(self.code(x, x.ls)), x.ls)
 
-    def _oriented(self, xs: Sequence[M]) -> list[Code]:
-        """The factors of a product in text: a vector is a column, or a row where its neighbours need one."""
-        out: list[Code] = []
-        trail: int | None = None  # the label that the product so far ends with, None if it ends with an axis of length 1
-        for i, x in enumerate(xs):
-            if len(x.ls) != 1:
-                out.append(self._matrix(x) if len(x.ls) == 2 else _real(self.code(x)))
-                trail = x.ls[-1] if x.ls else None
-                continue
-            (k,) = x.ls
-            c = _real(self.code(x.args[0] if x.op == "T" else x))
-            column = trail == k or (i == 0 and xs[1].ls[:1] != (k,))
-            is_row = c.axes[:1] == (None,)
-            out.append(c if is_row != column else Code(c.inside(ATOM) + ".T", ATOM, (k, None) if column else (None, k)))
-            trail = None if column else k
-        return out
-
     def _mm(self, x: M, hint: Axes) -> Code:
         if (v := squared(x)) is not None and v.op != "sym":
-            return Code(f"np.sum({self.code(v).inside(ATOM)}**2)", ATOM, ())
-        if self.text:
-            last = x.args[-1]
-            if last.op == "diag" and len(x.args) > 1 and len(x.ls) == 2 and len(x.args[0].ls) == 2 and self._is_row(last.args[0]):
-                rest = self._mm(M("mm", x.args[:-1], x.ls), hint) if len(x.args) > 2 else self._matrix(x.args[0])
-                return Code(f"{rest.inside(MATMUL)} {self._times(last.args[0], (None, last.ls[0]))}", PRODUCT, x.ls)
-            parts = self._oriented(x.args)
-            axes: Axes = x.ls
-            if len(x.ls) == 1:
-                axes = (None, *x.ls) if parts[0].axes[:1] == (None,) else (*x.ls, None) if len(parts[-1].axes) == 2 else x.ls
-            return Code(" @ ".join(p.inside(MATMUL) for p in parts), MATMUL, axes)
+            return self._reduced("sum", self.code(M("pow", (v, 2), v.ls)), (), hint)
         return self._chain(list(x.args), x.ls, hint)
 
     def _chain(self, args: list[M], ls: tuple[int, ...], hint: Axes) -> Code:
@@ -220,26 +183,23 @@ class Writer:
         if len(args) == 1:
             x = args[0]
             return self.code(x.args[0] if x.op == "T" and len(x.ls) == 1 else x, hint)
+        if not ls:
+            return self._scalar(self._chain(args[:1], args[0].ls, ()), self._chain(args[1:], args[0].ls, ()), args[0].ls[0])
         if len(ls) == 2:
             cut = next((i for i, a in enumerate(args) if len(a.ls) == 1), None)
             if cut is not None:
                 return self._outer(args[: cut + 1], args[cut + 1 :], ls)
             return self._matrices(args, ls)
-        if not ls:
-            left, right = self._chain(args[:1], args[0].ls, ()), self._chain(args[1:], args[0].ls, ())
-            if len(left.axes) == len(right.axes) == 1:
-                return Code(f"{left.inside(MATMUL)} @ {right.inside(MATMUL)}", MATMUL, ())
-            return Code(f"np.sum({left.inside(POWER)} * {self.fit(right, left.axes).inside(POWER)})", ATOM, ())
-        if (args[0].op == "T" and len(args[0].ls) == 1) or len(args[0].ls) == 1:  # a row times matrices: as a column
+        if self.laid_out and len(args[0].ls) == 1:
+            return self._rows(args, ls)
+        if len(args[0].ls) == 1:  # a row times matrices: as a column
             args = [transpose(a) for a in reversed(args)]
         if len(hint) == 2 and hint[0] is None and all(a.op != "diag" for a in args):  # x @ W for a row x
-            v = self._chain(args[-1:], args[-1].ls, (None, *args[-1].ls))
-            parts = [self.fit(_real(v), (None, *args[-1].ls))]
-            parts += [self.fit(_real(self.code(transpose(a))), a.ls[::-1]) for a in reversed(args[:-1])]
-            return Code(" @ ".join(p.inside(MATMUL) for p in parts), MATMUL, (None, *ls))
+            v = self.fit(_real(self._chain(args[-1:], args[-1].ls, (None, *args[-1].ls))), (None, *args[-1].ls))
+            rest = [transpose(a) for a in reversed(args[:-1])]
+            return Code(f"{v.inside(MATMUL)} @ {self._matrices(rest, ls).inside(MATMUL)}", MATMUL, (None, *ls))
         if args[0].op == "diag":
-            rest = M("mm", tuple(args[1:]), ls) if len(args) > 2 else args[1]
-            codes, axes = self.join([args[0].args[0], rest], hint)
+            codes, axes = self.join([args[0].args[0], M("mm", tuple(args[1:]), ls) if len(args) > 2 else args[1]], hint)
             return Code(" * ".join(c.inside(POWER) for c in codes), PRODUCT, axes)
         right = self._chain(args[1:], args[1].ls[:1], (args[1].ls[0], None) if len(hint) == 2 else ())
         left = self._matrix(args[0])
@@ -247,45 +207,61 @@ class Writer:
             right = self.fit(right, right.axes[::-1])
         return Code(f"{left.inside(MATMUL)} @ {_real(right).inside(MATMUL)}", MATMUL, (ls[0], *right.axes[1:]))
 
+    def _scalar(self, a: Code, b: Code, k: int) -> Code:
+        """The product of a row and a column."""
+        a, b = _real(a), _real(b)
+        if len(a.axes) == len(b.axes) == 1:
+            row = a.inside(ATOM) + ".T" if self.text else a.inside(MATMUL)
+            return Code(f"{row} @ {b.inside(MATMUL)}", MATMUL, ())
+        if len(a.axes) == 1:
+            a, b = b, a
+        a, b = self.fit(a, (None, k)), self.fit(b, (k, None)) if len(b.axes) > 1 else b
+        return Code(f"{a.inside(MATMUL)} @ {b.inside(MATMUL)}", MATMUL, (None, *b.axes[1:]))
+
+    def _rows(self, args: Sequence[M], ls: tuple[int, ...]) -> Code:
+        """A row times matrices, in text."""
+        parts = [self.code(args[0]), *map(self._matrix, args[1:])]
+        if parts[0].axes[:1] != (None,):
+            parts[0] = Code(parts[0].inside(ATOM) + ".T", ATOM, (None, *args[0].ls))
+        return Code(" @ ".join(c.inside(MATMUL) for c in parts), MATMUL, (None, *ls)) if args[1:] else parts[0]
+
     def _outer(self, left: list[M], right: list[M], ls: tuple[int, ...]) -> Code:
-        a = self._chain(left, ls[:1], ())
+        a = _real(self._chain(left, ls[:1], ()))
+        if self.text:
+            a = self.fit(a, (ls[0], None)) if a.axes[0] is None else a
+            return Code(f"{a.inside(MATMUL)} @ {self._rows(right, ls[1:]).inside(MATMUL)}", MATMUL, ls)
         b = self._chain([transpose(y) for y in reversed(right)] if len(right) > 1 else right, ls[1:], ())
         if len(a.axes) == len(b.axes) == 2:
             a, b = self.fit(a, (ls[0], None)), self.fit(b, (None, ls[1]))
-            return Code(f"{_real(a).inside(MATMUL)} @ {_real(b).inside(MATMUL)}", MATMUL, ls)
+            return Code(f"{a.inside(MATMUL)} @ {_real(b).inside(MATMUL)}", MATMUL, ls)
         return Code(f"np.outer({a.src}, {b.src})", ATOM, ls)
 
-    def _matrices(self, args: list[M], ls: tuple[int, ...]) -> Code:
-        src, prec, before = "", ATOM, ""
-        for i, y in enumerate(args):
-            if y.op == "diag" and len(args) > 1:
-                if not src:
-                    before = self.fit(self.code(y.args[0], (y.ls[0], None)), (y.ls[0], None)).inside(POWER)
-                    continue
-                src, prec = f"{src} {self._times(y.args[0], (None, y.ls[0]))}", PRODUCT
-                if i + 1 < len(args):
-                    src, prec = f"({src})", ATOM
-                continue
-            c = self._matrix(y)
-            if before:
-                src, before = f"{before} * {c.inside(POWER)}", ""
-                src, prec = (f"({src})", ATOM) if i + 1 < len(args) else (src, PRODUCT)
-            elif not src:
-                src, prec = c.inside(MATMUL), ATOM
-            else:
-                src, prec = f"{src} @ {c.inside(MATMUL)}", MATMUL
-        return Code(src, prec, ls)
-
-    def _is_row(self, v: M) -> bool:
+    def _matrices(self, args: Sequence[M], ls: tuple[int, ...]) -> Code:
+        """A product of matrices; a diagonal one scales the rows or columns beside it."""
+        i = next((i for i, y in enumerate(args) if y.op == "diag" and self._scales(args, i)), None)
+        if i is None:
+            return Code(" @ ".join(self._matrix(y).inside(MATMUL) for y in args), MATMUL, ls) if len(args) > 1 else self._matrix(args[0])
+        v, before, after = args[i].args[0], args[:i], args[i + 1 :]
         axes = self.code(v).axes
-        return len(axes) == 1 or axes[:1] == (None,)
+        if not before or (after and axes[-1:] == (None,)):
+            right = self._times(v, (v.ls[0], None), self._matrices(after, ls))
+            return Code(f"{self._matrices(before, ls).inside(MATMUL)} @ {right.inside(MATMUL)}", MATMUL, ls) if before else right
+        left = self._times(v, (None, v.ls[0]), self._matrices(before, ls))
+        return Code(f"{left.inside(MATMUL)} @ {self._matrices(after, ls).inside(MATMUL)}", MATMUL, ls) if after else left
 
-    def _times(self, v: M, axes: Axes) -> str:
-        """Multiplication of what stands before by a vector along one axis; 1 / s divides."""
+    def _scales(self, args: Sequence[M], i: int) -> bool:
+        """Is a diagonal factor written entry by entry?  In text it is if its vector has a second axis, of length 1, or stands last."""
+        v = args[i].args[0]
+        return len(args) > 1 and (not self.text or i == len(args) - 1 or len(self.code(v, (*v.ls, None)).axes) == 2)
+
+    def _times(self, v: M, axes: Axes, c: Code) -> Code:
+        """A matrix times a vector along one axis; 1 / s divides."""
         below = v.op == "div" and v.args[0].op == "num" and v.args[0].args[0] == 1
-        c = self.code(v.args[1] if below else v, axes)
-        c = c if _broadcasts(c.axes, axes) else self.fit(c, axes)
-        return f"{'/' if below else '*'} {c.inside(POWER)}"
+        x = self.code(v.args[1] if below else v, _without_leading(axes))
+        x = x if _broadcasts(x.axes, axes) else self.fit(x, axes)
+        if axes[0] is None or below:
+            return Code(f"{c.inside(PRODUCT)} {'/' if below else '*'} {x.inside(POWER)}", PRODUCT, c.axes)
+        return Code(f"{x.inside(PRODUCT)} * {c.inside(POWER)}", PRODUCT, c.axes)
 
     def _diag(self, x: M, hint: Axes) -> Code:
         v = _real(self.code(x.args[0], x.args[0].ls))
@@ -348,6 +324,8 @@ class Writer:
             left, right = _sides(inner)
             (l, r), axes = self.join([left, right], hint)
             return Code(f"{l.src} {name} {r.src}", COMPARE, axes, mask=not self.text)
+        if name == "heaviside":
+            return Code(f"np.heaviside({c.src}, 0.5)", ATOM, c.axes)
         return Code(f"{self._function(name)}({c.src})", ATOM, c.axes)
 
     def _along(self, x: M, hint: Axes) -> Code:
@@ -371,14 +349,16 @@ class Writer:
 
     def _scale(self, x: M, hint: Axes) -> Code:
         c, y = x.args
-        if isinstance(c, M):
-            if c.op == "div" and c.args[0].op == "num" and c.args[0].args[0] == 1:
-                a, b = self.code(y, hint), self.code(c.args[1])
-                return Code(f"{a.inside(PRODUCT)} / {self.fit(b, ()).inside(POWER)}", PRODUCT, a.axes)
-            (s,), _ = self.join([c], ())
-            a = self.code(y, hint)
-            return Code(f"{s.inside(POWER if s.prec == MATMUL else PRODUCT)} * {a.inside(PRODUCT)}", PRODUCT, a.axes)
         a = self.code(y, hint)
+        if isinstance(c, M):
+            a = self.fit(a, hint) if len(y.ls) == 1 and set(hint) - {None} == set(y.ls) else a
+            below = c.op == "div" and c.args[0].op == "num" and c.args[0].args[0] == 1
+            s = self.code(c.args[1] if below else c)
+            s = s if _broadcasts(s.axes, a.axes) else self.fit(s, ())
+            if below:
+                return Code(f"{a.inside(PRODUCT)} / {s.inside(POWER)}", PRODUCT, a.axes)
+            right = a.inside(POWER if s.axes and a.prec == MATMUL else PRODUCT)
+            return Code(f"{s.inside(POWER if s.prec == MATMUL else PRODUCT)} * {right}", PRODUCT, a.axes)
         if c == -1:
             if a.mask:
                 return Code(f"-1.0 * {a.inside(ATOM)}", SUM, a.axes)
@@ -418,29 +398,35 @@ class Writer:
     def _sum(self, x: M, hint: Axes) -> Code:
         if x.args[0].op == "diagof":
             return Code(self.code(x.args[0]).src.replace("np.diag", "np.trace", 1), ATOM, ())
-        return Code(f"np.sum({self.code(x.args[0]).src})", ATOM, ())
+        return self._reduced("sum", self.code(x.args[0]), (), hint)
 
     def _rowsum(self, x: M, hint: Axes) -> Code:
         inner = x.args[0]
         while inner.op == "T":
             inner = inner.args[0]
-        c = self.code(inner)
-        if self.text and len(c.axes) != 2:
-            c = c._replace(axes=inner.ls)
-        keep = tuple(a if a == x.ls[0] else None for a in c.axes)
-        axis = next(i for i, a in enumerate(c.axes) if a != x.ls[0])
-        if hint == keep and not (self.text and keep[0] is None):
-            return Code(f"{c.inside(ATOM)}.sum({axis}, keepdims=True)", ATOM, keep)
-        return Code(f"{c.inside(ATOM)}.sum({axis})", ATOM, x.ls)
+        return self._reduced("sum", self.code(inner), x.ls, hint)
 
     def _over(self, x: M, hint: Axes) -> Code:
-        name, inner, gone = x.args
-        c = self.code(inner.args[0] if inner.op == "T" else inner)
-        keep = tuple(None if a in gone else a for a in c.axes)
-        which = self._axis(c, gone) if x.ls else ""
-        if x.ls and hint == keep and not (self.text and keep[0] is None):
-            return Code(f"{self._function(name)}({c.src}{which}, keepdims=True)", ATOM, keep)
-        return Code(f"{self._function(name)}({c.src}{which})", ATOM, tuple(a for a in c.axes if a not in gone) if x.ls else ())
+        name, inner, _ = x.args
+        return self._reduced(name, self.code(inner.args[0] if inner.op == "T" else inner), x.ls, hint)
+
+    def _reduced(self, name: str, c: Code, left: Axes, hint: Axes) -> Code:
+        """All entries taken together but along the axes `left`; the others stay with length 1 if its user would like that."""
+        keep = tuple(a if a in left else None for a in c.axes)
+        gone = [i for i, a in enumerate(c.axes) if a not in left and a is not None]
+        dropped = tuple(a for i, a in enumerate(c.axes) if i not in gone)
+        if not left and (not hint or hint not in (keep, dropped)):
+            return Code(f"{self._function(name)}({c.src})", ATOM, ())
+        axis = f"{gone[0] if len(gone) == 1 else tuple(gone)}" if len(gone) < len(keep) else ""
+        call = f"{c.inside(ATOM)}.sum({axis}" if name == "sum" else f"{self._function(name)}({c.src}{', axis=' if axis else ''}{axis}"
+        if keep != hint:
+            return Code(f"{call})", ATOM, dropped)
+        return Code(f"{call}{'' if call[-1] == '(' else ', '}keepdims=True)", ATOM, keep)
+
+
+def _without_leading(axes: Axes) -> Axes:
+    """Axes of length 1 in front are there by broadcasting."""
+    return axes[next((i for i, a in enumerate(axes) if a is not None), len(axes)) :]
 
 
 def _real(c: Code) -> Code:

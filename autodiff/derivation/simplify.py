@@ -7,6 +7,7 @@ rewrite is kept only if the reading cost drops.  Nothing here is trusted: verify
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,6 +24,7 @@ from .expr import (
     Poly,
     Rewrite,
     add,
+    constant,
     contract,
     cost,
     factor,
@@ -168,7 +170,7 @@ def replace_contraction(a: Atom, rhs: Poly) -> Callable[[Poly], Poly]:
             return q
         out = []
         for m, c in q.terms.items():
-            t = expr.constant(c)
+            t = constant(c)
             for b, ls, p in m:
                 hit = needed <= b.parts and b.kind == "contr"
                 t = mul(t, power(_within(b, ls), p) if hit else factor(b, ls, p))
@@ -253,7 +255,7 @@ def _folds(atom: Atom, body: Poly) -> list[Fold]:
 
 
 def known_functions(q: Poly) -> Poly:
-    """exp / (exp + 1) is sigmoid, 1 / (exp + 1) is 1 - sigmoid, exp / sum(exp) is softmax, which sums to 1."""
+    """exp / (exp + 1) is sigmoid, exp / sum(exp) is softmax, which sums to 1, sinh / cosh and 2 sigmoid(2 x) - 1 are tanh."""
     return _settled(q, _recognised)
 
 
@@ -261,14 +263,26 @@ def _recognised(q: Poly) -> Iterator[Poly]:
     for m, c in q.terms.items():
         others = Poly({n: d for n, d in q.terms.items() if n != m})
         yield from (add(others, scale(new, c)) for f in m for new in _known(m, f))
+        yield from (new for f in m if len(q) > 1 and f[0].name == "sigmoid" and f[2] == 1 for new in _shifted(others, m, c, f))
+
+
+def _shifted(others: Poly, m: Mono, c: Number, f: Factor) -> Iterator[Poly]:
+    """2 sigmoid(2 x) - 1 is tanh(x)."""
+    rest, half = without(m, f), scale(opened(f[0], f[1]), Fraction(1, 2))
+    if 2 * others.terms.get(rest, 0) == -c and all(k.__class__ is int for k in half.terms.values()):
+        left = Poly({n: d for n, d in others.terms.items() if n != rest})
+        yield add(left, mul(Poly({rest: number(Fraction(c) / 2)}), expr.fn("tanh", half)))
 
 
 def _known(m: Mono, f: Factor) -> Iterator[Poly]:
     yield from _choices(m, f)
+    if f[0].name == "sign" and f[0].kind == "fn" and f[2] > 0:
+        yield from _magnitude(m, f)
     if f[0].indicator:
         yield from _compared(m, f)
     elif f[2] < 0:
         yield from _sigmoid(m, f)
+        yield from _tangent(m, f)
         yield from _softmax(m, f)
     elif f[0].kind == "contr":
         yield from _sums_to_one(m, f)
@@ -310,6 +324,17 @@ def _choices(m: Mono, f: Factor) -> Iterator[Poly]:
                 yield mul(mul(rest, Poly({(g,): 1})), left)
 
 
+def _magnitude(m: Mono, f: Factor) -> Iterator[Poly]:
+    """x sign(x) is abs(x), and abs(x) sign(x) is x."""
+    x = opened(f[0], f[1])
+    rest = without(m, f) if f[2] == 1 else times(m, ((f[0], f[1], -1),))
+    for old, new in (expr.fn("abs", x), x), (x if len(x) == 1 else wrap(x), expr.fn("abs", x)):
+        n, c = old.only()
+        have = {(a, ls): k for a, ls, k in rest}
+        if all(0 < k <= have.get((a, ls), 0) for a, ls, k in n):
+            yield mul(Poly({times(rest, reciprocal(n)): number(Fraction(1) / c)}), new)
+
+
 def _asks(f: Factor, x: Poly) -> bool:
     """Is it the question whether x is 0?"""
     return f[0].kind == "fn" and f[0].name == "==" and opened(f[0], f[1]) in (x, scale(x, -1))
@@ -341,14 +366,21 @@ def _sigmoid(m: Mono, f: Factor) -> Iterator[Poly]:
     if a.kind != "group" or len(a.body.terms) != 2 or a.body.terms.get(()) != 1:
         return
     n, c = next((n, c) for n, c in a.body.terms.items() if n)
-    if c != 1 or len(n) != 1 or n[0][0].name != "exp" or n[0][2] != 1:
+    if c != 1 or len(n) != 1 or n[0][0].name != "exp" or n[0][2].__class__ is not int or n[0][2] < 0:
         return
-    e, at = n[0][0], tuple([ls[x] for x in n[0][1]])
-    s = expr.fn("sigmoid", opened(e, at))
-    if any(b is e and lb == at and k > 0 for b, lb, k in m):
-        yield mul(Poly({times(m, ((a, ls, 1), (e, at, -1))): 1}), s)
+    e, at, power_of = n[0][0], tuple([ls[x] for x in n[0][1]]), n[0][2]
+    s = expr.fn("sigmoid", scale(opened(e, at), power_of))
+    if any(b is e and lb == at and k >= power_of for b, lb, k in m):
+        yield mul(Poly({times(m, ((a, ls, 1), (e, at, -power_of))): 1}), s)
     else:
         yield mul(Poly({times(m, ((a, ls, 1),)): 1}), add(ONE, scale(s, -1)))
+
+
+def _tangent(m: Mono, f: Factor) -> Iterator[Poly]:
+    """sinh / cosh is tanh."""
+    for a, ls, k in m if f[0].name == "cosh" else ():
+        if a.name == "sinh" and k > 0 and opened(a, ls) == opened(f[0], f[1]):
+            yield mul(Poly({times(m, ((a, ls, -1), (f[0], f[1], 1))): 1}), expr.fn("tanh", opened(a, ls)))
 
 
 def _softmax(m: Mono, f: Factor) -> Iterator[Poly]:
@@ -382,6 +414,41 @@ def _sums_to_one(m: Mono, f: Factor) -> Iterator[Poly]:
             if mixed <= bound.keys() and len(set(lb)) == len(lb) and not mixed & labels_of(rest):
                 left = {x: d for x, d in bound.items() if x not in mixed}
                 yield mul(Poly({without(m, f): 1}), contract(Poly({rest: 1}), left))
+
+
+def for_print(p: Poly) -> Poly:
+    """What is written otherwise than it is worked with: numbers as one, and (d > 0) + (d == 0) / 2 as a step."""
+    odd = [a for a in expr.atoms_in(p) if a.kind == "num" or (a.kind == "fn" and a.name == "==")]
+    return Rewrite(lambda q: _settled(_one_number(q), _steps))(p) if odd else p
+
+
+def _one_number(q: Poly) -> Poly:
+    """Numbers that are no short fractions, and what multiplies them, as one."""
+    out = []
+    for m, c in q.terms.items():
+        numbers = [f for f in m if f[0].kind == "num"]
+        value = math.prod((float(a.name.removeprefix("np.")) ** float(k) for a, _, k in numbers), start=float(c))
+        alone = len(numbers) == 1 and abs(c) == 1
+        out.append(
+            Poly({m: c}) if alone or not numbers or not math.isfinite(value) else mul(expr.numeral(value), Poly({without(m, *numbers): 1}))
+        )
+    return add(*out)
+
+
+def _steps(q: Poly) -> Iterator[Poly]:
+    """Half at a tie: u (d > 0) + v (d < 0) + (u + v) / 2 (d == 0) is v + (u - v) heaviside(d)."""
+    for m, c in q.terms.items():
+        for f in m:
+            if f[0].name == "==" and f[0].kind == "fn":
+                rest, d = without(m, f), opened(f[0], f[1])
+                d = scale(d, -1) if wrap(d).only()[1] < 0 else d
+                up, down = (times(rest, expr.fn(">", scale(d, k)).only()[0]) for k in (1, -1))
+                u, v = q.terms.get(up, 0), q.terms.get(down, 0)
+                if u + v == 2 * c:
+                    others = Poly({n: k for n, k in q.terms.items() if n not in (m, up, down)})
+                    step = expr.fn("heaviside", d if u else scale(d, -1))
+                    parts = scale(step, u - v if u else v), constant(v if u else 0)
+                    yield add(others, mul(Poly({rest: 1}), add(*parts)))
 
 
 def _flat(q: Poly) -> Poly:
@@ -464,12 +531,12 @@ def _signed(q: Poly, atom: Atom) -> Poly:
     """The functions that ask for the sign of a positive variable."""
     out = []
     for m, c in q.terms.items():
-        t = expr.constant(c)
+        t = constant(c)
         for a, ls, k in m:
             body = opened(a, ls) if a.kind == "fn" and a.name in SIGNED and len(a.body) == 1 else expr.ZERO
             if body.terms and (n := body.only())[0] and n[1] > 0 and all(b is atom for b, _, _ in n[0]):
                 known = SIGNED[a.name]
-                t = mul(t, power(body if known is None else expr.constant(known), k))
+                t = mul(t, power(body if known is None else constant(known), k))
             else:
                 t = mul(t, factor(a, ls, k))
         out.append(t)
@@ -479,7 +546,7 @@ def _signed(q: Poly, atom: Atom) -> Poly:
 def _out_of_roots(q: Poly, atom: Atom) -> Poly:
     out = []
     for m, c in q.terms.items():
-        t = expr.constant(c)
+        t = constant(c)
         for a, ls, k in m:
             inner, d = a.body.only() if a.kind == "group" and len(a.body) == 1 and k.__class__ is Fraction else ((), 1)
             mine = [(b, tuple([ls[x] for x in lb]), p) for b, lb, p in inner if b is atom]
@@ -503,6 +570,7 @@ class Simplifier:
     def __init__(self, definitions: dict[Atom, Poly], relations: Sequence[Relation] = ()) -> None:
         self.definitions = definitions
         self._expand = Rewrite(_expand)
+        self._sums = Rewrite(lambda q: _settled(q, self._termwise))
         self._known = Rewrite(known_functions)
         self._out = Rewrite(_take_out)
         self._flat = Rewrite(_flat)
@@ -541,13 +609,26 @@ class Simplifier:
             if q != p:
                 q = _cheaper(q, self._expand(q))
             q = self._named(q)
-            q = self._known(q)
+            q = self._known(self._sums(q))
             q = self._flat(_cheaper(q, self._out(q)))
             q = min(wrap(q), q, key=cost)
             if q == p:
                 break
             p = q
         return p
+
+    def _termwise(self, q: Poly) -> Iterator[Poly]:
+        """The sum of a sum term by term, where that is shorter: what was centred sums to 0."""
+        for m, c in q.terms.items():
+            for f in m:
+                if f[0].kind == "contr" and f[2] == 1:
+                    n, bound = inside(f[0], f[1])
+                    if len(n) == 1 and n[0][0].kind == "group" and n[0][2] == 1:
+                        total = self._sums(contract(opened(n[0][0], n[0][1]), bound, keep=False))
+                        others = Poly({k: d for k, d in q.terms.items() if k != m})
+                        new = add(others, mul(Poly({without(m, f): c}), total))
+                        if cost(new) < cost(q):
+                            yield new
 
     def _named(self, p: Poly) -> Poly:
         """p with names in place of what they stand for, where that is shorter."""

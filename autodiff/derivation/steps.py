@@ -41,23 +41,23 @@ class Deriver:
     def __init__(self, graph: Graph, assumptions: Sequence[Assumption], targets: Sequence[Any]) -> None:
         self.graph, self.assumptions = graph, list(assumptions)
         self.named = [n for n in graph.nodes if n.id in graph.names and n is not graph.root]
-        definitions: dict[Atom, Poly] = {}
+        self.definitions: dict[Atom, Poly] = {}
         for n in self.named:
             if not graph.is_variable(n):
                 with suppress(NoIndexForm):  # a name may stand for what has no form: it stays a name
-                    definitions[atom_of(graph.symbol(n))] = graph.own(n, graph.definition(n).poly)
+                    self.definitions[atom_of(graph.symbol(n))] = graph.own(n, graph.definition(n).poly)
         if np.size(graph.root.data) != 1:  # of a vector y, the Jacobian is written in y
             y = graph.space.opaque(graph.names[graph.root.id], graph.root.shape, graph.axes[graph.root.id])
-            definitions[atom_of(y)] = graph.own(graph.root, graph.definition(graph.root).poly)
+            self.definitions[atom_of(y)] = graph.own(graph.root, graph.definition(graph.root).poly)
         relations = {a: a.relations(graph) for a in self.assumptions}
-        self._using = cache(lambda *used: Simplifier(definitions, [r for a in used for r in relations[a]]))
+        self._using = cache(lambda *used: Simplifier(self.definitions, [r for a in used for r in relations[a]]))
         self.plain, self.best = self._using(), self._using(*self.assumptions)
         self.upstream = {n.id: graph.space.opaque("∂" + graph.names[n.id], n.shape, graph.axes[n.id]) for n in self.named}
         self.targets = targets
 
     def steps(self, inline_limit: float = INLINE_LIMIT) -> list[Step]:
         """The steps to every target, the loss's neighbours first; upstream gradients up to the limit are written out."""
-        local, consumers = self._sweep()
+        local, consumers = self.sweep()
         graph, out = self.graph, []
         closed: dict[Atom, Poly] = {}
         plain: dict[Atom, Poly] = {}
@@ -103,7 +103,7 @@ class Deriver:
             kept = fewer if self._using(*fewer)(p, unfold) == simple else kept
         return kept
 
-    def _sweep(self) -> tuple[dict[int, Poly], dict[int, dict[int, Any]]]:
+    def sweep(self) -> tuple[dict[int, Poly], dict[int, dict[int, Any]]]:
         """The local rule of each named node: reverse mode in which named nodes pass on a symbol for their gradient."""
         graph = self.graph
         path = self._path()

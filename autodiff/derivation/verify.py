@@ -23,11 +23,16 @@ from .graph import Graph, user_ops
 
 Arrays = dict[str, Any]
 POINTS = 3  # a formula is shown only if at least so many prove it
+LARGE, SHORT = 20_000, 12  # of more numbers than that, random points take so many along an axis
 
 
-def replay(graph: Graph, values: Mapping[str, Any]) -> dict[int, Any]:
-    """The recorded computation on other values of the variables, as a graph of its own; by the old nodes' ids."""
-    arrays = {key: np.asarray(values.get(name, graph.arrays[key])) for key, name in graph.array_names.items()}
+def replay(graph: Graph, values: Mapping[str, Any], lengths: Mapping[int, int] = {}) -> dict[int, Any]:
+    """The recorded computation on other values of the variables, as a graph of its own; by the old nodes' ids.
+
+    `lengths` says what becomes of each length of an axis in values that are shorter than those recorded.
+    """
+    arrays = {key: _cut(a, lengths) for key, a in graph.arrays.items() if key not in graph.links}
+    arrays.update({key: np.asarray(values.get(name, arrays[key])) for key, name in graph.array_names.items()})
     arrays = {key: a.item() if a.dtype == bool and a.ndim == 0 else a for key, a in arrays.items()}
     variables = {n.id: values[graph.names[n.id]] for n in graph.nodes if graph.is_variable(n)}
     for key, (a, k, c) in graph.links.items():
@@ -35,21 +40,48 @@ def replay(graph: Graph, values: Mapping[str, Any]) -> dict[int, Any]:
     return run_again(graph.nodes, variables, arrays, graph.args)
 
 
+def _cut(x: Any, lengths: Mapping[int, int]) -> Any:
+    return x[tuple(slice(lengths.get(n, n)) for n in x.shape)]
+
+
+def shorter_axes(graph: Graph) -> dict[int, int]:
+    """Lengths for random points of a large graph: axes of equal lengths stay so, longer ones stay longer; none where all can stay."""
+    held = [np.asarray(x) for _, x in graph.data()]
+    if sum(x.size for x in held) <= LARGE:
+        return {}
+    out: dict[int, int] = {}
+    for n in sorted({n for x in held for n in x.shape}):
+        out[n] = max(min(n, SHORT), max(out.values(), default=-1) + 1)
+    if any(out.get(n, n) != n for d, n in graph.sizes.items() if not any(d in graph.dims_of(name) for name, _ in graph.data())):
+        return {}  # a length that a formula writes as a number
+    try:
+        new = replay(graph, {name: _cut(np.asarray(x), out) for name, x in graph.data()}, out)
+    except Exception:  # an op recorded lengths of its own
+        return {}
+    kept = all(np.shape(new[n.id].data) == tuple(out.get(k, k) for k in n.shape) for n in graph.nodes)
+    return out if kept else {}
+
+
 class Points:
-    """Random points at which formulas are checked, with what the engine says there."""
+    """Points at which formulas are checked, with what the engine says there: the recorded values, and random ones.
+
+    Of a large graph the random ones have shorter axes.
+    """
 
     def __init__(self, graph: Graph, assumptions: Sequence[Assumption], targets: Sequence[Any], seed: int = 0) -> None:
         self.graph, self.targets = graph, list(targets)
-        self.values: list[Arrays] = []
+        self.values: list[tuple[Arrays, dict[int, Any]]] = []  # values by name, and the graph run again on them
         _check_names(graph)
         rng = np.random.default_rng(seed)
         recorded = {name: np.asarray(x) if np.asarray(x).dtype == bool else np.array(x, dtype=float) for name, x in graph.data()}
         with np.errstate(all="ignore"):
             if all(a.holds(recorded[a.name]) for a in assumptions):
-                self._try(satisfying(assumptions, recorded))
+                self._try(satisfying(assumptions, recorded), {})
+            lengths = shorter_axes(graph)
+            recorded = {name: _cut(x, lengths) for name, x in recorded.items()}
             for k in range(POINTS + 1):
                 for reach in (None, 0.5) if k == 0 else (0.5, 0.2, 0.05, 0.01, 0.0, None):  # tiny data alone would prove little
-                    if self._try(satisfying(assumptions, {name: _moved(rng, x, reach) for name, x in recorded.items()})):
+                    if self._try(satisfying(assumptions, {name: _moved(rng, x, reach) for name, x in recorded.items()}), lengths):
                         break
         if len(self.values) < POINTS:
             raise NotVerified(
@@ -57,8 +89,8 @@ class Points:
                 "record the computation at values where the loss and its gradient are finite"
             )
 
-    def _try(self, leaves: Arrays) -> bool:
-        new = replay(self.graph, leaves)
+    def _try(self, leaves: Arrays, lengths: Mapping[int, int]) -> bool:
+        new = replay(self.graph, leaves, lengths)
         root = new[self.graph.root.id]
         seed = None if np.size(root.data) == 1 else np.ones(root.shape)
         point = dict(leaves)
@@ -70,7 +102,7 @@ class Points:
         point.update({f"d{names[self.graph.root.id]}_d{names[n.id]}": np.asarray(g) for n, g in zip(moving, gradients, strict=True)})
         if not all(np.all(np.isfinite(x)) for name, x in point.items() if name not in leaves):  # a mask holds -inf
             return False
-        self.values.append(point)
+        self.values.append((point, new))
         return True
 
 
@@ -99,11 +131,9 @@ def _moved(rng: np.random.Generator, x: Any, reach: float | None) -> Any:
     return x + reach * (np.abs(x).mean() + 0.1) * noise
 
 
-def second_order(graph: Graph, point: Arrays, wrt: Sequence[Any]) -> Any:
-    """The engine's second derivative at a point: an array of both variables' axes."""
-    new = replay(graph, {name: point[name] for name, _ in graph.data()})
-    root = new[graph.root.id]
-    first = pull([root], [None], [new[wrt[0].id]], record=True)[0]
+def second_order(new: Mapping[int, Any], root: Any, wrt: Sequence[Any]) -> Any:
+    """The engine's second derivative in a graph that was run again: an array of both variables' axes."""
+    first = pull([new[root.id]], [None], [new[wrt[0].id]], record=True)[0]
     return jacobian_rows(first, new[wrt[1].id])
 
 

@@ -13,7 +13,7 @@ from .model import Graph
 from .notes import Notes
 from .svg import Picture
 
-WIDEST = 960.0  # pixels, in a notebook: wider pictures are scaled, though not below 60 %
+WIDEST = 860.0  # pixels, what a notebook of 1000 leaves beside its margins: wider pictures are scaled, though not below 60 %
 RANKDIRS = ("", "LR", "TB")
 ENGINES = ("built-in", "dot")
 
@@ -57,7 +57,7 @@ class Drawing:
     @property
     def text(self) -> str:
         """A tree from the result down to the leaves, in ASCII where the terminal has no more."""
-        return text.tree(self._graph, text.is_ascii_terminal())
+        return text.tree(self._graph, text.is_ascii_terminal(), self._notes)
 
     @property
     def table(self) -> str:
@@ -104,7 +104,7 @@ class Drawing:
             ".svg": lambda: self.svg,
             ".html": lambda: self.html,
             ".dot": lambda: self.graphviz().source,
-            ".txt": lambda: text.tree(self._graph) + "\n\n" + text.table(self._graph) + "\n",
+            ".txt": lambda: text.tree(self._graph, notes=self._notes) + "\n\n" + text.table(self._graph) + "\n",
             ".json": lambda: self.json + "\n",
         }
         if path.suffix not in forms:
@@ -123,7 +123,7 @@ class Drawing:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         # No text/html: notebooks would prefer it, and what is not trusted is stripped to nothing.
         svg = self.svg if self._engine == "dot" else self._picture.svg(WIDEST)
-        return {"image/svg+xml": svg, "text/plain": text.tree(self._graph)}
+        return {"image/svg+xml": svg, "text/plain": text.tree(self._graph, notes=self._notes)}
 
 
 class Viewer:

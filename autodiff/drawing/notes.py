@@ -43,6 +43,9 @@ class Notes:
     remark: str = ""
 
 
+NO_NOTES = Notes({}, {})
+
+
 def placed(graph: Graph, notes: Mapping[Any, Note], remark: str = "") -> Notes:
     """Find what notes are about: a node, or an edge given as (result, number of the operand)."""
     places = {id(v.source): v.place for v in graph.vertices if isinstance(v.source, Node)}
@@ -77,7 +80,8 @@ def judged(report: Any) -> tuple[dict[Any, Note], str]:
                 found.setdefault(v.node, Note(color, mark, f"{v.target}: {status}"))
     first = report.first_wrong
     if first is not None:
-        found[first.node] = Note("red", "✗", f"{first.target}: the first that is wrong ({first.label})")
+        called = "" if first.label == first.target else f", {first.label}"
+        found[first.node] = Note("red", "✗", f"{first.target}: the first that is wrong{called}")
         where = first.edge if first.edge is not None else first.node
         found[where] = Note("red", "✗", first.sentence if where is not first.node else f"{found[first.node].text}: {first.sentence}")
     return found, f"The first mistake, {first.label}: {first.sentence}." if first is not None else ""

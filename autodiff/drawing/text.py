@@ -11,6 +11,7 @@ from typing import Any
 from .boxes import clip
 from .formula import is_sign
 from .model import Graph, Vertex
+from .notes import NO_NOTES, Notes
 from .numbers import bar, magnitude, summary
 
 MOST_LINES = 60  # of a tree
@@ -19,7 +20,9 @@ MOST_DEPTH = 40
 BAR = 9  # characters
 LONGEST = 40
 
-_ASCII = str.maketrans({"×": "*", "−": "-", "÷": "/", "∂": "d", "…": "...", "·": ".", "│": "|", "─": "-", "█": "#"})
+_ASCII = str.maketrans(
+    {"×": "*", "−": "-", "÷": "/", "∂": "d", "…": "...", "·": ".", "│": "|", "─": "-", "█": "#", "✓": "+", "✗": "x", "→": ">"}
+)
 
 
 def is_ascii_terminal() -> bool:
@@ -31,8 +34,8 @@ def is_ascii_terminal() -> bool:
     return False
 
 
-def tree(graph: Graph, ascii_only: bool = False) -> str:
-    """The result, indented below it its operands, and so on; what is used twice is opened once."""
+def tree(graph: Graph, ascii_only: bool = False, notes: Notes = NO_NOTES) -> str:
+    """The result, indented below it its operands, and so on, with their notes; what is used twice is opened once."""
     depth, rows = 0, [_head(graph, graph.root, ascii_only)]
     while depth < MOST_DEPTH:
         more, cut = _rows(graph, depth + 1, ascii_only)
@@ -42,11 +45,10 @@ def tree(graph: Graph, ascii_only: bool = False) -> str:
         if not cut:
             break
     width = max(len(text) for text, _ in rows)
-    lines = [_dotted(text, v, width) for text, v in rows]
+    lines = [_dotted(text, v, width, notes) for text, v in rows]
     if not graph.swept and graph.root.active:
         lines.append("gradient: not computed yet")
-    if graph.stale:
-        lines.append(graph.stale)
+    lines += [line for line in (graph.stale, notes.remark) if line]
     return _plain("\n".join(lines)) if ascii_only else "\n".join(lines)
 
 
@@ -83,11 +85,13 @@ def _rows(graph: Graph, depth: int, ascii_only: bool) -> tuple[list[tuple[str, V
     return rows, cut
 
 
-def _dotted(text: str, v: Vertex | None, width: int) -> str:
+def _dotted(text: str, v: Vertex | None, width: int, notes: Notes) -> str:
     if v is None:
         return text
     line = f"{text} {'·' * (width - len(text) + 2)} {_value(v):>10}"
-    return f"{line}  ∂ {_grad(v):>10}".rstrip() if v.active and v.grad is not None else line
+    line = f"{line}  ∂ {_grad(v):>10}".rstrip() if v.active and v.grad is not None else line
+    note = notes.on_values.get(v.place)
+    return line if note is None else "  ".join([line, " ".join(filter(None, (note.mark, note.text)))])
 
 
 def _value(v: Vertex) -> str:

@@ -252,6 +252,8 @@ def _sinc(x: Any, n: int = 0) -> Any:
     For f(u) = sin(u)/u, differentiating u f = sin u gives u f⁽ⁿ⁾ + n f⁽ⁿ⁻¹⁾ = sin(u + nπ/2), which is stable where
     |u| > n; below, the power series of f is summed.
     """
+    if n < 0:
+        raise ValueError("the order of a derivative is not negative")
     if n == 0:
         return np.sinc(x)
     u = np.pi * np.asarray(x, np.float64)

@@ -118,7 +118,13 @@ cholesky = general(
 
 
 def _eigh(x: Any, UPLO: str) -> Any:
-    return _once(np.linalg.eigh, x, UPLO)
+    return _once(_values_and_vectors, x, UPLO)
+
+
+def _values_and_vectors(x: Any, UPLO: Any) -> Any:
+    """What LAPACK gives; it gives vectors with values that are nan, too, where there are none."""
+    w, v = np.linalg.eigh(x, UPLO)
+    return w, np.where(np.isnan(w).any(-1)[..., None, None], np.nan, v).astype(v.dtype)
 
 
 @lapack("eigvalsh", "Are all entries finite?")
@@ -183,6 +189,8 @@ def eigh(x: Any, UPLO: str = "L") -> EighResult:
 
 def _svd(x: Any) -> Any:
     matrices("svd", x)
+    if not np.all(np.isfinite(x)):  # of an inf LAPACK may go on searching for ever
+        raise np.linalg.LinAlgError("an entry is not finite")
     return _once(np.linalg.svd, x, False)
 
 
@@ -290,8 +298,11 @@ def svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
 # ---------------------------------------------------------------- the pseudo-inverse
 
 
+@lapack("pinv", "Are all entries finite?")
 def _pinv(x: Any, rcond: Any = None) -> Any:
     matrices("pinv", x)
+    if not np.all(np.isfinite(x)):
+        raise np.linalg.LinAlgError("an entry is not finite")
     return np.linalg.pinv(x, rcond)
 
 

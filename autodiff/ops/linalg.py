@@ -24,7 +24,7 @@ from .reductions import max as max_
 from .reductions import min as min_
 from .reductions import sum as sum_
 from .shapes import reshape, scatter, transpose
-from .table import Case, Op, WrongRule, add_up, composed, dtype_of, general, linear, shape_of, sum_to
+from .table import Case, Op, WrongRule, add_up, composed, dtype_of, floats, general, linear, shape_of, sum_to
 
 
 def matrices(name: str, x: Any) -> tuple[int, int]:
@@ -157,6 +157,7 @@ def diag(x: Any, k: int = 0) -> Any:
 
 
 def _norm(x: Any, axis: Axis = None, keepdims: bool = False, p: float = 2) -> Any:
+    x = floats(x)
     if p == 2:
         return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
     return np.sum(np.abs(x) ** p, axis=axis, keepdims=keepdims) ** (1 / p)
@@ -227,9 +228,13 @@ def norm(x: Any, ord: Any = None, axis: Axis = None, keepdims: bool = False) -> 
             "the order of a norm is a plain number, through which no derivative passes; for the number of a node write .item()"
         )
     ord = "fro" if ord == "f" else ord
-    if ord is None or (axis is None and (ord, rank) in ((2, 1), ("fro", 2))):
+    if axis is None and (ord is None or (ord, rank) in ((2, 1), ("fro", 2))):
         return _of_entries(x, axis=axis, keepdims=keepdims)
     axes = tuple(range(rank)) if axis is None else normalize_axis_tuple(axis, rank)
+    if axis is not None and len(axes) not in (1, 2):
+        raise ShapeMismatch(f"norm over {len(axes)} axes of shape {tuple(shape_of(x))}: vectors have one axis, matrices two")
+    if ord is None:
+        return _of_entries(x, axis=axis, keepdims=keepdims)
     if len(axes) == 1 and not isinstance(ord, str) and ord != 0:
         return _vector_norm(x, ord, axes[0], keepdims)
     if len(axes) == 2 and ord in (1, -1, 2, -2, np.inf, -np.inf, "fro", "nuc"):
@@ -399,12 +404,20 @@ def _det(x: Any) -> Any:
     return np.linalg.det(x)
 
 
+def finite_svd(x: Any) -> Any:
+    """U, s and V^T; nan for a matrix with an entry that is not finite, of which LAPACK may go on searching for ever."""
+    bad = ~np.isfinite(x).all(axis=(-2, -1), keepdims=True)
+    nan = np.where(bad, np.nan, 0.0)
+    u, s, v = np.linalg.svd(np.where(bad, 0.0, x))
+    return u + nan, s + nan[..., 0], v + nan
+
+
 def _cofactors(x: Any) -> Any:
     """The derivative of det, also of a singular matrix: det(U) det(V) U diag(products of the other values) V^T.
 
     Stewart, On the adjugate matrix, Linear Algebra and its Applications 283 (1998), pp. 151-164.
     """
-    u, s, v = np.linalg.svd(np.asarray(x, np.float64))
+    u, s, v = finite_svd(np.asarray(x, np.float64))
     rest = np.moveaxis(others(np.moveaxis(s, -1, 0)), 0, -1)
     return (spread(np.linalg.det(u) * np.linalg.det(v)) * ((u * rest[..., None, :]) @ v)).astype(x.dtype)
 
@@ -416,7 +429,7 @@ def _cofactors_moved(t: Any, x: Any) -> Any:
     the other values, for each pair i, j; U and V carry that to any matrix.
     """
     t, a = np.asarray(t, np.float64), np.asarray(x, np.float64)
-    u, s, v = np.linalg.svd(a)
+    u, s, v = finite_svd(a)
     n = s.shape[-1]
     one_gone = np.where(np.eye(n, dtype=bool), 1.0, s[..., None, :])  # row i: the values with a 1 in place i
     pairs = np.moveaxis(others(np.moveaxis(one_gone, -1, 0)), 0, -1) * (1 - np.eye(n))
@@ -431,7 +444,7 @@ NEARLY_SINGULAR = 1e-6  # beside the largest singular value; at 1e-6 four digits
 
 def _third_of_det(s: Any, t: Any, x: Any) -> Any:
     """The third derivative of det along s and t, from the inverse; its terms cancel, to as many digits as the condition number squared."""
-    values = np.linalg.svd(plain(x), compute_uv=False)
+    values = finite_svd(plain(x))[1]
     if np.any(values.min(-1, initial=np.inf) <= NEARLY_SINGULAR * values.max(-1, initial=0.0)):
         raise Degenerate(f"the third derivative of det of a matrix of shape {tuple(shape_of(x))}: the matrix is singular, or nearly so")
     r = turned(inv(x))

@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import NoRule
+from ..errors import BadOperand, Detached, NoRule
 from . import pointwise as p
 from .elementary import mod
 from .products import matmul
-from .table import BY_NUMPY, Op, bind_numpy, functions, kept, no_rule
+from .table import BY_NUMPY, Op, bind_numpy, called, functions, kept, no_rule
 
 NO_KW: dict[str, Any] = {}
 
@@ -35,7 +35,7 @@ OPERATORS: dict[Any, Callable[..., Any]] = {
 
 
 # What these say of a node concerns its plain numbers too.
-ABOUT = {
+ABOUT: set[Any] = {
     *(np.isfinite, np.isnan, np.isinf, np.signbit, np.isreal, np.iscomplex),
     *(
         np.shape,
@@ -54,6 +54,8 @@ ABOUT = {
     *(np.nonzero, np.array_repr, np.array_str, np.array2string, np.searchsorted, np.may_share_memory, np.shares_memory),
 }
 
+WRITE = {np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal}
+
 
 def plain(x: Any) -> Any:
     """The numbers of a node, and anything else as it is."""
@@ -64,8 +66,16 @@ def numbers_of(func: Any, args: Iterable[Any]) -> list[Any]:
     """The arguments of a question about numbers; raises NoRule for an operand, such as a symbol, that has none."""
     numbers = [plain(a) for a in args]
     if any(isinstance(a, NumpyProtocols) for a in numbers):
-        raise no_rule(f"np.{func.__name__} of an operand without numbers", func.__name__)
+        raise no_rule(f"{called(func)} of an operand without numbers", func.__name__)
     return numbers
+
+
+def refuse_own_rules(x: Any, who: str) -> None:
+    """Raise BadOperand for a kind of array with rules of its own, which nodes would not follow."""
+    if any(kind.__name__ in ("MaskedArray", "matrix") for kind in type(x).__mro__):
+        raise BadOperand(
+            f"{who} cannot take a {type(x).__name__}, whose own rules would be lost; write np.asarray(x), or ad.where(mask, ...)"
+        )
 
 
 class NumpyProtocols:
@@ -75,6 +85,11 @@ class NumpyProtocols:
 
     __apply__: Callable[..., Any]
 
+    @property
+    def _mask(self) -> Any:
+        # np.ma takes the `_data` of whatever has one, and asks for its `_mask` next.
+        raise Detached("np.ma knows no nodes: it would drop the graph silently. Write np.asarray(masked), or ad.where(mask, ...)")
+
     def __floordiv__(self, other: Any) -> Any:
         raise no_rule("//", "floor_divide")
 
@@ -83,7 +98,7 @@ class NumpyProtocols:
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kw: Any) -> Any:
         if ufunc in ABOUT and method == "__call__" and not kw:
             return ufunc(*numbers_of(ufunc, args))
-        name = f"np.{ufunc.__name__}"
+        name = called(ufunc)
         if kw.get("out") is not None:
             raise NoRule(
                 f"{name} was asked to write its result into an array (out=, or `array += node`). A node's graph cannot live in "
@@ -101,6 +116,11 @@ class NumpyProtocols:
             if func is np.full_like and getattr(kw.get("fill_value", args[1:] and args[1]), "active", False):
                 raise NoRule("np.full_like would cut the graph of its fill value; write ad.broadcast_to(value, shape=x.shape)")
             return func(*numbers_of(func, args), **dict(zip(kw, numbers_of(func, kw.values()), strict=True)))
+        if func in WRITE:
+            raise NoRule(
+                f"{called(func)} writes into an array, and a node's graph cannot live there: ad.where chooses entries, "
+                "ad.broadcast_to fills a shape, ad.stack and ad.concatenate build from parts"
+            )
         op, (operands, statics) = bind_numpy(func, args, kw)
         statics = kept(statics)
         return op(*operands, **statics) if op.kind == "composed" else self.__apply__(op, operands, statics)
@@ -140,7 +160,10 @@ class Operand(NumpyProtocols):
 
 
 def add_methods(kind: type) -> None:
-    """Every op of the table with one operand, and whatever arrays have as a method, becomes one, unless the class has its own."""
-    for op in functions():
-        if (op.arity == 1 or hasattr(np.ndarray, op.name)) and not hasattr(kind, op.name):
-            setattr(kind, op.name, lambda self, *args, _op=op, **kw: _op(self, *args, **kw))
+    """Every op of the table with one operand, and whatever arrays have as a method, becomes one, unless the class has its own.
+
+    Of two functions of one name, a composition and the op it is made of, the composition comes first and wins."""
+    methods = [(op.name, op) for op in functions() if op.arity == 1 or hasattr(np.ndarray, op.name)]
+    for name, function in methods + [(f.__name__, f) for f in ABOUT if hasattr(np.ndarray, f.__name__)]:
+        if not hasattr(kind, name):
+            setattr(kind, name, lambda self, *args, _function=function, **kw: _function(self, *args, **kw))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .table import Op, WrongRule, add_up, elementwise, general, linear, shape_of, sum_to
+from .table import Op, WrongRule, add_up, elementwise, floats, general, linear, shape_of, sum_to
 
 # ---------------------------------------------------------------- arithmetic
 
@@ -123,7 +123,7 @@ sqrt: Op = elementwise(
     index=lambda x: x**0.5,
     mistakes=(
         WrongRule("derivative_wrong", "the derivative of a root is 1/(2{z}): the 1/2 is missing", lambda z, x: 1 / z),
-        WrongRule("derivative_wrong", "the derivative of a root is 1/(2{z}): the root stands in the numerator", lambda z, x: 0.5 * z),
+        WrongRule("derivative_wrong", "the exponent of {x} was not lowered: the derivative of a root is 1/(2{z})", lambda z, x: 0.5 * z),
     ),
 )
 sign: Op = elementwise(
@@ -145,6 +145,7 @@ abs: Op = elementwise(
 
 @np.errstate(over="ignore")  # exp(-x) = inf for x < -709 gives the right 0
 def _sigmoid(x: Any) -> Any:
+    x = floats(x)
     if not (isinstance(x, np.ndarray) and x.ndim):
         return 1 / (1 + np.exp(-x))
     z = np.negative(x)  # one buffer for all four steps: at the size of a layer, memory is what takes the time

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from string import ascii_letters, ascii_lowercase, ascii_uppercase
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_index
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ..errors import ShapeMismatch
 from .pointwise import mul
@@ -103,9 +104,14 @@ def _sample_tensordot(rng: np.random.Generator) -> list[Case]:
 def tensordot(x: Any, y: Any, axes: Any = 2) -> Any:
     """The sum of products over pairs of axes: the last of x with the first of y, so many, or those listed for each."""
     m, n = len(shape_of(x)), len(shape_of(y))
-    first, second = (range(m - axes, m), range(axes)) if isinstance(axes, int) else (([k] if isinstance(k, int) else k) for k in axes)
+    if np.ndim(axes) == 0:
+        count = operator.index(axes)
+        first, second = tuple(range(max(m - count, 0), m)), tuple(range(count))
+    else:
+        first, second = (tuple(map(operator.index, np.atleast_1d(k).tolist())) for k in axes)
     if len(first) != len(second) or max(len(first), len(second)) > min(m, n):
         raise ShapeMismatch(f"tensordot of shapes {shape_of(x)} and {shape_of(y)} over axes={axes}: each axis needs a partner")
+    first, second = normalize_axis_tuple(first, m), normalize_axis_tuple(second, n)  # raises for an axis given twice
     a, b = list(ascii_letters[:m]), list(ascii_letters[m : m + n])
     for i, j in zip(first, second, strict=True):
         b[j] = a[i]
@@ -178,6 +184,8 @@ def explicit(subscripts: str, ranks: Sequence[int]) -> str:
     for p, n in zip(filled, ranks, strict=True):
         if len(p) != n:
             raise ShapeMismatch(f"einsum {subscripts!r}: {p!r} names {len(p)} axes of an operand that has {n}")
+    if dots and arrow and "..." not in out:
+        raise ShapeMismatch(f"einsum {subscripts!r}: the axes that '...' stands for are missing from the result, where it must stand too")
     if not arrow:
         joined = "".join(filled)
         out = dots + "".join(sorted(s for s in set(joined) if joined.count(s) == 1 and s not in dots))
@@ -246,6 +254,8 @@ def _written_out(args: Sequence[Any]) -> str:
 
 def _letters(places: Sequence[Any]) -> str:
     in_order = ascii_uppercase + ascii_lowercase  # without a result's own subscripts its axes are sorted by them, as by the places
+    if any(k is not Ellipsis and not 0 <= k < len(in_order) for k in places):
+        raise ShapeMismatch(f"einsum's subscripts {list(places)}: each is a number from 0 to {len(in_order) - 1}, or Ellipsis")
     return "".join("..." if k is Ellipsis else in_order[k] for k in places)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import BadOperand
 from .table import Case, Op, shape_of, sum_to
 from .table import linear as linear_op
 
@@ -81,6 +82,10 @@ def _broadcast_to(x: Any, shape: Shape) -> Any:
 
 
 def _cast(x: Any, dtype: Any) -> Any:
+    if np.dtype(dtype) not in (np.float64, np.float32):
+        raise BadOperand(
+            f"a Tensor is float64 or float32, not {np.dtype(dtype)}; for plain numbers write t.data.astype('{np.dtype(dtype)}')"
+        )
     return np.asarray(x).astype(dtype)
 
 
@@ -90,12 +95,16 @@ def _getitem(x: Any, index: Any) -> Any:
 
 def _scatter(x: Any, index: Any, shape: tuple[int, ...]) -> Any:
     out = np.zeros(shape, np.asarray(x).dtype)
-    parts = index if isinstance(index, tuple) else (index,)
-    if any(isinstance(p, np.ndarray | list) and np.asarray(p).dtype != bool for p in parts):
-        np.add.at(out, index, x)  # an entry that is read twice is added to twice
-    else:
+    if all(map(_picks_once, index if isinstance(index, tuple) else (index,))):
         out[index] = x
+    else:
+        np.add.at(out, index, x)  # an entry that is read twice is added to twice
     return out
+
+
+def _picks_once(part: Any) -> bool:
+    """Can a part of an index pick no entry twice?  A list of places can, in whatever kind of array or sequence it comes."""
+    return part is None or part is Ellipsis or isinstance(part, slice | int | np.generic) or np.asarray(part).dtype == bool
 
 
 def _concatenate(*xs: Any, axis: int | None = 0) -> Any:

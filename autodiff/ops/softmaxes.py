@@ -12,7 +12,7 @@ from .pointwise import exp, log, where
 from .reductions import Axis, restore, sample_axes
 from .reductions import max as max_
 from .reductions import sum as sum_
-from .table import Case, WrongRule, general, shape_of
+from .table import Case, WrongRule, floats, general, shape_of
 
 
 def _axis(name: str, x: Any, axis: int | None) -> int:
@@ -33,23 +33,32 @@ def _axis(name: str, x: Any, axis: int | None) -> int:
     return axis
 
 
-_top: Any = np.maximum.reduce  # (x, axis, dtype, out, keepdims)
+_top: Any = np.maximum.reduce  # (x, axis, dtype, out, keepdims, initial)
+_least: Any = np.minimum.reduce
 
 
 def _softmax(x: Any, axis: int | None = None) -> Any:
-    axis = _axis("softmax", x, axis)
+    x, axis = floats(x), _axis("softmax", x, axis)
     e = np.exp(x - _top(x, axis, None, None, True))
     return e / sum_.forward(e, axis, True)
 
 
 def _log_softmax(x: Any, axis: int | None = None) -> Any:
-    axis = _axis("log_softmax", x, axis)
-    shifted = x - _top(x, axis, None, None, True)
-    return shifted - np.log(sum_.forward(np.exp(shifted), axis, True))
+    x, axis = floats(x), _axis("log_softmax", x, axis)
+    top = _top(x, axis, None, None, True)
+    shifted = x - top
+    e = np.exp(shifted)
+    total = sum_.forward(e, axis, True)
+    if _least(total, None, None, None, False, 2.0) > 1.5:
+        return shifted - np.log(total)
+    largest = x == top  # beside the 1 of the largest entry, small ones lose the digits that the logarithm is made of
+    rest = sum_.forward(e - largest, axis, True) + (np.add.reduce(largest, axis, total.dtype, keepdims=True) - 1)
+    return shifted - np.log1p(rest)
 
 
 @np.errstate(divide="ignore")  # the logarithm of 0, where every entry is -inf, is the right -inf
 def _logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    x = floats(x)
     top = np.max(x, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0.0).astype(top.dtype)  # inf - inf would be nan; exp(-inf) is 0
     z = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top

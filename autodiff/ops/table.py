@@ -42,13 +42,13 @@ An elementwise op of one operand needs no `index`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from functools import cache, lru_cache, wraps
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import BadOperand, NameTaken, NoRule
+from ..errors import AutodiffError, BadIndex, BadOperand, NameTaken, NoRule, ShapeMismatch
 
 Case = tuple[tuple[Any, ...], dict[str, Any]]  # the operands and keyword arguments of one call
 Sampler = Callable[["np.random.Generator"], list[Case]]  # as text: NumPy loads its random numbers when first asked
@@ -126,7 +126,7 @@ class Op:
         self.known = frozenset(self.statics)  # the same, to look names up in
         self.watched = 2 if kind == "elementwise" and arity == 2 else -1  # a result of this rank may be a vector's with a column
         self.__doc__ = _described(self)
-        taken = [name] if name in RESERVED else [f"np.{f.__name__}" for f in numpy if getattr(BY_NUMPY.get(f), "name", "") in RESERVED]
+        taken = [name] if name in RESERVED else [called(f) for f in numpy if getattr(BY_NUMPY.get(f), "name", "") in RESERVED]
         if taken:
             raise NameTaken(f"{taken[0]} already means a built-in op of the table; declare {name!r} under another name")
         TABLE[name] = self
@@ -140,16 +140,21 @@ class Op:
     def __call__(self, *args: Any, **kw: Any) -> Any:
         if len(args) != self.arity or (kw and not self.known.issuperset(kw)):
             args, kw = self.bind(args, kw)
+        lists = False
         for x in args:
             if x.__class__ is not ndarray:
                 apply = getattr(x, "__apply__", None)
                 if apply is not None:
                     return apply(self, args, kept(kw) if kw else kw)
-                if isinstance(x, (list, tuple)) and any(hasattr(item, "__apply__") for item in x):
-                    raise BadOperand(
-                        f"{self.name} got a list of nodes. Of Tensors make one with ad.stack or ad.concatenate; lists of Values go "
-                        "into ad.sum and ad.dot only"
-                    )
+                if isinstance(x, (list, tuple)):
+                    lists = True
+                    if any(hasattr(item, "__apply__") for item in x):
+                        raise BadOperand(
+                            f"{self.name} got a list of nodes. Of Tensors make one with ad.stack or ad.concatenate; lists of Values go "
+                            "into ad.sum and ad.dot only"
+                        )
+        if lists:
+            args = tuple(np.asarray(x) if isinstance(x, (list, tuple)) else x for x in args)
         return self.forward(*args, **kw) if kw else self.forward(*args)  # an empty **kw costs more than the test
 
     def __repr__(self) -> str:
@@ -202,7 +207,12 @@ class Composition:
         for key in kw:
             if key not in self.known:
                 raise no_keyword(self, key)
-        return self.function(*map(as_operand, args[: self.arity]), *args[self.arity :], **kw)
+        try:
+            return self.function(*map(as_operand, args[: self.arity]), *args[self.arity :], **kw)
+        except AutodiffError:
+            raise
+        except REFUSALS as error:
+            raise misfit(self, args, kw, error) from None
 
     def __repr__(self) -> str:
         return f"<composition {self.name}>"
@@ -223,21 +233,49 @@ def no_keyword(op: Op | Composition, key: str) -> NoRule:
     return NoRule(f"{op.name} has no rule for the keyword {key}=; {known}.")
 
 
+REFUSALS = (ValueError, TypeError, IndexError)  # what NumPy raises for a call that it does not take
+
+
+def misfit(op: Op | Composition, operands: Sequence[Any], options: dict[str, Any], error: Exception) -> AutodiffError:
+    """What NumPy refused, told with the operands' names; of the kind that NumPy's own error is."""
+    from ..naming import describe
+
+    given = "".join(f", {k}={v}" for k, v in options.items())
+    kind = ShapeMismatch if isinstance(error, ValueError) else BadIndex if isinstance(error, IndexError) else BadOperand
+    return kind(f"{op.name} does not fit {describe(operands)}{given}: {error}")
+
+
 def kept(statics: dict[str, Any]) -> dict[str, Any]:
     """Static arguments as they are now, whatever becomes of the caller's lists and arrays."""
     for value in statics.values():
-        if value.__class__ in _PARTS:
+        if value.__class__ not in _FIXED:
             return {key: _kept(value) for key, value in statics.items()}
     return statics
 
 
-_PARTS = {list, tuple, ndarray}  # what can change, or hold what can
+_FIXED = {type(None), bool, int, float, str, slice}
 
 
 def _kept(static: Any) -> Any:
+    if static.__class__ in _FIXED:
+        return static
     if static.__class__ is list or static.__class__ is tuple:
         return static.__class__([_kept(part) for part in static])
-    return static.copy() if static.__class__ is np.ndarray else static
+    if isinstance(static, dict):
+        return {key: _kept(part) for key, part in static.items()}
+    return np.array(static) if _can_change(static) else static
+
+
+def _can_change(static: Any) -> bool:
+    """Is this numbers in an array or a sequence that its owner may write into, from NumPy or elsewhere?"""
+    if isinstance(static, np.generic | type) or hasattr(static, "__apply__"):
+        return False
+    return isinstance(static, MutableSequence) or hasattr(static, "__array__")
+
+
+def floats(x: Any) -> Any:
+    """Numbers that can be negative and do not wrap around: integers and booleans of NumPy's become float64."""
+    return x.astype(np.float64) if hasattr(x, "dtype") and x.dtype.kind in "iub" else x
 
 
 def as_operand(x: Any) -> Any:
@@ -268,7 +306,7 @@ def _described(op: Op) -> str:
     """What help shows for one op: its call, its kind, and the NumPy functions that mean it."""
     operands = ("xs",) if op.arity is None else ("x", "y", "z")[: op.arity] if op.arity <= 3 else ("x1", "...", f"x{op.arity}")
     call = ", ".join((*operands, *(s + "=" for s in op.statics)))
-    like = " and ".join("np." + f.__name__ for f in op.numpy)
+    like = " and ".join(map(called, op.numpy))
     return f"{op.name}({call}): {op.kind} op of the table{', as ' + like if like else ''}; records when an operand is a node."
 
 
@@ -308,11 +346,11 @@ def bind_numpy(func: Any, args: Sequence[Any], kw: dict[str, Any]) -> tuple[Any,
     """The op or composition, and the bound call, that a call of a NumPy function means; raises NoRule if none does."""
     op = BY_NUMPY.get(func)
     if op is None:
-        raise no_rule(f"np.{getattr(func, '__name__', func)}", getattr(func, "__name__", ""))
+        raise no_rule(called(func), getattr(func, "__name__", ""))
     try:
         return op, op.bind(*_by_name(op, func, args, kw))
     except NoRule as error:
-        raise NoRule(f"np.{func.__name__}: {error}") from None
+        raise NoRule(f"{called(func)}: {error}") from None
 
 
 def _by_name(op: Any, func: Any, args: Sequence[Any], kw: dict[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
@@ -333,13 +371,19 @@ def _by_name(op: Any, func: Any, args: Sequence[Any], kw: dict[str, Any]) -> tup
     return operands, statics
 
 
+def called(func: Any) -> str:
+    """A function of NumPy's as one writes it: "np.linalg.norm"."""
+    return f"{getattr(func, '__module__', None) or 'numpy'}.{getattr(func, '__name__', func)}".replace("numpy.", "np.", 1)
+
+
 def no_rule(what: str, name: str) -> NoRule:
     """The error for a call without a rule: what there is, the nearest name, and the way out."""
     import difflib
 
-    known = sorted({f"np.{f.__name__}" for f in BY_NUMPY} | {f"ad.{op.name}" for op in functions() if _is_called_by_name(op)})
-    near = difflib.get_close_matches(name, [k[3:] for k in known], n=2, cutoff=0.7)
-    hint = f" Did you mean {' or '.join(k for k in known if k[3:] in near)}?" if near else ""
+    known = sorted({called(f) for f in BY_NUMPY} | {f"ad.{op.name}" for op in functions() if _is_called_by_name(op)})
+    last = {k: k.rpartition(".")[2] for k in known}
+    near = difflib.get_close_matches(name, last.values(), n=2, cutoff=0.7)
+    hint = f" Did you mean {' or '.join(k for k in known if last[k] in near)}?" if near else ""
     return NoRule(
         f"{what} has no derivative rule here, so it cannot be recorded.{hint} For the plain numbers write .data, which cuts the graph; "
         f"for an op of your own see ad.elementwise, ad.linear, ad.bilinear and ad.general. What records: operators, indexing, "
@@ -389,7 +433,7 @@ def elementwise(
 
     def vjp(i: int, g: Any, z: Any, *xs: Any) -> Any:
         d = carry[i](g, z, xs)
-        return None if d is None else sum_to(d, shape_of(xs[i]))
+        return d if d is None or shape_of(d) != shape_of(z) else sum_to(d, shape_of(xs[i]))
 
     def jvp(ts: Sequence[Any], z: Any, *xs: Any) -> Any:
         return _broadcast_like(add_up(c(t, z, xs) for t, c in zip(ts, carry, strict=True) if t is not None), z)

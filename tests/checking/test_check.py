@@ -330,6 +330,7 @@ def test_code_is_checked_by_every_array_that_it_returns(run: Any) -> None:
     ("claims", "error", "words"),
     [
         ({"W3": np.ones(3)}, ad.NotConnected, "no node of that name. Did you mean"),
+        ({"delta9": "y2 - t"}, ad.NotConnected, "the graph of E has no node of that name"),
         ({"x": np.ones(3)}, ad.NotConnected, "recorded as a constant"),
         (3, ad.BadOperand, "claims are a dict"),
         ([3], ad.BadOperand, "line 1 of the derivation is 3"),
@@ -510,10 +511,13 @@ def test_the_html_escapes_what_people_wrote() -> None:
     assert "<b>" not in report.html and "&lt;b&gt;" in report.html and "a &lt; b &amp; c" in report._repr_html_()
 
 
-def test_a_report_of_nothing_is_right() -> None:
+def test_a_report_of_nothing_vouches_for_nothing() -> None:
     d = classification(np.random.default_rng(0))
     report = ad.check(d.E, {})
-    assert report.ok and report.first_wrong is None and report.score() == 0.0
+    assert not report.ok and report.first_wrong is None and report.score() == 0.0
+    assert str(report) == "no claim was judged."
+    with pytest.raises(ad.WrongClaim):
+        ad.check_code(d.E, lambda: {"gradient_one": 1.0}).require()
     assert distinct([]) == []
 
 
@@ -543,6 +547,10 @@ def test_a_picture_shows_the_verdicts_not_by_colour_alone(run: Any) -> None:
         assert "✓" in text and "✗" in text and "→" in text
         assert "the first that is wrong" in text
         assert "factor (1 - y1) is missing" in text
+    lines = drawing.text.splitlines()
+    assert sum("  ✗ dE/dW1: the first that is wrong, W1" in line for line in lines) == 1
+    assert [line for line in lines if "  → dE/db1: carried forward" in line or "  ✓ dE/dW2: right" in line]
+    assert lines[-1] == f"The first mistake, W1: {report.first_wrong.sentence}."
     assert "✗" not in ad.draw(run.E, report=ad.check(run.E, student(run))).svg
 
 
@@ -629,7 +637,11 @@ def _to_digits(a: Any, s: int) -> Any:
         (lambda g: _to_digits(g, 4), "right", "judged at the 4 significant digits given"),
         (lambda g: np.round(g, 3), "right", "judged at the 3 decimals given"),
         (lambda g: g.astype(np.float32).round(3), "right", "judged at the 3 decimals given"),
-        (lambda g: g * (1 + 1e-7), "undecided", "this agrees with dE/dW2 to 6 digits, as difference quotients do, but not to all"),
+        (
+            lambda g: g * (1 + 1e-7),
+            "undecided",
+            "this agrees with dE/dW2 to 6 digits, as difference quotients and single precision do",
+        ),
         (lambda g: _to_digits(-g, 4), "wrong", "the sign: this is exactly minus dE/dW2"),
         (lambda g: _to_digits(7 * g, 4), "wrong", "this is 7 times"),
         (lambda g: (g * (1 + 5e-4)).astype(np.float32), "wrong", "no known mistake explains this: every entry is 1.0005 times"),

@@ -136,3 +136,143 @@ def test_many_mutants_are_caught_and_explained_whether_of_the_reader_s_own_kind_
     assert count["foreign"] > 200
     assert count["own explained"] + count["foreign explained"] >= 0.95 * (count["own"] + count["foreign"]), unexplained
     assert count["foreign explained"] >= 0.9 * count["foreign"], unexplained
+
+
+# ---------------------------------------------------------------- what language a text is in
+
+
+def row_softmax(shape: tuple[int, int]) -> Any:
+    rng = np.random.default_rng(1)
+    S, T = ad.Tensor(rng.normal(size=shape), name="S"), ad.constant(rng.normal(size=shape), name="T")
+    A = ad.softmax(S, axis=1).named("A")
+    return (0.5 * np.sum((A - T) ** 2)).named("E")
+
+
+def vectors() -> Any:
+    rng = np.random.default_rng(1)
+    W, V, x, t = (ad.Tensor(rng.normal(size=s), name=n) for n, s in (("W", (3, 3)), ("V", (2, 3)), ("x", 3), ("t", 2)))
+    h = np.tanh(W @ x).named("h")
+    y = (V @ h).named("y")
+    return (0.5 * np.sum((y - t) ** 2)).named("E")
+
+
+LANGUAGES: list[tuple[Any, str, str, str]] = [  # a graph, a line, what it is, and what is said of it
+    (row_softmax((3, 5)), "dE/dS = A*((A-T) - np.sum((A-T)*A, axis=1))", "wrong", "keepdims=True"),
+    (row_softmax((4, 4)), "dE/dS = A*((A-T) - np.sum((A-T)*A, axis=1))", "wrong", "keepdims=True"),
+    (row_softmax((4, 4)), "dE/dS = A*((A-T) - ((A-T)*A).sum(1))", "wrong", "keepdims=True"),
+    (row_softmax((3, 5)), "dE/dS = A*((A-T) - np.sum((A-T)*A, axis=1, keepdims=True))", "right", ""),
+    (row_softmax((3, 5)), "dE/dS = A*((A-T) - np.sum((A-T)*A, axis=1)[:, None])", "right", ""),
+    (vectors(), "dh/dx = (1-h**2)*W", "wrong", "diag(1 - h**2) @ W"),
+    (vectors(), r"\frac{\partial h}{\partial x} = (1-h**2)*W", "wrong", "diag(1 - h**2) @ W"),
+    (vectors(), "dh/dx = (1-h**2)[:, None]*W", "right", ""),
+    (vectors(), r"dh/dx = (1-h^2) \odot W", "right", ""),
+    (vectors(), "dE/dV = (y - t) @ h.T", "right", "read with vectors as columns; NumPy's 1-D arrays have no h.T: write np.outer"),
+    (vectors(), "dE/dV = (y - t) * h", "wrong", "np.outer(y - t, h)"),
+    (vectors(), "dE/dV = (y - t) h^T", "right", ""),
+    (vectors(), "dE/dV = np.outer(y - t, h)", "right", ""),
+    (vectors(), "dE/dW = ((V^T (y - t)) (1 - h^2)) x^T", "right", "read with entrywise products: V^T (y - t) (1 - h^2)"),
+    (vectors(), r"\frac{\partial E}{\partial W} = [(V^T(y-t)) (1-h^2)] x^T", "right", "write them with ⊙"),
+    (vectors(), r"\frac{\partial E}{\partial W} = [(V^T(y-t)) \odot (1-h^2)] x^T", "right", ""),
+]
+
+
+@pytest.mark.parametrize(("E", "line", "status", "said"), LANGUAGES)
+def test_numpy_text_means_what_numpy_computes_and_mathematics_says_how_it_was_read(E: Any, line: str, status: str, said: str) -> None:
+    v = ad.check(E, [line]).verdicts[0]
+    assert v.status == status and said in str(v), str(v)
+    assert status == "wrong" or said or not v.notes
+
+
+def least_squares() -> Any:
+    rng = np.random.default_rng(1)
+    X, y, w = (
+        ad.constant(rng.normal(size=(6, 3)), name="X"),
+        ad.constant(rng.normal(size=6), name="y"),
+        ad.Tensor(rng.normal(size=3), name="w"),
+    )
+    r = (X @ w - y).named("r")
+    p = ad.sigmoid(r).named("p")
+    return (np.mean(r**2) / 2 - np.sum(y * np.log(p))).named("J")
+
+
+REST = " + X.T @ (y * (p - 1))"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dJ/dw = 1/m sum_i (x_i^T w - y_i) x_i + sum_i y_i (p_i - 1) x_i",
+        r"dJ/dw = \frac{1}{m} \sum_{i=1}^m (x_i^T w - y_i) x_i + \sum_{i=1}^{m} y_i (p_i - 1) x_i",
+        r"dJ/dw = 1/m ∑_i r_i x_i + ∑_i y_i (p_i - 1) x_i",
+        "dJ/dw_j = 1/m sum_i r_i X_ij + sum_i y_i (p_i - 1) X_ij",
+        "dJ/dw = X.T @ r / len(y)" + REST,
+        "dJ/dw = X.T @ r / X.shape[0]" + REST,
+        "dJ/dw = X.T @ r / y.shape[-1]" + REST,
+        "dJ/dw = X.T @ r / np.size(y)" + REST,
+        "dJ/dw = X.T @ r / r.size" + REST,
+    ],
+)
+def test_sums_over_examples_and_lengths_are_read_in_plain_text(text: str) -> None:
+    v = ad.check(least_squares(), [text]).verdicts[0]
+    assert (v.status, v.how) == ("right", "algebra"), str(v)
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("Z^T 1 / m", "right"),
+        (r"\frac{1}{m} Z^T \mathbf{1}", "right"),
+        ("1^T Z / m", "right"),
+        ("1/m Z^T 1", "right"),
+        ("np.ones(m) @ Z / m", "right"),
+        ("np.ones((1, len(Z))) @ Z / m", "right"),
+        ("Z.T @ np.ones((m, 1)) / Z.shape[0]", "right"),
+        ("np.ones(3) @ Z / m", "wrong"),
+        ("np.ones(0.5) @ Z / m", "wrong"),
+        ("np.ones(b) @ Z / m", "wrong"),
+        ("1 Z / m", "wrong"),
+    ],
+)
+def test_vectors_of_ones_sum(text: str, status: str) -> None:
+    rng = np.random.default_rng(0)
+    b, X = ad.Tensor(rng.normal(size=3), name="b"), ad.constant(rng.normal(size=(5, 3)), name="X")
+    Z = (X + b).named("Z")
+    E = (np.mean(np.sum(Z**2, axis=1)) / 2).named("E")
+    v = ad.check(E, [f"dE/db = {text}"]).verdicts[0]
+    assert v.status == status, str(v)
+
+
+@pytest.mark.parametrize("length", ["X.shape[1]", "X.size", "X.shape[2]", "w.size"])
+def test_other_lengths_are_wrong(length: str) -> None:
+    assert ad.check(least_squares(), [f"dJ/dw = X.T @ r / {length}{REST}"]).verdicts[0].status == "wrong"
+
+
+def test_two_equations_of_one_line_are_two_and_a_semicolon_between_cases_is_none() -> None:
+    p = "dJ/dr = r/m + y * (p - 1); dJ/dw = X^T dJ/dr"
+    for claims in (p, [p]):
+        assert [v.status for v in ad.check(least_squares(), claims).verdicts] == ["right", "right"]
+    assert [v.target for v in ad.check(least_squares(), ["dJ/dp = -y/p if y > 0; -y/p otherwise"]).verdicts] == ["dJ/dp"]
+
+
+@pytest.mark.parametrize("claim", ["p * (1 - p)", r"p \odot (1 - p)", lambda p: p * (1 - p)])
+def test_the_derivative_of_an_entrywise_function_may_be_given_by_its_diagonal(claim: Any) -> None:
+    v = ad.check(least_squares(), {"dp/dr": claim}).verdicts[0]
+    assert (v.status, v.layout) == ("right", "entrywise")
+    assert v.notes[-1].startswith("read as the diagonal of the Jacobian, off which it is 0")
+    assert ad.check(least_squares(), {"dp/dr": "p * (1 + p)"}).verdicts[0].fix.startswith("p * (1 - p)")
+
+
+def test_a_diagonal_stands_for_no_jacobian_that_has_more() -> None:
+    rng = np.random.default_rng(0)
+    z, t = ad.Tensor(rng.normal(size=3), name="z"), ad.constant(np.eye(3)[0], name="t")
+    y = ad.softmax(z).named("y")
+    E = (-np.sum(t * np.log(y))).named("E")
+    v = ad.check(E, {"dy/dz": "y * (1 - y)"}).verdicts[0]
+    assert v.status == "wrong" and "diagonal" in v.sentence
+
+
+def test_a_fix_is_written_out_and_names_no_derivative_by_a_stroke() -> None:
+    x, t = ad.Tensor([0.5, 2.0], name="x"), ad.constant([1.0, 3.0], name="t")
+    E = (-np.sum(t * np.log(x))).named("E")
+    v = ad.check(E, {"x": "-t * log(x)"}).verdicts[0]
+    assert v.fix == "dE/dx = -t / x" and "'" not in str(v)

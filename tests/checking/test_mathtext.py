@@ -477,7 +477,11 @@ EDITS = [  # a wrong formula, the right one, and the sentence
     ("A @ B", "A * B", "make A @ B an entrywise product"),
     ("tanh(z1)", "sigmoid(z1)", "write sigmoid instead of tanh in np.tanh(z1)"),
     ("log(y2)", "y2", "leave out the log of y2"),
-    ("dE/dz1 = (W2.T @ delta2) * sigmoid(z1)", "(W2.T @ delta2) * sigmoid'(z1)", "write sigmoid' instead of sigmoid in sigmoid(z1)"),
+    (
+        "dE/dz1 = (W2.T @ delta2) * sigmoid(z1)",
+        "(W2.T @ delta2) * sigmoid'(z1)",
+        "write the derivative of sigmoid instead of it in sigmoid(z1)",
+    ),
     (r"\sum_k y_{2,k} t_k", r"y_{2,k} t_k", None),
     ("0 if t == 1 else y2", "y2 if t == 1 else 0", None),
     ("1 - y2", "y2", "write y2 instead of 1 - y2"),

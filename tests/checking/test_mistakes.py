@@ -9,6 +9,7 @@ import pytest
 
 import autodiff as ad
 from autodiff.checking.mistakes import Mistake as M
+from autodiff.node import order
 from nets import exercise
 from tests.checking.nets import net, student
 
@@ -242,3 +243,74 @@ def test_explanations_that_fit_equally_well_are_all_told() -> None:
     x = ad.Tensor([2.0, 2.0], name="x")  # here x^2 and 2x are the same numbers
     first = ad.check(ad.sum(x**3).named("E"), {"x": x.data**3 * 3}).first_wrong
     assert first.others, str(first)
+
+
+# ---------------------------------------------------------------- explanations that fit equally well
+
+
+def layer_norm() -> Any:
+    rng = np.random.default_rng(1)
+    X, T = ad.Tensor(rng.normal(size=(4, 5)), name="X"), ad.constant(rng.normal(size=(4, 5)), name="T")
+    mu = np.mean(X, axis=1, keepdims=True).named("mu")
+    v = np.mean((X - mu) ** 2, axis=1, keepdims=True).named("v")
+    y = ((X - mu) / np.sqrt(v + 1e-5)).named("y")
+    return (np.sum((y - T) ** 2) / 2).named("E")
+
+
+def shared() -> Any:
+    rng = np.random.default_rng(1)
+    W, h0, t = (ad.Tensor(rng.normal(size=s), name=n) for n, s in (("W", (3, 3)), ("h0", 3), ("t", 3)))
+    h1 = np.tanh(W @ h0).named("h1")
+    h2 = np.tanh(W @ h1).named("h2")
+    return (np.sum((h2 - t) ** 2) / 2).named("E")
+
+
+def classes() -> Any:
+    rng = np.random.default_rng(1)
+    X, t = ad.constant(rng.normal(size=(4, 6)), name="X"), ad.constant(np.eye(3)[:, [0, 1, 2, 0, 1, 1]], name="t")
+    y = ad.softmax((ad.Tensor(rng.normal(size=(3, 4)), name="W") @ X).named("z"), axis=0).named("y")
+    return (-np.mean(np.sum(t * np.log(y), axis=0))).named("E")
+
+
+REASONS: list[tuple[Any, str, str, list[str]]] = [  # a graph, a wrong line, the fix, and every reason that is told
+    (
+        layer_norm,
+        "dE/dX = ((y-T) - mean(y-T, axis=1, keepdims=True)) / sqrt(v + 1e-5)",
+        "dE/dX = (np.sum((T - y) * y, axis=1, keepdims=True) * y / m",
+        ["path through X - mu was forgotten", "the term of sqrt(v + 1e-05) in y was forgotten", "the factor that multiplies X - mu"],
+    ),
+    (
+        layer_norm,
+        "dE/dv = -1/2*sum((y-T)*(X-mu), axis=1, keepdims=True)*(v+1e-5)**(-1/2)",
+        "dE/dv = 0.5",
+        ["exponent of v + 1e-05 was not lowered"],
+    ),
+    (shared, "dE/dW = np.outer((h2-t)*(1-h2**2), h1)", "dE/dW = np.outer((W.T", ["path through W @ h0 was forgotten", "the term of h1"]),
+    (classes, "dE/dz = (y-t)/3", "(y - t) / m", ["divided by t.shape[0] = 3, where m = 6 belongs", "this is 2 times"]),
+    (classes, "dE/dz = (y-t)/len(y)", "(y - t) / m", ["divided by t.shape[0] = 3, where m = 6 belongs", "this is 2 times"]),
+    (classes, "dE/dz = (y-t)/n1", "(y - t) / m", ["divided by t.shape[0] = 3, where m = 6 belongs", "this is 2 times"]),
+    (classes, "dE/dz = (y-t)/4", "(y - t) / m", ["divided by X.shape[0] = 4, where m = 6 belongs"]),
+    (classes, "dE/dz = 2*(y-t)/m", "(y - t) / m", ["this is 2 times"]),
+]
+
+
+@pytest.mark.parametrize(("graph", "line", "fix", "reasons"), REASONS)
+def test_reasons_that_fit_equally_well_are_all_told_and_the_commonest_first(graph: Any, line: str, fix: str, reasons: list[str]) -> None:
+    first = ad.check(graph(), [line]).first_wrong
+    told = [first.sentence, *first.others]
+    assert first.fix.startswith(fix) and len(told) == len(reasons), str(first)
+    assert all(words in said for words, said in zip(reasons, told, strict=True)), told
+
+
+def test_numbers_leave_open_which_length_was_divided_by() -> None:
+    E = classes()
+    z = next(n for n in order(E) if n.name == "z")
+    first = ad.check(E, {"z": 2 * ad.gradient(E, [z])[0]}).first_wrong
+    assert {first.sentence, *first.others} == {"this is 2 times dE/dz, in every entry", "divided by t.shape[0] = 3, where m = 6 belongs"}
+
+
+def test_a_sign_in_rounded_numbers_is_no_odd_factor_as_well() -> None:
+    E = classes()
+    z = next(n for n in order(E) if n.name == "z")
+    first = ad.check(E, {"z": -np.round(ad.gradient(E, [z])[0], 3)}).first_wrong
+    assert "exactly minus dE/dz" in first.sentence and not any("times" in other for other in first.others), str(first)

@@ -13,10 +13,13 @@ UNARY = ["exp", "tanh", "sigmoid", "sin", "cos", "square", "relu", "softplus", "
 POSITIVE = ["log", "sqrt", "log1p"]
 
 
-def random_graph(seed: int, square: bool = False) -> Any:
-    """A loss of a few named leaves of mixed shapes, with named and anonymous results in between; `square`: all axes equally long."""
+LENGTHS = {"different": [2, 3, 4, 5], "equal": [3], "some of 1": [1, 2, 3]}
+
+
+def random_graph(seed: int, lengths: str = "different") -> Any:
+    """A loss of a few named leaves of mixed shapes, with named and anonymous results in between."""
     rng = np.random.default_rng(seed)
-    n, m, k = (3, 3, 3) if square else (int(x) for x in rng.choice([2, 3, 4, 5], 3))
+    n, m, k = (int(x) for x in rng.choice(LENGTHS[lengths], 3))
     shapes = [(n,), (m,), (n, m), (m, k), (n, n), (n, 1), (1, m), ()]
     pool: list[Any] = []
     for i in range(int(rng.integers(2, 5))):

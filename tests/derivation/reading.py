@@ -15,43 +15,50 @@ from autodiff.ops import TABLE
 
 
 class Read:
-    """An array in a formula that is being read."""
+    """An array in a formula that is being read; `row`: the transpose of a vector."""
 
     __array_ufunc__ = None
 
-    def __init__(self, a: Any) -> None:
-        self.a = np.asarray(a, float)
+    def __init__(self, a: Any, row: bool = False) -> None:
+        self.a, self.row = np.asarray(a, float), row
 
     def __matmul__(self, other: Read) -> Read:
         left, right = (x[:, None] if x.ndim == 1 else x for x in (self.a, other.a))
         z = left @ right
-        return Read(z.reshape(-1) if other.a.ndim == 1 and z.shape[0] > 1 else z.item() if z.size == 1 else z)
+        z = z[:, 0] if other.a.ndim == 1 else z
+        return Read(z[0], False) if self.row and other.a.ndim == 1 else Read(z, self.row)
 
     def __getitem__(self, key: Any) -> Read:
         return Read(self.a[key])
 
     @property
     def T(self) -> Read:
-        return Read(self.a[None, :] if self.a.ndim == 1 else self.a.T)
+        if self.row:
+            return Read(self.a[0])
+        return Read(self.a[None, :], True) if self.a.ndim == 1 else Read(self.a.T)
 
     def sum(self, *args: Any, **kw: Any) -> Read:
         return Read(self.a.sum(*args, **kw))
 
     def __neg__(self) -> Read:
-        return Read(-self.a)
+        return Read(-self.a, self.row)
 
 
 def _number(x: Any) -> Any:
     return x.a if isinstance(x, Read) else x
 
 
+def _stays_row(x: Read, y: Any) -> bool:
+    return any(a.row and (np.ndim(_number(b)) == 0 or b.row) for a, b in ((x, y), (y, x)) if isinstance(a, Read))
+
+
 for _name in ("add", "sub", "mul", "truediv", "pow", "lt", "le", "gt", "ge", "eq"):
 
     def _operate(self: Read, other: Any, name: str = f"__{_name}__") -> Read:
-        return Read(getattr(self.a, name)(_number(other)))
+        return Read(getattr(self.a, name)(_number(other)), _stays_row(self, other))
 
     def _reflected(self: Read, other: Any, name: str = f"__{_name}__") -> Read:
-        return Read(getattr(np.asarray(other, float), name)(self.a))
+        return Read(getattr(np.asarray(other, float), name)(self.a), _stays_row(self, other))
 
     setattr(Read, f"__{_name}__", _operate)
     setattr(Read, f"__r{_name}__", _reflected)
@@ -78,7 +85,26 @@ def _zeros(n: Any) -> Any:
     return np.zeros(np.asarray(n, int))
 
 
-_NUMPY = ("sum", "exp", "log", "sqrt", "sin", "cos", "tanh", "sign", "abs", "max", "min", "diag", "trace", "einsum", "log1p", "expm1")
+_NUMPY = (
+    "sum",
+    "exp",
+    "log",
+    "sqrt",
+    "sin",
+    "cos",
+    "tanh",
+    "sign",
+    "abs",
+    "max",
+    "min",
+    "diag",
+    "trace",
+    "einsum",
+    "log1p",
+    "expm1",
+    "reshape",
+    "heaviside",
+)
 FUNCTIONS: dict[str, Any] = {
     **{name: op.forward for name, op in TABLE.items() if op.arity == 1},
     **{name: getattr(np, name) for name in _NUMPY},
@@ -99,9 +125,8 @@ def read(text: str, root: str, values: Mapping[str, Any]) -> Any:
 
 
 def reads_as(text: str, root: str, values: Mapping[str, Any], truth: Any) -> bool:
-    """Does the text, as it is read, give these numbers in this shape, up to axes of length 1?"""
+    """Does the text, as it is read, give these numbers in this shape?"""
     found = np.asarray(read(text, root, values), float)
-    shape = [n for n in np.shape(truth) if n != 1]
-    if [n for n in found.shape if n != 1] != shape:
+    if found.shape != np.shape(truth):
         return False
-    return bool(np.allclose(found.reshape(shape), np.reshape(truth, shape), rtol=1e-6, atol=1e-8 * (1 + np.abs(truth).max(initial=0))))
+    return bool(np.allclose(found, truth, rtol=1e-6, atol=1e-8 * (1 + np.abs(truth).max(initial=0))))

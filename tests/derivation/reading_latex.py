@@ -180,6 +180,10 @@ class Reader:
             name += self.take()
         self.take("}")
         axis = None
+        if name == "H":  # a step, with 1/2 at 0
+            while self.take() != "}":
+                pass
+            return np.heaviside(self.call(), 0.5)
         if self.peek() == "_":
             while self.peek() != "=":
                 self.take()

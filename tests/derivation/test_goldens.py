@@ -11,6 +11,7 @@ import pytest
 import autodiff as ad
 from autodiff import constant
 from autodiff.node import order
+from tests.derivation.reading import reads_as
 
 RNG = np.random.default_rng(0)
 
@@ -135,8 +136,11 @@ def test_rows_columns_and_biases() -> None:
     Y = ad.softmax((W @ X + b).named("Z"), axis=0).named("Y")
     E = -np.mean(np.sum(t * np.log(Y), axis=0))
     d = ad.derive(E, [W, b])
-    assert formulas(d) == ["dE/dW = (Y - t) @ X.T / m", "dE/db = (Y - t).sum(1) / m"]
+    assert formulas(d) == ["dE/dW = (Y - t) @ X.T / m", "dE/db = (Y - t).sum(1, keepdims=True) / m"]
     assert "dE_db = (Y - t).sum(1, keepdims=True) / m" in d.numpy
+    b = T("b", 3)
+    Y = ad.softmax((W @ X + b[:, None]).named("Z"), axis=0).named("Y")
+    assert formulas(ad.derive(-np.mean(np.sum(t * np.log(Y), axis=0)), b)) == ["dE/db = (Y - t).sum(1) / m"]
 
 
 def test_one_row() -> None:
@@ -244,6 +248,20 @@ ZOO: dict[str, tuple[Callable[[], Any], str]] = {
     "hinge": (lambda: (np.mean(np.maximum(0, 1 - y * (X @ w)) ** 2), w), "-2 * X.T @ (y * (1 > (X @ w) * y) * (1 - (X @ w) * y)) / m"),
     "softmax sums to one": (lambda: (np.sum(x * ad.softmax(np.outer(x, b), axis=0).sum(0)), b), "zeros(n0)"),
     "expm1": (lambda: (np.sum(np.expm1(x) ** 2), x), "2 * expm1(x) * exp(x)"),
+    "hinge of degree 1": (lambda: (np.mean(np.maximum(0, 1 - y * (X @ w))), w), "-X.T @ (y * heaviside(1 - (X @ w) * y, 0.5)) / m"),
+    "leaky": (lambda: (np.sum(np.maximum(0.1 * x, x)), x), "0.1 + 0.9 * heaviside(x, 0.5)"),
+    "equal to its transpose": (lambda: (np.sum(np.cos(A * A.T)), A), "-2 * A.T * sin(A * A.T)"),
+    "layer normalisation, nothing named": (
+        lambda: (np.sum(b * ((x - np.mean(x)) / np.sqrt(np.mean((x - np.mean(x)) ** 2) + 1e-5))), x),
+        "((1e-05 + sum((x - sum(x) / m)**2) / m) * b - sum(b) * (1e-05 + sum((x - sum(x) / m)**2) / m) / m"
+        " - b.T @ (x - sum(x) / m) / m * (x - sum(x) / m)) / (1e-05 + sum((x - sum(x) / m)**2) / m)**1.5",
+    ),
+    "softsign": (lambda: (np.sum(x / (1 + np.abs(x))), x), "1 / (1 + abs(x))**2"),
+    "x |x|": (lambda: (np.sum(x * np.abs(x)), x), "2 * abs(x)"),
+    "numbers": (lambda: (2 * 0.5772156649 * np.sum(x**2) + np.pi * np.sum(x * b), x), "2.3088626596 * x + 3.141592653589793 * b"),
+    "log cosh": (lambda: (np.sum(np.log(np.cosh(x))), x), "tanh(x)"),
+    "log cosh, exponentials": (lambda: (np.sum(np.log((np.exp(x) + np.exp(-x)) / 2)), x), "tanh(x)"),
+    "log cosh, softplus": (lambda: (np.sum(b * (ad.softplus(2 * x) - x)), x), "b * tanh(x)"),
     "shared weights": (
         lambda: (lambda h: (np.sum((A.T @ h - x) ** 2), A))(np.tanh(A @ x).named("h")),
         "2 * ((A @ (A.T @ h - x)) * (1 - h**2)) @ x.T + 2 * h @ (A.T @ h - x).T",
@@ -396,6 +414,106 @@ def test_symmetric_matrices_are_not_transposed() -> None:
     E = 0.5 * ad.logdet(S) + 0.5 * (x - mu) @ np.linalg.inv(S) @ (x - mu)
     text = "0.5 * inv(S) - 0.5 * inv(S) @ (x - mu) @ (x - mu).T @ inv(S)"
     assert ad.derive(E, S, assume=["S == S.T"]).text == f"dE/dS = {text}    using S == S.T"
+
+
+def test_a_tie_counts_half() -> None:
+    v = ad.Tensor(np.array([1.0, 0.0, -1.0]), "v")
+    E = np.sum(np.maximum(v, 0) * 3)
+    d = ad.derive(E, v)
+    assert d.text == "dE/dv = 3 * heaviside(v, 0.5)" and d.latex.endswith(r"3 \, \mathrm{H}_{1/2}\left(\mathbf{v}\right)")
+    assert d().tolist() == ad.gradient(E, v).tolist() == [3, 1.5, 0]
+
+
+# ---------------------------------------------------------------- the text has the variable's shape
+
+
+def normalised_rows(X: Any, c: Any) -> Any:
+    r = np.sqrt(np.sum(X**2, axis=1, keepdims=True)).named("r")
+    return np.sum(c * (X / r).named("N"))
+
+
+def layer_norm_of_rows(X: Any, c: Any) -> Any:
+    d = (X - np.mean(X, axis=1, keepdims=True)).named("d")
+    s2 = np.mean(d**2, axis=1, keepdims=True).named("s2")
+    return np.sum(c * (d / np.sqrt(s2 + 1e-5).named("s")).named("u"))
+
+
+def logistic_regression(X: Any, t: Any, w: Any, b: Any) -> Any:
+    p = ad.sigmoid(X @ w + b).named("p")
+    return -np.mean(t * np.log(p) + (1 - t) * np.log(1 - p))
+
+
+def one_layer(X: Any, W: Any, b: Any) -> Any:
+    return np.sum(np.tanh((X @ W + b).named("Z")).named("Y") ** 2)
+
+
+SHAPES: dict[str, tuple[Callable[..., Any], dict[str, tuple[int, ...]], list[str]]] = {
+    "rows over their norms": (
+        normalised_rows,
+        {"X": (4, 3), "c": (4, 3)},
+        [
+            "dE/dN = c",
+            "dE/dr = -(c * N).sum(1, keepdims=True) / r",
+            "dE/dc = N",
+            "dE/dX = (c - (c * N).sum(1, keepdims=True) * N) / r",
+        ],
+    ),
+    "layer norm of rows": (
+        layer_norm_of_rows,
+        {"X": (4, 3), "c": (4, 3)},
+        [
+            "dE/du = c",
+            "dE/ds = -(c * u).sum(1, keepdims=True) / s",
+            "dE/ds2 = -0.5 * (c * u).sum(1, keepdims=True) / s**2",
+            "dE/dd = (c - (c * u).sum(1, keepdims=True) * u / m) / s",
+            "dE/dc = u",
+            "dE/dX = (c - (c * u).sum(1, keepdims=True) * u / m - c.sum(1, keepdims=True) / m) / s",
+        ],
+    ),
+    "an output of one column": (
+        logistic_regression,
+        {"X": (6, 3), "t": (6, 1), "w": (3, 1), "b": (1,)},
+        ["dE/db = (p.sum(0) - t.sum(0)) / m", "dE/dw = X.T @ (p - t) / m"],
+    ),
+    "one example": (lambda X, W, y: np.sum((X @ W - y) ** 2), {"X": (1, 3), "W": (3, 1), "y": (1, 1)}, ["dE/dW = 2 * (X @ W - y) * X.T"]),
+    "one example, a vector": (
+        lambda X, w, y: np.sum((X @ w - y) ** 2),
+        {"X": (1, 3), "w": (3,), "y": (1,)},
+        ["dE/dw = 2 * (X @ w - y) * X[0]"],
+    ),
+    "one example, a layer": (
+        one_layer,
+        {"X": (1, 3), "W": (3, 2), "b": (2,)},
+        [
+            "dE/dY = 2 * Y",
+            "dE/dZ = 2 * Y - 2 * Y**3",
+            "dE/db = (2 * Y - 2 * Y**3)[0]",
+            "dE/dW = 2 * X.T @ (Y * (1 - Y**2))",
+            "dE/dX = 2 * (Y * (1 - Y**2)) @ W.T",
+        ],
+    ),
+    "a number in an array": (lambda a, b: np.sum(a @ b + a), {"a": (1, 1), "b": (1, 1)}, ["dE/db = a", "dE/da = 1 + b"]),
+    "a constant derivative": (lambda a: np.sum(3 * a), {"a": (1, 1)}, ["dE/da = 3 * ones((1, 1))"]),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_the_text_has_the_variables_shape(name: str) -> None:
+    f, shapes, expected = SHAPES[name]
+    given = {key: T(key, *shape) for key, shape in shapes.items()}
+    E = f(**given).named("E")
+    d = ad.derive(E)
+    assert [x for x in formulas(d) if x in expected] == expected
+    values = {n.name: n.data for n in order(E) if n.name} | d._graph.sizes | {"∂" + s.name: ad.gradient(E, s.node) for s in d.steps}
+    for s in d.steps:
+        for text in s.chain("text"):
+            assert reads_as(text, "E", values, ad.gradient(E, s.node)), text
+
+
+def test_hessians_of_columns_are_matrices() -> None:
+    X, w, y = T("X", 6, 3), T("w", 3, 1), T("y", 6, 1)
+    d = ad.derive(np.mean((X @ w - y) ** 2), wrt=(w, w))
+    assert d.text == "d²E/dw² = 2 * X.T @ X / m" and d().shape == (3, 1, 3, 1)
 
 
 def test_twice_the_number_of_examples_is_a_literal_too() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -187,6 +188,16 @@ def test_a_constant_that_may_be_computed_from_data_is_not_kept_for_other_data() 
     assert "t" in both.text and "u" in both.text and "c1" not in both.text
 
 
+@pytest.mark.parametrize("t", [np.zeros(4), np.array([0.3])])
+def test_a_number_that_may_be_computed_from_data_is_not_kept_for_other_data(t: Any) -> None:
+    X, w = np.random.default_rng(1).normal(size=(len(t), 3)), V("w", 1, -2, 3)
+    p = ad.sigmoid(X @ w)
+    d = ad.derive(-np.mean(t * np.log(p) + (1 - t) * np.log(1 - p)), wrt=w)
+    assert np.all(np.isfinite(d(w=np.ones(3))))
+    with pytest.raises(ValueError, match=r"an array without a name that is .* throughout, as 1 - t"):
+        d(t=1 - t)
+
+
 def test_conditions_are_folded() -> None:
     x, y = V("x", 1, -2, 3), V("y", 0, 5, 3)
     assert ad.derive(np.sum(np.maximum(x, y) ** 2), x).text == "dE/dx = 2 * x * (x > y) + y * (x == y)"
@@ -213,6 +224,18 @@ def test_data_that_does_not_fit_is_named() -> None:
         d(w="a")
     assert d(X=np.ones((2, 3)), y=np.ones(2)).shape == (3,)
     assert np.array_equal(d(w=ad.Tensor(np.zeros(3))), d(w=np.zeros(3)))
+
+
+@pytest.mark.parametrize("wrt", ["x", "pair"])
+def test_a_norm_of_zero_is_said(wrt: str) -> None:
+    x, rows = V("x", 3, 4), ad.Tensor(np.ones((2, 3)), "rows")
+    d = ad.derive(np.linalg.norm(x), wrt=x if wrt == "x" else (x, x))
+    assert np.allclose(d(), [0.6, 0.8] if wrt == "x" else np.array([[16, -12], [-12, 9]]) / 125)
+    with pytest.raises(ValueError, match=r"where norm\(x\) is not zero, and at the given or recorded values it is zero"):
+        d(x=np.zeros(2))
+    lengths = ad.derive(np.sum(np.linalg.norm(rows, axis=1)), wrt=rows)
+    with pytest.raises(ValueError, match="is not zero, and at the given"):
+        lengths(rows=np.array([[0.0, 0, 0], [1, 2, 3]]))
 
 
 @pytest.mark.parametrize("name", ["sum", "np", "exp", "lambda", "my weight"])
@@ -280,6 +303,44 @@ def test_a_users_op_without_an_index_form() -> None:
         assert ad.derive(np.sum(h**2), h, opaque=[h]).text == "dE/dh = 2 * h"
     finally:
         del TABLE["twice_of_mine"]
+
+
+PICKED: list[Any] = [
+    (4, 1),
+    (4, slice(1, None)),
+    (4, slice(None, None, -1)),
+    (4, [0, 2, 2]),
+    (4, np.array([True, False, False, True])),
+    ((5, 3), 2),
+    ((5, 3), (slice(None), 1)),
+    ((5, 3), (slice(1, 4), slice(None, 2))),
+    ((5, 3), (1, 2)),
+    ((5, 3), ([0, 4], slice(1, 3))),
+    ((5, 3), (np.arange(5), np.array([0, 2, 1, 1, 0]))),
+    ((5, 3), (np.array([0, 4, 1]), np.arange(3))),
+    ((12, 3), (np.arange(12), np.arange(12) % 3)),
+]
+
+
+@pytest.mark.parametrize("unnamed", [False, True])
+@pytest.mark.parametrize(("shape", "index"), PICKED, ids=str)
+def test_the_advice_for_an_index_works(shape: Any, index: Any, unnamed: bool) -> None:
+    v = ad.Tensor(np.random.default_rng(0).normal(size=shape), "v")
+    A = ad.log_softmax(v, axis=-1) if unnamed else v
+    E = np.sum(np.sin((ad.log_softmax(v, axis=-1) if unnamed else v)[index]))
+    with pytest.raises(NoIndexForm, match="Instead of the index") as error:
+        ad.derive(E, v)
+    instead, made = re.search(r"Instead of the index write (.*?), with (.*?\))(?:, A the result|, labels|\. )", str(error.value)).groups()  # type: ignore[union-attr]
+    scope = {"np": np, "ad": ad, "v": v, "A": A, "labels": index[1] if isinstance(index, tuple) else index}
+    exec(made.replace("), ", ")\n"), scope)
+    again = np.sum(np.sin(eval(instead, scope)))
+    assert np.allclose(again.data, E.data) and np.allclose(ad.derive(again, v)(), ad.gradient(E, v))
+
+
+def test_sorting_has_no_form() -> None:
+    v = V("v", 3, 1, 2)
+    with pytest.raises(NoIndexForm, match=r"sort has no index form here.*opaque="):
+        ad.derive(np.sum(np.sort(v) ** 2), v)
 
 
 def test_new_axes() -> None:

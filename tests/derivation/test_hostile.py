@@ -10,6 +10,8 @@ import pytest
 
 import autodiff as ad
 from autodiff.derivation import Assumption, sums_to_one, verify
+from autodiff.derivation import derivation as module
+from autodiff.derivation.graph import Graph
 from autodiff.errors import DerivationFailed, NoIndexForm, NotConnected, NotVerified, TooBig
 
 
@@ -205,10 +207,30 @@ def test_variables_behind_opaque_nodes() -> None:
             ad.derive(E, wrt, opaque=[h])
 
 
-@pytest.mark.parametrize("argument", [{"w": np.ones(3)}, np.ones(3) * 1j, None, "a"])
+@pytest.mark.parametrize("argument", [np.ones(3) * 1j, None, "a"])
 def test_arguments_that_are_not_numbers(argument: Any) -> None:
     with pytest.raises(TypeError, match=r"v=.* is not an array of real numbers"):
         ad.derive(lambda v: np.sum(v**2))(argument)
+    with pytest.raises(TypeError, match=r"v\[w\]\[1\]=.* is not an array of real numbers"):
+        ad.derive(lambda v: np.sum(v["w"][0] ** 2))({"w": [(2,), argument]})
+
+
+def test_arguments_in_containers() -> None:
+    def loss(p: Any, X: Any) -> Any:
+        return np.sum((np.tanh(X @ p["W"] + p["b"]) - 1) ** 2)
+
+    for W in (3, 2), np.ones((3, 2)), ad.Tensor(np.ones((3, 2))):
+        d = ad.derive(loss)({"W": W, "b": (2,)}, (5, 3), wrt=0)
+        assert [f.left for f in d.results] == ["dE/dW", "dE/db"]
+        assert d(W=np.zeros((3, 2)), b=np.zeros(2), X=np.ones((5, 3)))["dE/db"].tolist() == [-10, -10]
+    layers = ad.derive(lambda net, x: np.sum((net[1]["W"] @ (net[0]["W"] @ x)) ** 2))([{"W": (3, 2)}, {"W": (4, 3)}], (2,), wrt=[0])
+    assert [f.left for f in layers.results] == ["dE/dnet_0_W", "dE/dnet_1_W"]
+    assert ad.derive(lambda pair: np.sum(pair[0] * pair[1]))(((3,), (3,))).text.splitlines() == [
+        "dE/dpair_1 = pair_0",
+        "dE/dpair_0 = pair_1",
+    ]
+    with pytest.raises(ValueError, match="argument 0 holds 2 arrays"):
+        ad.derive(loss)({"W": (3, 2), "b": (2,)}, (5, 3), wrt=(0, 0))
 
 
 def test_two_names_for_one_axis() -> None:
@@ -229,6 +251,46 @@ def test_tiny_numbers_prove_something(entries: Any, factor: float, monkeypatch: 
     monkeypatch.setattr(verify, "pull", lambda *a, **k: [None if g is None else 1.5 * g for g in engine(*a, **k)])
     with pytest.raises(DerivationFailed, match="differs"):
         ad.derive(E, v)
+
+
+def regression(n: int) -> tuple[Any, Any]:
+    rng = np.random.default_rng(0)
+    X, y = ad.constant(rng.normal(size=(n, 20)), "X"), ad.constant(rng.normal(size=n), "y")
+    w = ad.Tensor(rng.normal(size=20), "w")
+    return np.mean((X @ w - y) ** 2), w
+
+
+def test_random_points_of_a_large_graph_are_smaller(monkeypatch: pytest.MonkeyPatch) -> None:
+    E, w = regression(50_000)
+    shapes = []
+    engine = verify.Points._try
+    monkeypatch.setattr(verify.Points, "_try", lambda self, x, n: shapes.append(x["X"].shape) or engine(self, x, n))
+    start = time.perf_counter()
+    assert ad.derive(E, w).text == "dE/dw = 2 * X.T @ (X @ w - y) / m"
+    assert time.perf_counter() - start < 2
+    assert shapes[0] == (50_000, 20) and set(shapes[1:]) == {(13, 12)}
+    assert verify.shorter_axes(Graph(regression(50)[0], {}, [], {}, [])) == {}
+
+
+def test_a_wrong_formula_of_a_large_graph_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    E, w = regression(5_000)
+    real = module.to_matrix
+    monkeypatch.setattr(module, "to_matrix", lambda p, want: real(module.expr.scale(p, 2), want))
+    for wrt in (w, (w, w)):
+        with pytest.raises(DerivationFailed, match="differs"):
+            ad.derive(E, wrt)
+
+
+def test_lengths_that_a_recording_fixes_are_kept() -> None:
+    v = ad.Tensor(np.random.default_rng(0).normal(size=(3, 10_000)), "v")
+    halves = np.reshape(v, (3, 100, 100)).named("halves")
+    assert ad.derive(np.sum(halves**2), halves, opaque=[halves]).text == "dE/dhalves = 2 * halves"
+    w = ad.Tensor(np.ones(3), "w")
+    E = np.mean(np.ones((30_000, 3)) @ w) + np.sum(np.broadcast_to(w, (30_000, 3)))
+    assert np.allclose(ad.derive(E, w)(), ad.gradient(E, w))
+    picked = np.sum(np.concatenate([v, v])[:4].named("picked") ** 2)
+    with pytest.raises(NoIndexForm):
+        ad.derive(picked, v)
 
 
 def test_a_sum_over_many_unnamed_leaves_is_refused_in_time() -> None:

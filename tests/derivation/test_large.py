@@ -74,3 +74,9 @@ def test_large_data() -> None:
     w = ad.Tensor(RNG.normal(size=3), "w")
     E = np.mean((A @ w - y) ** 2)
     assert np.allclose(ad.derive(E, w)(), ad.gradient(E, w))
+
+
+@pytest.mark.parametrize("spelling", [lambda x: np.log(np.cosh(x)), lambda x: np.log((np.exp(x) + np.exp(-x)) / 2)])
+def test_log_cosh_far_from_zero(spelling: Callable[[Any], Any]) -> None:
+    x = ad.Tensor(np.array([0.5, -0.3]), "x")
+    assert np.array_equal(ad.derive(np.sum(spelling(x)), x)(x=np.array([400.0, -400.0])), [1, -1])

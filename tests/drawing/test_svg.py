@@ -216,7 +216,7 @@ def test_in_a_notebook() -> None:
     assert set(bundle) == {"image/svg+xml", "text/plain"} and bundle["text/plain"].startswith("^ E")
     element = parsed(bundle["image/svg+xml"])
     natural = float(element.get("viewBox", "").split()[2])
-    assert float(element.get("width", "")) == pytest.approx(max(960, 0.6 * natural), abs=0.1)
+    assert float(element.get("width", "")) == pytest.approx(max(860, 0.6 * natural), abs=0.1)
 
 
 def test_short_numbers() -> None:

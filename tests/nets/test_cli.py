@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from html import escape
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 import autodiff as ad
 from nets import __main__ as command
 from nets import data, report, run
-from nets.prove import Differences, Row, prove_model
+from nets.prove import Differences, Proof, Row, prove_model
 from nets.train import predict
 
 pytestmark = pytest.mark.skipif(
@@ -114,9 +115,9 @@ def test_the_page_escapes_everything(here):
 
 def test_a_page_shows_what_is_not_proven():
     bad = Row("dE/dW1", None, None, None, Differences(1, 1, 1.0, 0.1))
-    text = report.page("t", [], "", [], ad.draw(ad.Tensor([1.0]) * 2), "no formula: 1 < 2", [bad], "", {})
-    assert "0 of 1 results proven" in text and 'class="bad"' in text and "1 &lt; 2" in text
-    assert "Not proven: &lt;why&gt;" in report.page("t", [], "", [], ad.draw(ad.Tensor([1.0]) * 2), "", [], "<why>", {})
+    text = report.page("t", [], "", [], ad.draw(ad.Tensor([1.0]) * 2), "no formula: 1 < 2", Proof([bad]), {})
+    assert "0 of 1 results proven" in text and 'class="verdict bad"' in text and "1 &lt; 2" in text
+    assert "Not proven: &lt;why&gt;" in report.page("t", [], "", [], ad.draw(ad.Tensor([1.0]) * 2), "", Proof([], "Not proven: <why>"), {})
 
 
 def test_a_run_that_cannot_be_proven_says_so_and_fails(no_pictures, here, monkeypatch, capsys):
@@ -127,22 +128,47 @@ def test_a_run_that_cannot_be_proven_says_so_and_fails(no_pictures, here, monkey
     monkeypatch.setattr(ad, "derive", impossible)
     assert command.main(["train", *SMALL, "--out", "o"]) == 1
     assert "0 of 0 results proven" in capsys.readouterr().out
-    assert json.loads((here / "o" / "report.json").read_text())["unproven"] == "nothing is finite"
+    assert json.loads((here / "o" / "report.json").read_text())["proof_note"] == "Not proven: nothing is finite"
     assert "Not proven: nothing is finite" in (here / "o" / "report.html").read_text(encoding="utf-8")
 
 
-def test_numbers_beyond_all_bounds_fail_the_proof_and_still_give_a_report(no_pictures, here, capsys):
-    assert command.main(["train", "--data", "xor", "--lr", "1e300", "--optimizer", "sgd", "--epochs", "2", "--out", "o", "--quiet"]) == 1
-    assert " results proven" in capsys.readouterr().out and (here / "o" / "report.html").exists()
+@pytest.mark.parametrize(
+    ("model", "lr", "says"),
+    [
+        ("sigmoid:64", "1e3", "y2 is 0 in "),
+        ("tanh:4", "1e100", "its largest gradient is "),
+        ("linear", "1e100", "its largest gradient is 0e+00, and rounding alone may take it "),
+    ],
+)
+def test_a_run_whose_numbers_are_saturated_says_so_and_proves_its_formulas(model, lr, says, no_pictures, here, capsys):
+    asked = ["--data", "iris", "--model", model, "--optimizer", "sgd", "--lr", lr, "--epochs", "5"]
+    assert command.main(["train", *asked, "--out", "o", "--quiet"]) == 0
+    assert " results proven with smaller parameters; o: " in capsys.readouterr().out
+    note = json.loads((here / "o" / "report.json").read_text())["proof_note"]
+    assert note.startswith("The numbers of this network are saturated: ") and says in note
+    assert escape(note) in (here / "o" / "report.html").read_text(encoding="utf-8")
+    assert command.main(["prove", "--run", "o"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith(note) and not err and "DIFFER" not in out and "different" not in out
+    for argv in (["draw", "--run", "o"], ["derive", "--run", "o"]):
+        assert command.main(argv) == 0 and not capsys.readouterr().err
+
+
+def test_a_gradient_of_nearly_0_is_compared_within_its_own_rounding():
+    model, points = run.model_of("linear", 2, 2, 0), data.moons(5, noise=0.0)
+    model.load({"W1": np.zeros((2, 2)), "b1": [0.0, 20.0]})
+    assert prove_model(model, points.x, np.ones(5, int)).verdict == "2 of 2 results proven"
 
 
 @pytest.mark.slow
-def test_runs_are_alike_and_resume_to_the_same_numbers(here):
+def test_runs_are_alike_and_resume_to_the_same_numbers(here, capsys):
     assert command.main(["train", *SMALL, "--epochs", "6", "--out", "a"]) == 0
     assert command.main(["train", *SMALL, "--out", "b"]) == 0
     assert command.main(["train", "--resume", "b", "--epochs", "6", "--quiet"]) == 0
     config = Path("b/config.json").read_bytes()
-    assert command.main(["train", "--resume", "b", "--epochs", "5", "--quiet"]) == 2  # 6 are done: said, and nothing changed
+    for epochs in ("5", "6"):
+        assert command.main(["train", "--resume", "b", "--epochs", epochs]) == 2
+        assert "nothing is left to do: b has 6 epochs" in capsys.readouterr().err
     assert Path("b/config.json").read_bytes() == config
     a, b = (json.loads((here / n / "report.json").read_text()) for n in "ab")
     assert {k: v for k, v in a.items() if k != "seconds"} == {k: v for k, v in b.items() if k != "seconds"}
@@ -164,10 +190,40 @@ def test_ctrl_c_saves_and_says_how_to_go_on(no_pictures, here):
     ]
 
 
+def test_resuming_a_whole_run_says_that_nothing_is_left_and_writes_the_report_again(no_pictures, here, capsys):
+    assert command.main(["train", *SMALL, "--out", "o"]) == 0
+    before = {name: Path("o", name).read_bytes() for name in ("config.json", "checkpoint.npz")}
+    Path("o/report.html").unlink()
+    capsys.readouterr()
+    assert command.main(["train", "--resume", "o"]) == 0
+    assert capsys.readouterr().out.startswith("nothing is left to learn: all 3 epochs are done")
+    assert Path("o/report.html").exists() and {name: Path("o", name).read_bytes() for name in before} == before
+    assert command.main(["train", "--resume", "o", "--epochs", "2"]) == 2
+    assert capsys.readouterr().err.startswith("python -m nets: nothing is left to do: o has 3 epochs, and --epochs counts them all")
+    assert {name: Path("o", name).read_bytes() for name in before} == before
+
+
 def test_a_run_that_learnt_nothing_leaves_nothing(here, capsys, monkeypatch):
     monkeypatch.setattr(run, "fit", lambda *a, **kw: signal.raise_signal(signal.SIGINT))
     assert command.main(["train", *SMALL, "--out", "o"]) == 130
     assert not list(here.iterdir()) and "stopped before" in capsys.readouterr().err
+
+
+def test_of_two_runs_into_one_folder_one_goes_on(here, capsys, monkeypatch):
+    """The other has looked at the folder while it was empty, too."""
+    (here / "o").mkdir()
+    monkeypatch.setattr(command, "reserve", lambda out, stem: Path(out))
+    (here / "o" / "config.json").write_text("the first one's")
+    assert command.main(["train", *SMALL, "--out", "o"]) == 2
+    assert "another run has begun in o" in capsys.readouterr().err and (here / "o" / "config.json").read_text() == "the first one's"
+
+
+def test_a_report_that_was_stopped_can_be_written_later(no_pictures, here, capsys, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(command, "measured", lambda run: signal.raise_signal(signal.SIGINT))
+        assert command.main(["train", *SMALL, "--out", "o"]) == 130
+    assert "stopped before the report was written" in capsys.readouterr().err and not (here / "o" / "report.html").exists()
+    assert command.main(["train", "--resume", "o", "--quiet"]) == 0 and (here / "o" / "report.html").exists()
 
 
 def test_a_folder_of_idx_files_is_data(no_pictures, here, capsys):
@@ -194,11 +250,11 @@ def test_every_model_is_proven(spec, capsys, here):
 
 def test_a_wrong_gradient_is_not_proven(monkeypatch):
     model, points = run.model_of("tanh:4", 2, 2, 0), data.moons(5)
-    assert all(row.ok for row in prove_model(model, points.x, points.t))
+    assert prove_model(model, points.x, points.t).ok
     before = {n: np.array(p.data) for n, p in model.parameters().items()}
     right = ad.gradient
     monkeypatch.setattr(ad, "gradient", lambda E, wrt, **kw: [g * (1 + 1e-7) for g in right(E, wrt, **kw)])
-    for row in prove_model(model, points.x, points.t):
+    for row in prove_model(model, points.x, points.t).rows:
         assert not row.ok and not row.differences.ok and row.derived.closed.verdict == "different"
     assert all(np.array_equal(p.data, before[n]) for n, p in model.parameters().items())
 
@@ -307,6 +363,9 @@ def test_bad_csv_files_get_a_sentence(content, says, iris, here, capsys):
         ("1\n2\n", "has one column"),
         ("1,2.5\n2,3\n", "text or whole numbers, but one is 2.5"),
         ("1,a\n2,\n", "line 2: no class"),
+        ("1,a\n2,nan\n", "line 2: nan is no class"),
+        ("nan,a\n2,b\n", "line 1, column 1: 'nan' is no number"),
+        ("1e400,a\n2,b\n3,a\n", "line 1, column 1: '1e400' is no number"),
         ("1,a\n2,a\n", "is a in every row; there is nothing to tell apart"),
         ("1,a\n2,b\n", "2 examples are too few"),
         ("1,a\nx,b\n", "line 2, column 1: 'x' is no number"),
@@ -329,10 +388,13 @@ def test_bad_training_files_get_a_sentence(content, says, here, capsys):
         (["train", "--model", "relu:0"], "from 1 to 10000 units"),
         (["train", "--model", "relu:3,"], "neither linear nor hidden layers"),
         (["train", "--momentum", "0.5"], "--momentum is for --optimizer sgd"),
-        (["train", "--resume", "nowhere"], "nowhere is no run folder"),
+        (["train", "--resume", "nowhere"], "there is no run folder nowhere; name one that"),
+        (["train", "--resume", "full"], "full is no run folder of `python -m nets train`: config.json is missing"),
         (["train", "--resume", "x", "--lr", "1"], "--resume goes on with the settings of its folder"),
         (["train", "--out", "full", "--data", "xor"], "full is not empty"),
-        (["prove", "--run", "nowhere"], "nowhere is no run folder"),
+        (["train", "--out", "full/precious"], "full/precious is a file; name a folder with --out"),
+        (["train", "--data="], "--data: '' is none of digits, iris"),
+        (["prove", "--run", "nowhere"], "there is no run folder nowhere"),
         (["prove", "--run", "x", "--data", "xor"], "leave out --data, --model and --seed, or --run"),
         (["draw", "--data", "xor", "-o", "a.png"], "there are .svg, .html, .dot, .txt and .json"),
         (["draw", "--data", "xor", "-o", "no/a.svg"], "No such file or directory: no/a.svg"),

@@ -72,12 +72,20 @@ def test_batches_go_through_every_example_once(size):
         (lambda: Dataset(np.zeros((4, 2)), [0, 1]), ad.ShapeMismatch, "a row and t an entry for each"),
         (lambda: Dataset([[1.0, np.nan]], [0]), ValueError, "x holds nan in row 0, column 1"),
         (lambda: Dataset([[1.0], [2.0]], [0.5, np.inf]), ValueError, "t holds inf in row 1"),
-        (lambda: Dataset([["a"]], [0]), ValueError, "x and t are numbers"),
+        (lambda: Dataset([["a"]], [0]), ValueError, "x holds numbers, not <U1"),
+        (lambda: Dataset([[1.0], [2.0]], ["no", "yes"]), ValueError, r"t holds numbers, not <U3; write classes, t = np.unique"),
+        (lambda: Dataset(np.ones(3), [0, 1, 1]), ad.ShapeMismatch, r"write x\[:, None\]"),
+        (lambda: Dataset(np.ones((2, 3, 3)), [0, 1]), ad.ShapeMismatch, r"write x.reshape\(len\(x\), -1\)"),
+        (lambda: Dataset([[1, 2], [3]], [0, 1]), ad.ShapeMismatch, "the rows of x are not equally long"),
+        (lambda: Dataset([[1.0], [2.0]], [0.5, 1.0]).columns(), ValueError, "one-hot targets of class numbers from 0"),
+        (lambda: data.xor(4).scaled(0.0, [1.0, 0.0]), ValueError, "a standard deviation of 0; scale_of gives 1"),
+        (lambda: data.moons(2.5), ValueError, "count is a whole number, 1 or more, not 2.5"),
+        (lambda: data.xor(4).split("0.2"), ValueError, "between 0 and 1, not '0.2'"),
         (lambda: data.xor(4).split(1.0), ValueError, "between 0 and 1, not 1.0"),
         (lambda: data.xor(2, noise=0).split(0.2), ValueError, "2 examples are too few"),
         (lambda: batches(3, 0, np.random.default_rng(0)), ValueError, "1 or more examples, not 0"),
-        (lambda: data.moons(0), ValueError, "1 or more examples and classes, not 0 and 2"),
-        (lambda: data.spirals(10, classes=0), ValueError, "not 10 and 0"),
+        (lambda: data.moons(0), ValueError, "count is a whole number, 1 or more, not 0"),
+        (lambda: data.spirals(10, classes=0), ValueError, "classes is a whole number, 1 or more, not 0"),
     ],
 )
 def test_bad_data_gets_a_sentence(make, error, says):
@@ -135,6 +143,16 @@ def test_damaged_idx_files_get_a_sentence(tmp_path, raw, says):
     (tmp_path / "a").write_bytes(raw)
     with pytest.raises(ValueError, match=says):
         read_idx(tmp_path / "a")
+
+
+@pytest.mark.parametrize(("read", "what"), [(data.from_csv, "a CSV file"), (read_idx, "an IDX file")])
+def test_a_file_that_is_not_there_gets_a_sentence(read, what, tmp_path):
+    with pytest.raises(FileNotFoundError, match=f"there is no file .*none; name {what}, by its whole path or from "):
+        read(tmp_path / "none")
+    with pytest.raises(IsADirectoryError, match=f"is a folder; name {what}$"):
+        read(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*none; name the one with the four IDX files"):
+        idx(tmp_path / "none")
 
 
 def test_a_missing_idx_file_is_named(tmp_path):

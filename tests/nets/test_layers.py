@@ -88,10 +88,13 @@ def test_names_that_would_meet_are_refused():
 @pytest.mark.parametrize(
     ("make", "error", "says"),
     [
-        (lambda: Linear(0, 3), ValueError, "whole number of inputs, 1 or more, not 0"),
-        (lambda: Linear(3, 2.5), ValueError, "whole number of units, 1 or more, not 2.5"),
+        (lambda: Linear(0, 3), ValueError, "Linear's number of inputs is a whole number, 1 or more, not 0"),
+        (lambda: Linear(3, 2.5), ValueError, "number of units is a whole number, 1 or more, not 2.5"),
         (lambda: Sequential(Linear(2, 3), Sigmoid), TypeError, r"write Sigmoid\(\)"),
+        (lambda: Linear(True, 3), ValueError, "not True"),
         (lambda: Sequential(np.tanh), TypeError, "takes modules"),
+        (lambda: Sequential([Linear(2, 3)]), TypeError, r"write Sequential\(\*modules\)"),
+        (lambda: mlp([3, 2]), ValueError, r"write mlp\(\*sizes\)"),
         (lambda: Sequential(*[ReLU()] * 2), ValueError, "one module twice"),
         (lambda: setattr(Module(), "layers", [Linear(1, 1)]), TypeError, "set layers to a Sequential"),
         (lambda: Module()(X), NotImplementedError, r"needs a method forward"),
@@ -279,6 +282,9 @@ def test_pytorch_and_back():
         nets.from_torch(torch.nn.Dropout())
     with pytest.raises(TypeError, match="no counterpart"):
         nets.from_torch(torch.nn.Softmax(dim=0))
+    for half in (torch.nn.Linear(2, 2).half(), torch.nn.Linear(2, 2).bfloat16()):
+        with pytest.raises(ad.BadOperand, match=r"float16; write module.float\(\)"):
+            nets.from_torch(half)
 
     class Own(Module): ...
 

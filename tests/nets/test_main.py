@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import autodiff as ad
 from nets import TwoLayer, closed_form, run
 from nets import __main__ as command
 from nets.data import one_hot
@@ -197,9 +198,9 @@ def small_net(**options):
 @pytest.mark.parametrize("fused", [False, True])
 def test_the_proof_of_a_small_net(biases, fused):
     net, x, t = small_net(biases=biases, fused=fused)
-    rows = prove(net, x, t)
-    assert [row.name for row in rows] == list(BY_HAND)[: 9 if biases else 7]
-    assert all(row.ok for row in rows)
+    proof = prove(net, x, t)
+    rows = proof.rows
+    assert proof.ok and not proof.note and [row.name for row in rows] == list(BY_HAND)[: 9 if biases else 7]
     assert rows[0].differences is None and all(r.differences.entries == r.differences.of for r in rows[1:])
     lines = table(rows).splitlines()
     assert len(lines) == 2 * len(rows) - 1  # E and dy1/dz1 have no derived formula
@@ -216,8 +217,8 @@ def test_the_derived_formulas_of_a_small_net():
         "dE/dW2": "(y2 - t) @ y1.T / m",
         "dE/dz1": "(W2.T @ (y2 - t)) * y1 * (1 - y1) / m",
         "dE/dW1": "((W2.T @ (y2 - t)) * y1 * (1 - y1)) @ x.T / m",
-        "dE/db2": "(y2 - t).sum(1) / m",
-        "dE/db1": "((W2.T @ (y2 - t)) * y1 * (1 - y1)).sum(1) / m",
+        "dE/db2": "(y2 - t).sum(1, keepdims=True) / m",
+        "dE/db1": "((W2.T @ (y2 - t)) * y1 * (1 - y1)).sum(1, keepdims=True) / m",
     }
 
 
@@ -226,7 +227,7 @@ def test_a_derived_formula_that_differs_is_not_proven():
     run = net(x, t)
     spoilt = {name: g * (1 + 1e-7) for name, g in by_graph(net, run).items()}
     assert {d.closed.verdict for d in by_derivation(net, run, spoilt).values()} == {"different"}
-    row = prove(net, x, t)[3]
+    row = prove(net, x, t).rows[3]
     assert row.ok and not replace(row, derived=by_derivation(net, run, spoilt)["dE/dW2"]).ok
 
 
@@ -242,13 +243,59 @@ def test_differences_bite(factor):
 def test_a_large_result_is_sampled(monkeypatch):
     net, x, t = small_net()
     monkeypatch.setattr("nets.prove.MOST_ENTRIES", 12)
-    row = next(row for row in prove(net, x, t) if row.name == "dE/dW1")
+    row = next(row for row in prove(net, x, t).rows if row.name == "dE/dW1")
     assert row.ok and (row.differences.entries, row.differences.of) == (12, 20)
     assert str(row.differences).startswith("agree (12 of 20 entries, off by ")
 
 
 def test_differences_say_when_they_differ():
     assert str(Differences(3, 3, 0.5, 1e-9)) == "DIFFER (3 entries, off by 5e-01, error bar 1e-09)"
+
+
+SATURATED = [
+    ("W2", 1e4, "y2 is 0 in 4 of its 6 entries. The first number that is not finite is -inf at entry (1, 0) of the result of log, from y2"),
+    ("W1", 1e4, "5 of the 10 entries of the result of exp are not finite. The first number that is not finite is inf at entry"),
+    ("b2", 1e9, "y2 is 0 in "),
+]
+
+
+def saturated(name, factor):
+    net, x, t = small_net()
+    p = net.parameters()[name]
+    p.data = factor * (p.data if np.any(p.data) else np.arange(p.size).reshape(p.shape))
+    return net, x, t
+
+
+@pytest.mark.parametrize(("name", "factor", "says"), SATURATED)
+def test_saturated_numbers_are_told_and_right_formulas_still_proven(name, factor, says):
+    net, x, t = saturated(name, factor)
+    before = {n: np.array(p.data) for n, p in net.parameters().items()}
+    proof = prove(net, x, t)  # no warning either: they are errors here
+    assert proof.note.startswith("The numbers of this network are saturated: ") and says in proof.note
+    assert "the same network with every parameter divided by 2**" in proof.note and str(proof).startswith(proof.note)
+    assert (
+        proof.verdict == "9 of 9 results proven with smaller parameters"
+        and "inf" not in table(proof.rows)
+        and "nan" not in table(proof.rows)
+    )
+    assert all(np.array_equal(p.data, before[n]) for n, p in net.parameters().items())
+
+
+@pytest.mark.parametrize(("name", "factor", "says"), SATURATED)
+@pytest.mark.parametrize("factor_of_formula", [5, -1, 1 + 1e-7])
+def test_a_wrong_formula_is_wrong_for_saturated_numbers_too(name, factor, says, factor_of_formula, monkeypatch):
+    right = {f: getattr(closed_form, f) for f in ("dE_dW2", "dE_dW1")}
+    for f in right:
+        monkeypatch.setattr(closed_form, f, lambda *args, f=f: right[f](*args) * factor_of_formula)
+    proof = prove(*saturated(name, factor))
+    assert [row.name for row in proof.rows if not row.ok] == ["dE/dW2", "dE/dW1"] and not proof.ok
+    assert all(row.closed.verdict == "different" for row in proof.rows if not row.ok)
+
+
+def test_what_is_not_finite_at_all_is_not_proven():
+    net, x, t = saturated("W1", np.inf)
+    with np.errstate(invalid="ignore"), pytest.raises(ad.NonFinite, match="W1 of the network is not finite in 20 of its 20 entries"):
+        prove(net, x, t)
 
 
 # ---------------------------------------------------------------- the real thing

@@ -117,6 +117,8 @@ def test_schedules_are_followed_step_by_step():
         (lambda: SGD([ad.Tensor(1.0)], 0.1, momentum=1), ValueError, "momentum is a number from 0 to below 1, not 1"),
         (lambda: SGD([ad.Tensor(1.0)], 0.1, weight_decay=-1), ValueError, "weight_decay is a number 0 or more"),
         (lambda: Adam([ad.Tensor(1.0)], betas=(0.9, 1.0)), ValueError, "a beta is a number from 0 to below 1"),
+        (lambda: Adam([ad.Tensor(1.0)], betas=0.9), ValueError, r"betas are two numbers, such as \(0.9, 0.999\), not 0.9"),
+        (lambda: SGD([ad.Tensor(1.0)], lr=lambda k: None).step(), ValueError, "0 or more, also at step 0, not None"),
         (lambda: Adam([]), ValueError, "no parameters"),
         (lambda: Adam([ad.Tensor(1.0) * 2]), TypeError, "not a parameter"),
         (lambda: Adam([np.ones(2)]), TypeError, "not a parameter"),

@@ -174,6 +174,29 @@ def test_more_epochs_continue_a_finished_run(tmp_path):
     assert bits(third) == bits(whole)
 
 
+def test_a_resumed_run_with_nothing_left_says_so(tmp_path):
+    path, first = tmp_path / "c.npz", net()
+    quiet(first, TRAIN, epochs=4, **settings(first, path))
+    before, second = path.read_bytes(), net(seed=9)
+    with pytest.warns(UserWarning, match=r"nothing was left to do: .*c\.npz has 4 epochs, and epochs=3 counts them all; .* more than 4"):
+        history = quiet(second, TRAIN, epochs=3, resume=True, **settings(second, path))
+    assert history.stopped == "nothing left" and len(history) == 4 and bits(second) == bits(first)
+    assert quiet(second, TRAIN, epochs=4, resume=True, **settings(second, path)).stopped == "nothing left"  # a script that is run again
+    assert path.read_bytes() == before
+
+
+def test_a_checkpoint_that_cannot_be_is_told_before_training(tmp_path, monkeypatch):
+    model = net()
+    with pytest.raises(FileNotFoundError, match=r"no checkpoint .*c\.npz to resume; to begin with the first epoch, leave resume=True out"):
+        quiet(model, TRAIN, resume=True, **settings(model, tmp_path / "c.npz"))
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        quiet(model, TRAIN, **settings(model, tmp_path / "no" / "c.npz"))
+    monkeypatch.setattr(os, "access", lambda path, how: False)
+    with pytest.raises(PermissionError, match="is read-only for you"):
+        quiet(model, TRAIN, **settings(model, tmp_path / "c.npz"))
+    assert bits(model) == bits(net()) and not list(tmp_path.iterdir())
+
+
 def test_a_second_ctrl_c_raises():
     def twice(k):
         os.kill(os.getpid(), signal.SIGINT)
@@ -245,8 +268,11 @@ def test_other_settings_are_refused(tmp_path, change, says):
 
 def test_another_model_and_other_data_are_refused(tmp_path):
     path, other = made(tmp_path), mlp(2, 9, 3)
-    with pytest.raises(OtherSettings, match=r"parameters = W1 \(8, 2\).*and now parameters = W1 \(9, 2\)"):
+    with pytest.raises(OtherSettings, match=r"with model = Sequential, Linear\(2, 8\), Tanh, .*and now model = Sequential, Linear\(2, 9\)"):
         quiet(other, TRAIN, epochs=2, resume=True, **settings(other, path))
+    same_shapes = mlp(2, 8, 3, activation="relu")
+    with pytest.raises(OtherSettings, match=r"Tanh, .*and now model = Sequential, Linear\(2, 8\), ReLU"):
+        quiet(same_shapes, TRAIN, epochs=2, resume=True, **settings(same_shapes, path))
     model = net()
     with pytest.raises(OtherSettings, match="it was made with data = "):
         quiet(model, HELD_OUT, epochs=2, resume=True, **settings(model, path))
@@ -317,6 +343,8 @@ def test_what_is_born_where():
         ({"batch": -1}, "batch is a whole number"),
         ({"seed": -1}, "seed is a whole number, 0 or more, not -1"),
         ({"patience": -2}, "patience is a whole number, 1 or more, not -2"),
+        ({"patience": 0}, "patience is a whole number, 1 or more, not 0"),
+        ({"epochs": True}, "epochs is a whole number, 1 or more, not True"),
         ({"seed": None}, "seed is a whole number"),
     ],
 )
@@ -347,6 +375,10 @@ def test_shapes_and_labels_that_do_not_fit_are_told():
         (lambda: quiet(net(), TRAIN, loss=lambda y, t: 1.0), ad.NotConnected, "plain float that depends on no parameter"),
         (lambda: quiet(net(), TRAIN, loss=lambda y, t: losses.cross_entropy(y.data, t)), ad.NotConnected, "depends on no parameter"),
         (lambda: quiet(scalar.MLP(2, [3]), TRAIN), TypeError, "a dict of Tensors by name"),
+        (lambda: quiet(net(), TRAIN, metric="accuracy"), TypeError, "metric is a function of outputs and targets"),
+        (lambda: quiet(net(), TRAIN, each_epoch=3), TypeError, "each_epoch is a function of the number of an epoch"),
+        (lambda: quiet(Sequential, TRAIN), TypeError, r"Sequential is a class of models; fit trains one that is made"),
+        (lambda: quiet(None, TRAIN), TypeError, "a dict of Tensors by name, such as a layers.Module, not NoneType"),
         (lambda: evaluate(net(), (TRAIN.x, TRAIN.t + 1)), ValueError, "one is 3"),
         (lambda: evaluate(Sequential(net(), Softmax()), TRAIN), ValueError, "apply softmax a second time"),
     ],

@@ -16,6 +16,7 @@ Edit = tuple[str, Formula]
 _ONE = Formula("number", value=1)
 _PRODUCTS = ("juxt", "star", "cdot", "mul", "matmul", "dot")
 _MIXED = {"juxt": "mul", "matmul": "mul", "star": "mul", "cdot": "dot", "dot": "mul", "mul": "matmul"}
+MOST_ROWS = 500  # of a diagonal matrix that is tried
 _ALIKE = (("sigmoid", "tanh", "relu", "softplus"), ("exp", "log"), ("softmax", "sigmoid", "log_softmax"), ("sin", "cos"), ("sum", "mean"))
 
 
@@ -29,7 +30,7 @@ def edits(formula: Formula, shapes: Shapes) -> Iterator[Edit]:
     ['-(y - t)', '-y - t', 'y + t']
     """
     seen = {formula}
-    for rule in (_signs, _transposes, _factors, _products, _numbers, _fractions, _functions, _complements, _names, _sizes, _sums):
+    for rule in (_signs, _transposes, _factors, _products, _lengths, _numbers, _fractions, _functions, _complements, _names, _sizes, _sums):
         for said, edited in _everywhere(formula, lambda f, rule=rule: rule(f, shapes)):  # type: ignore[misc]
             if edited not in seen:
                 seen.add(edited)
@@ -121,6 +122,12 @@ def _factors(f: Formula, shapes: Shapes) -> Iterator[Edit]:
 def _products(f: Formula, shapes: Shapes) -> Iterator[Edit]:
     if f.op not in _PRODUCTS:
         return
+    if f.op in ("matmul", "mul") and len(f.args) == 2:
+        a, b = (x.args[0] if x.op == "T" else x for x in f.args)
+        yield f"write the outer product of {a.text} and {b.text}", Formula("call", (a, b), ("outer", ()))
+        rows = shapes.get(b.value[0], ())[:-1] if b.op == "name" else ()
+        if len(rows) == 1 and 1 < rows[0] <= MOST_ROWS:
+            yield f"write the diagonal matrix of {a.text}", Formula("matmul", (Formula("call", (a,), ("diag", ())), f.args[1]))
     if f.op in ("juxt", "matmul", "star"):
         for k in range(len(f.args) - 1):
             a, b = f.args[k : k + 2]
@@ -132,6 +139,13 @@ def _products(f: Formula, shapes: Shapes) -> Iterator[Edit]:
 
 
 # ---------------------------------------------------------------- numbers, fractions, functions
+
+
+def _lengths(f: Formula, shapes: Shapes) -> Iterator[Edit]:
+    below = f.args[1] if f.op == "div" else f
+    if f.op == "div" and (below.op in ("number", "length") or (below.op == "name" and shapes.get(below.value[0]) == ())):
+        for other in (Formula("name", (), (name, False)) for name, shape in shapes.items() if shape == () and "/d" not in name):
+            yield f"divide by {other.text} instead of {below.text}", _with(f, 1, other)
 
 
 def _numbers(f: Formula, shapes: Shapes) -> Iterator[Edit]:
@@ -174,7 +188,7 @@ def _functions(f: Formula, shapes: Shapes) -> Iterator[Edit]:
             if name in alike and other != name:
                 yield f"write {other} instead of {name} in {f.text}", replace(f, value=(other, options))
     if TABLE[name].kind == "elementwise" and TABLE[name].arity == 1:
-        yield f"write {name}' instead of {name} in {f.text}", Formula("prime", f.args, name)
+        yield f"write the derivative of {name} instead of it in {f.text}", Formula("prime", f.args, name)
 
 
 def _complements(f: Formula, shapes: Shapes) -> Iterator[Edit]:
@@ -221,6 +235,11 @@ def _sums(f: Formula, shapes: Shapes) -> Iterator[Edit]:
             if given.get("axis") != axis:
                 changed = {**given, "axis": axis}
                 yield f"take the {name} over axis {axis} in {f.text}", replace(f, value=(name, tuple(changed.items())))
+        if "axis" in given and not given.get("keepdims") and name not in ("softmax", "log_softmax"):
+            yield (
+                f"keep the axis that {name} drops in {f.text}, with keepdims=True",
+                replace(f, value=(name, (*options, ("keepdims", True)))),
+            )
         if "axis" in given and name in ("sum", "mean"):
             yield f"take the {name} over everything in {f.text}", replace(f, value=(name, ()))
     elif f.op == "total":

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,7 +39,7 @@ class Formula:
     name                            (the key in the environment, are 1-D arrays columns?)
     jacobian                        (of, by): the environment's "dof/dby"
     index       x                   (letters, does a single letter count the last axis of a matrix?)
-    example     x                   (letter,): it counts a matrix's columns, each a vector
+    example     x                   as of an index of one letter; it counts a matrix's columns (or rows), each a vector
     entry       jacobian            (letters of what is derived, letters of what it is derived by)
     entries     x, indexed names    the letters of the left side, in order
     add, mul, juxt, star, cdot, dot, matmul     any number; of star, "plain" if it may be NumPy's
@@ -50,6 +51,8 @@ class Formula:
     compare     x, y                = ≠ < > ≤ ≥
     same                            (letter, letter, are they equal?): a condition
     cases       x, condition, ...   the last x may come without a condition
+    length      x                   the axis, or None for how many entries there are
+    filled      lengths             an array of ones
     ones, eye                       1, which broadcasts; the unit matrix
     getitem     x                   the index, of NumPy text
     """
@@ -114,6 +117,12 @@ class Formula:
 
         return settle(self)
 
+    def entrywise(self, env: Mapping[str, Any]) -> list[str]:
+        """The products without a sign, of two arrays, that only their shapes say are entrywise."""
+        run = _Evaluation(self, env)
+        run.result()
+        return list(dict.fromkeys(run.entrywise))
+
     @property
     def component(self) -> bool:
         """Is it written in components?"""
@@ -148,32 +157,41 @@ class Formula:
 
         return edits(self, shapes or {})
 
+    @property
+    def of_columns(self) -> Formula:
+        """The same where 1-D arrays are columns."""
+        return self.map(lambda f: replace(f, value=(f.value[0], True)) if f.op == "name" else f)
+
     def readings(self) -> list[Formula]:
         """What else the same text may mean: a dot product for an entrywise one, 1-D arrays as columns, components, examples as rows."""
         found = [
             self.map(lambda f: replace(f, op="dot") if f.op == "cdot" else f),
             self.map(lambda f: replace(f, op="juxt") if f.op in ("cdot", "star") else f),
             self.map(lambda f: replace(f, op="mul") if f.op in ("cdot", "star", "dot") else f),
-            self.map(_of_columns),
-            self.map(lambda f: replace(f, op="index", value=(f.value, False)) if f.op == "example" else f),
+            self.of_columns.map(_keeping_axes),
+            self.map(lambda f: replace(f, op="index") if f.op == "example" else f),
             self.map(_of_rows),
+            *(self.map(partial(_of_examples, rows)) for rows in (True, False)),
         ]
         return [f for f in dict.fromkeys(found) if f != self]
 
 
-def _of_columns(f: Formula) -> Formula:
-    """The same where 1-D arrays are columns, and a sum along an axis leaves a row or a column."""
-    if f.op == "name":
-        return replace(f, value=(f.value[0], True))
+def _keeping_axes(f: Formula) -> Formula:
+    """The same where a sum along an axis leaves a row or a column."""
     options = dict(f.value[1]) if f.op == "call" else {}
     if "axis" in options and f.value[0] in ("sum", "mean", "max", "min"):
         return replace(f, value=(f.value[0], tuple({**options, "keepdims": True}.items())))
     return f
 
 
+def _of_examples(rows: bool, f: Formula) -> Formula:
+    """The same where a letter at a matrix picks a whole vector, a row or a column of it."""
+    return replace(f, op="example", value=(f.value[0], not rows)) if f.op == "index" and len(f.value[0]) == 1 else f
+
+
 def _of_rows(f: Formula) -> Formula:
     """The same where examples are rows."""
-    if f.op == "index" and len(f.value[0]) == 1:
+    if f.op in ("index", "example") and len(f.value[0]) == 1:
         return replace(f, value=(f.value[0], not f.value[1]))
     if f.op == "call" and f.value[0] in _NORMALISING and "axis" not in dict(f.value[1]):
         return replace(f, value=(f.value[0], (*f.value[1], ("axis", -1))))
@@ -206,6 +224,7 @@ class _Evaluation:
         self.formula, self.env = formula, env
         self._sizes: dict[str, int] | None = None
         self.meant: dict[int, list[str]] = {}  # of products without a sign, by id(): mul or matmul, between each two factors
+        self.entrywise: list[str] = []  # products without a sign that are not matrix products
 
     def result(self) -> Any:
         with np.errstate(all="ignore"):  # inf and nan are values here; who judges the formula says so
@@ -257,6 +276,18 @@ class _Evaluation:
         shapes = tuple(shape_of(self.env[of])), tuple(shape_of(self.env[by]))
         return ops.reshape(self.env[f"d{of}/d{by}"], shape=shapes[0] + shapes[1]), *shapes
 
+    def _length(self, f: Formula) -> Labelled:
+        x = self.of(f.args[0])
+        if x.labels or not -len(x.rest) <= (f.value or 0) < max(1, len(x.rest)) or not x.rest:
+            raise ShapeMismatch(f"{f.text}: {f.args[0].text} is {_shape_text(x)}")
+        return Labelled(math.prod(x.rest) if f.value is None else x.rest[f.value])
+
+    def _filled(self, f: Formula) -> Labelled:
+        lengths = [np.asarray(x.value) for x in self._all(f)]
+        if any(n.shape or n != int(n) or n < 1 for n in lengths) or math.prod(map(int, lengths)) > LARGEST:
+            raise ShapeMismatch(f"{f.text} has no shape: its lengths are to be whole numbers")
+        return Labelled(np.ones(tuple(map(int, lengths))))
+
     # ------------------------------------------------------------ named axes
 
     def _index(self, f: Formula) -> Labelled:
@@ -266,11 +297,13 @@ class _Evaluation:
         return _named(x, axes, letters)
 
     def _example(self, f: Formula) -> Labelled:
-        x = self.of(f.args[0])
-        if len(x.rest) != 2:
-            raise ShapeMismatch(f"{f.text} is an example's vector, but {f.args[0].text} has shape {x.rest} and no column for each")
-        value = ops.transpose(x.value)
-        return Labelled(ops.reshape(value, shape=(*shape_of(value), 1)), f.value)
+        x, last = self.of(f.args[0]), f.value[1]
+        if x.labels or len([n for n in x.rest if n > 1]) < 2:
+            if f.value[1] and f.args[0].op == "name" and len(x.rest) != 2:
+                raise ShapeMismatch(f"{f.text} is an example's vector, but {f.args[0].text} has shape {x.rest} and no column for each")
+            return self._index(f)
+        value = ops.transpose(x.value) if last else x.value
+        return Labelled(ops.reshape(value, shape=(*shape_of(value), 1)), f.value[0])
 
     def _entry(self, f: Formula) -> Labelled:
         value, of, by = self._full_jacobian(f.args[0])
@@ -396,11 +429,13 @@ class _Evaluation:
 
     def _product(self, f: Formula, meant: Callable[[Labelled, Labelled], str]) -> Labelled:
         said = self.meant[id(f)] = ["mul"] * (len(f.args) - 1)
-        f = self._sized(f)
+        written, f = f, self._sized(f)
         total = self.of(f.args[0])
         for k, a in enumerate(f.args[1:]):
             y = self.of(a)
             if len(total.rest) < 2 or len(y.rest) < 2 or total.single or y.single or meant(total, y) == "entrywise":
+                if f.op == "juxt" and not (total.single or y.single or total.labels or y.labels):
+                    self.entrywise.append(written.text)
                 total = self._scaled_or_entrywise(f, total, y)
             else:
                 total, said[k] = self._matrix(total, y), "matmul"
@@ -472,6 +507,8 @@ class _Evaluation:
         values = [x.value for x in xs]
         if "axis" in options and not shape_of(values[0]):  # a number that broadcasts, beside a vector of ones
             return xs[0]
+        if name == "outer" and (long := [x for x in xs if sum(n > 1 for n in x.rest) > 1]):
+            raise ShapeMismatch(f"{f.text} is an outer product of vectors, and one of its operands is {_shape_text(long[0])}")
         if name in ("diag", "outer") or (name == "dot" and _is_column(values)):
             values = [_flat(v) for v in values] if name != "diag" or _is_column(values) else values
         if name in _NORMALISING and "axis" not in options and len(shape_of(values[0])) == 2:

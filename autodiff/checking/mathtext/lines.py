@@ -41,12 +41,13 @@ class Target:
 
 @dataclass(frozen=True)
 class Line:
-    """One line as read: the formulas of a chain `dE/dz2 = A = B` are A and B."""
+    """One line as read: the formulas of a chain `dE/dz2 = A = B` are A and B; `numpy` if these are Python, and no mathematics."""
 
     text: str
     label: str
     target: Target | None
     formulas: tuple[Formula, ...]
+    numpy: bool = False
 
     @property
     def formula(self) -> Formula:
@@ -73,12 +74,17 @@ def read(text: str, names: Iterable[str] | Mapping[str, Any], root: str = "E", a
     if parser.skip("="):
         parts.append(None)
     parts.append(parser.part())
+    left = parser.math and parser.sees("=")
+    if parser.sees("="):  # the left side may be mathematics, and what follows Python
+        parser.math = parser.mathematical(parser.now.start)
     while parser.now.kind != "end":
         if parser.skip("="):
             parts.append(parser.part())
         elif not parser.skip("\\\\", ".", ";", ","):
             condition = parser.closing()
-    return Line(text, label, *_sides(parts, condition, parser, after))
+    numpy = parser.numpy and not parser.math
+    parser.math = parser.math or (left and not numpy)
+    return Line(text, label, *_sides(parts, condition, parser, after), numpy)
 
 
 def read_target(text: str, names: Iterable[str] | Mapping[str, Any], root: str = "E", bare: str = GRADIENT) -> Target:

@@ -42,9 +42,11 @@ FUNCTIONS = {name: name for name in _CALLED.split()} | {
 }
 _LETTERS = {*GREEK.values(), "varepsilon", "varphi", "ell"}
 _OPTIONS = ("axis", "keepdims")
+_PYTHON = re.compile(r"@|\*\*|\.(?:T|shape|size)\b|\bnp\.|\.(?:sum|mean|max|min|dot|transpose)\(|\blen\(|\b(?:axis|keepdims)\s*=")
 
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
+_ONE = Formula("number", value=1)
 _COMPARISONS = ("=", "==", "≠", "<", ">", "≤", "≥")
 
 
@@ -73,8 +75,12 @@ class Parser:
         self.at = 0
         self.depth = 0
         self.bars = 0
-        self.numpy = bool(re.search(r"@|\*\*|\.T\b|\bnp\.|\.(sum|mean|max|min|dot|transpose)\(|\b(axis|keepdims)\s*=", text))
-        self.math = "\\" in text or "^" in text
+        self.numpy = _PYTHON.search(text) is not None
+        self.math = self.mathematical(0)
+
+    def mathematical(self, start: int) -> bool:
+        """Is the text from there on mathematics, by its signs?"""
+        return "\\" in self.text[start:] or "^" in self.text[start:]
 
     # ------------------------------------------------------------ tokens
 
@@ -183,7 +189,8 @@ class Parser:
                 value = _joined("div", value, self.signed())
             elif self.begins():
                 self.math = True
-                value = _joined("juxt", value, self.power())
+                factor = self.power()
+                value = _joined("juxt", value, Formula("ones") if factor == _ONE else factor)  # as a number nobody writes it there
             else:
                 return value
 
@@ -220,7 +227,7 @@ class Parser:
         while True:
             if self.skip("'"):
                 self.math = True
-                value = Formula("T", (value,))
+                value = Formula("T", (Formula("ones") if value == _ONE else value,))
             elif self.skip("**"):
                 value = Formula("pow", (value, self.signed()))
             elif self.sees("^") or self.now.kind == "layer":
@@ -287,12 +294,26 @@ class Parser:
         if name.text == "T":
             self.numpy = True
             return Formula("T", (value,))
+        if name.text == "size":
+            return Formula("length", (value,))
+        if name.text == "shape":
+            return self.axis_of(value)
         if name.text not in _METHODS:
-            raise self.error(f".{name.text} is not known here; there are .T, {', '.join('.' + m + '()' for m in _METHODS)}", name)
+            known = ", ".join(f".{method}()" for method in _METHODS)
+            raise self.error(f".{name.text} is not known here; there are .T, .shape[0], .size, {known}", name)
         if not self.sees("("):
             raise self.error(f".{name.text} is a method: write .{name.text}()")
         args, options = self.arguments()
         return self.called(name, [value, *args], options)
+
+    def axis_of(self, value: Formula) -> Formula:
+        """The number behind .shape, in brackets."""
+        self.expect("[", "a formula takes one length, as X.shape[0]")
+        minus, token = self.skip("-"), self.take()
+        if token.kind != "number" or not re.fullmatch("[0-9]", token.text):
+            raise self.error("the number of an axis is missing", token)
+        self.expect("]", "the brackets do not end")
+        return Formula("length", (value,), -int(token.text) if minus else int(token.text))
 
     def picked(self, value: Formula) -> Formula:
         """NumPy's brackets: `:`, None, np.newaxis and whole numbers."""
@@ -500,6 +521,9 @@ class Parser:
         if self.names.find(t.text) is None:
             if t.text[0] == "d" and self.ahead(1).text == "/" and (derived := self.derivative()):
                 return derived
+            if t.text == "len" and self.ahead(1).text == "(":
+                self.take()
+                return Formula("length", (self.group(),), 0)
             if t.text == "eye" and self.ahead(1).text == "(":
                 self.take()
                 return self.unit()
@@ -518,6 +542,10 @@ class Parser:
             return Formula("number", value=getattr(math, t.text))
         if t.text in ("eye", "identity"):
             return self.unit()
+        if t.text == "size" and self.sees("("):
+            return Formula("length", (self.group(),))
+        if t.text == "ones":
+            return self.filled()
         if t.text not in FUNCTIONS and t.text != "transpose":
             raise self.error(f"np.{t.text} is not known here{self.names.nearest(t.text, FUNCTIONS)}", t)
         return self.function(t)
@@ -528,6 +556,17 @@ class Parser:
         size = self.formula()
         self.expect(")", "the parenthesis is not closed")
         return Formula("eye", value=int(size.value) if size.op == "number" else None)
+
+    def filled(self) -> Formula:
+        """`np.ones(m)` or `np.ones((m, 1))`."""
+        self.expect("(", "np.ones takes a length, or several in parentheses")
+        several = self.skip("(")
+        lengths = [self.formula()]
+        while several and self.skip(","):
+            lengths += [self.formula()] if not self.sees(")") else []
+        for _ in range(1 + several):
+            self.expect(")", "the parenthesis is not closed")
+        return Formula("filled", tuple(lengths))
 
     def ones(self) -> Formula:
         """A vector of ones, or the indicator of a condition in brackets or below."""
@@ -669,7 +708,7 @@ class Parser:
             return leaf
         self.math = True
         if t.bold and len(letters) == 1:
-            return Formula("example", (leaf,), letters)
+            return Formula("example", (leaf,), (letters, True))
         return Formula("index", (leaf,), (letters, False))
 
     def _special(self, t: Token, subs: list[str], layer: str) -> Formula | None:
@@ -816,15 +855,26 @@ def _summed(f: Formula) -> Formula:
     A vector of ones on the other side, as in `b 1^T`, only repeats.
     """
     ones, turned = Formula("ones"), Formula("T", (Formula("ones"),))
-    args = list(f.args)
-    axes = ([0] if args[0] == turned else []) + ([1] if args[-1] == ones else [])
-    args = [a for a in args if a not in (ones, turned)]
-    if len(args) == len(f.args) or not args:
+    if not {ones, turned} & set(f.args):
         return f
-    out = args[0] if len(args) == 1 else replace(f, args=tuple(args))
-    for axis in axes:
-        out = Formula("call", (out,), ("sum", (("axis", axis), ("keepdims", True))))
-    return out
+    kept: list[Formula] = []
+    columns = False
+    for a in f.args:
+        if a == turned and not kept:
+            columns = True
+        elif a == ones and kept:
+            kept = [_sum_of(f, kept, 1)]
+        elif a not in (ones, turned):
+            kept.append(a)
+    if not kept:
+        return f
+    return _sum_of(f, kept, 0) if columns else kept[0] if len(kept) == 1 else replace(f, args=tuple(kept))
+
+
+def _sum_of(f: Formula, factors: list[Formula], axis: int) -> Formula:
+    """The sum of a product along one axis, which stays."""
+    whole = factors[0] if len(factors) == 1 else replace(f, args=tuple(factors))
+    return Formula("call", (whole,), ("sum", (("axis", axis), ("keepdims", True))))
 
 
 class _Index(tuple[Any, ...]):

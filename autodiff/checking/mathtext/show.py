@@ -82,6 +82,12 @@ class _Plain:
     def _jacobian(self, f: Formula) -> str:
         return "d{}/d{}".format(*f.value)
 
+    def _filled(self, f: Formula) -> str:
+        return f"np.ones(({', '.join(map(self.write, f.args))},))"
+
+    def _length(self, f: Formula) -> str:
+        return self.write(f.args[0], ATOM) + (".size" if f.value is None else f".shape[{f.value}]")
+
     def _index(self, f: Formula) -> str:
         letters = "".join(f.value[0])
         x = f.args[0]
@@ -90,7 +96,7 @@ class _Plain:
         return f"{self.write(x, ATOM)}_{letters}"
 
     def _example(self, f: Formula) -> str:
-        return f"{self.write(f.args[0], ATOM)}_{f.value[0]}"
+        return f"{self.write(f.args[0], ATOM)}_{''.join(f.value[0])}"
 
     def _entry(self, f: Formula) -> str:
         (of, by), (first, second) = f.args[0].value, f.value
