@@ -321,15 +321,13 @@ def _seed(root: Any, seed: Any, record: bool) -> Any:
             raise not_scalar(root)
         one = _one(root._data.dtype, root._data.ndim)
         return constant_tensor(one, None) if record else one
-    if isinstance(seed, Node):
-        if seed.shape != root.shape:
-            raise ShapeMismatch(f"the seed has shape {seed.shape}, but {label(root)} has shape {root.shape}; they must be the same")
-        return seed if record else np.asarray(seed._data, root.dtype)
-    array = np.asarray(seed)
+    array = np.asarray(seed._data if isinstance(seed, Node) else seed)
     if array.dtype.kind not in "fiub":
         raise BadOperand(f"the seed is of dtype {array.dtype}, but a derivative is made of real numbers")
     if array.shape != root.shape:
         raise ShapeMismatch(f"the seed has shape {array.shape}, but {label(root)} has shape {root.shape}; they must be the same")
+    if record and isinstance(seed, Node):
+        return seed
     array = array.astype(root.dtype)
     return constant_tensor(array, None) if record else array
 
