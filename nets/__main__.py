@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -50,7 +49,7 @@ from .train import Diverged, OtherSettings, fit, predict, read_checkpoint
 from .two_layer import ByRows, TwoLayer
 
 DEMONSTRATION = {"seed": 0, "epochs": 40, "hidden": 64, "batch": 8, "lr": 1.0}  # its options and their defaults
-EXTRAS = {"sklearn": "scikit-learn", "tqdm": "tqdm", "matplotlib": "matplotlib"}
+EXTRAS = ("sklearn", "tqdm", "matplotlib")  # what the demonstration needs
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -89,9 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def demonstration(options: argparse.Namespace) -> int:
     """Train the exercise's network, prove it, and write everything into a folder."""
-    missing = [package for module, package in EXTRAS.items() if find_spec(module) is None]
-    if missing:
-        return _sorry(f'{" and ".join(missing)} must be installed for this: pip install "autodiff-graph[nets]"')
+    for module in EXTRAS:
+        need(module)  # before anything is written
     say: Callable[[str], None] = (lambda text: None) if options.quiet else print
     folder = reserve(options.out)
     with tidied(folder):
@@ -204,11 +202,11 @@ def write_run(run: Trained, say: Callable[[str], None]) -> int:
     """Write report.json, the pictures and the page; returns the exit code."""
     from .report import page
 
-    say(f"\nthe gradients on m = {PROVEN_ON} held-out examples\n{run.proof}\n")
+    x, t = hardest(run.model, run.parts.held_out)
+    say(f"\nthe gradients on m = {len(x)} held-out examples\n{run.proof}\n")
     numbers, images, folder = measured(run), pictures(run), run.folder
     for name, (_, png) in images.items():
         (folder / name).write_bytes(png)
-    x, t = hardest(run.model, run.parts.held_out)
     drawing = ad.draw(recorded(run.model, x[:1], t[:1]), rankdir="LR")  # a ribbon, which a page is wide enough for, not tall
     save(drawing, folder, "graph.svg", "backprop.html")
     accuracy = f"{numbers['test_accuracy']:.1%}"

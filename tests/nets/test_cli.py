@@ -10,6 +10,7 @@ import subprocess
 import sys
 from html import escape
 from html.parser import HTMLParser
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from nets.prove import Differences, Proof, Row, prove_model
 from nets.train import predict
 
 pytestmark = pytest.mark.skipif(
-    any(command.find_spec(module) is None for module in command.EXTRAS), reason="needs scikit-learn, tqdm and matplotlib"
+    any(find_spec(module) is None for module in command.EXTRAS), reason="needs scikit-learn, tqdm and matplotlib"
 )
 FILES = "backprop.html checkpoint.npz config.json confusion.png graph.svg layers.png learning.png report.html report.json weights.png"
 SMALL = ["--data", "iris", "--model", "tanh:5", "--epochs", "3", "--quiet"]
@@ -201,6 +202,13 @@ def test_resuming_a_whole_run_says_that_nothing_is_left_and_writes_the_report_ag
     assert command.main(["train", "--resume", "o", "--epochs", "2"]) == 2
     assert capsys.readouterr().err.startswith("python -m nets: nothing is left to do: o has 3 epochs, and --epochs counts them all")
     assert {name: Path("o", name).read_bytes() for name in before} == before
+
+
+def test_a_run_on_few_examples_says_how_many_it_is_proven_on(no_pictures, here, capsys):
+    Path("few.csv").write_text("".join(f"{k}.5,{k % 2}\n" for k in range(12)))
+    assert command.main(["train", "--data", "few.csv", "--model", "tanh:2", "--epochs", "1", "--out", "few"]) == 0
+    out = capsys.readouterr().out
+    assert "8 examples to learn from, 2 held out, 2 to test on" in out and "the gradients on m = 2 held-out examples" in out
 
 
 def test_a_run_that_learnt_nothing_leaves_nothing(here, capsys, monkeypatch):
