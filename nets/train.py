@@ -98,6 +98,7 @@ class _Run:
     done: int = 0  # batches of this epoch
     total: float = 0.0  # of the loss over the examples of this epoch
     right: int = 0
+    lr: float = 0.0  # of the last step
     history: History = field(default_factory=History)
     best: dict[str, Any] = field(default_factory=dict)  # the parameters of the best epoch
 
@@ -190,7 +191,7 @@ def fit(
                 if pressed:
                     break
             if run.done == steps:
-                _finish_epoch(run, model, len(data), optimizer, loss, metric, held_out)
+                _finish_epoch(run, model, len(data), loss, metric, held_out)
                 bar.set_postfix(_shown(run.history), refresh=False)
                 if each_epoch is not None:
                     each_epoch(len(run.history) - 1)
@@ -268,7 +269,7 @@ def _step(run: _Run, model: Model, x: Any, t: Any, optimizer: Optimizer, loss: L
         raise Diverged(
             f"the loss became {value} in epoch {len(run.history) + 1}: "
             + (
-                f"steps of lr = {optimizer.lr:g} are too long, perhaps; try a smaller one. "
+                f"steps of lr = {run.lr or optimizer.lr:g} are too long, perhaps; try a smaller one. "
                 if optimizer.steps
                 else "before the first step. "
             )
@@ -276,19 +277,18 @@ def _step(run: _Run, model: Model, x: Any, t: Any, optimizer: Optimizer, loss: L
         )
     optimizer.zero_grad()
     E.backward()
+    run.lr = optimizer.lr
     optimizer.step()
     run.total += value * len(x)
     run.right += 0 if metric is None else int(np.sum(metric(losses.plain(outputs), t)))
     run.done += 1
 
 
-def _finish_epoch(
-    run: _Run, model: Model, count: int, optimizer: Optimizer, loss: Loss, metric: Metric | None, held_out: Dataset | None
-) -> None:
+def _finish_epoch(run: _Run, model: Model, count: int, loss: Loss, metric: Metric | None, held_out: Dataset | None) -> None:
     accuracy = None if metric is None else run.right / count
     val = Result(None, None) if held_out is None else evaluate(model, held_out, loss=loss, metric=metric)
     history = run.history
-    history.epochs.append(Epoch(run.total / count, accuracy, val.loss, val.accuracy, optimizer.lr))
+    history.epochs.append(Epoch(run.total / count, accuracy, val.loss, val.accuracy, run.lr))
     run.total, run.right, run.done, run.before = 0.0, 0, 0, dict(run.rng.bit_generator.state)
     if history.best < 0 or _judged(history[-1]) < _judged(history[history.best]):
         history.best = len(history) - 1

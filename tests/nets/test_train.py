@@ -138,6 +138,14 @@ def test_confusion_of_one_output(targets):
         assert confusion(model, (points.x, targets(points.t))).tolist() == want
 
 
+def test_the_history_tells_the_lr_of_each_epochs_last_step(tmp_path):
+    lrs = [0.1 / (k + 1) for k in range(9)]  # there is no tenth
+    model = net()
+    steps = {"epochs": 3, "batch": -(-len(TRAIN) // 3), "optimizer": optim.SGD(model, lr=lambda k: lrs[k])}
+    history = quiet(model, TRAIN, **steps, checkpoint=tmp_path / "c.npz")
+    assert [epoch.lr for epoch in history] == [lrs[2], lrs[5], lrs[8]]
+
+
 def test_a_model_is_loaded_from_the_parameters_of_another():
     one, other = net(1), net(2)
     before = bits(other)
