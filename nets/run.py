@@ -243,10 +243,9 @@ def pictures(run: Trained) -> dict[str, tuple[str, bytes]]:
     model, parts = run.model, run.parts
     figures = {"learning.png": ("Loss and accuracy", plots.learning_curves(run.history))}
     if parts.train.x.shape[1] == 2:
-        moving = plots.boundaries(model, parts.test, run.watch.parameters)
         figures["regions.png"] = (
             "The regions of the classes as they move, and the test examples (in numbers as the network sees them, scaled)",
-            moving,
+            plots.boundaries(model, parts.test, run.watch.parameters),
         )
     figures["layers.png"] = (
         "Inside the network: flat outputs let nearly no gradient pass, dead units are flat for every example",

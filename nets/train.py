@@ -148,13 +148,10 @@ def fit(
     >>> history[-1].loss < 0.1 < history[0].loss, evaluate(model, data.xor(seed=1)).accuracy
     (True, 1.0)
     """
-    for what, number, least in (
-        ("epochs", epochs, 1),
-        ("batch", batch, 1),
-        ("patience", 1 if patience is None else patience, 1),
-        ("seed", seed, 0),
-    ):
+    for what, number, least in (("epochs", epochs, 1), ("batch", batch, 1), ("seed", seed, 0)):
         whole_number(what, number, least)
+    if patience is not None:
+        whole_number("patience", patience, 1)
     data, held_out = dataset_of(data), None if held_out is None else dataset_of(held_out)
     if held_out is not None and held_out.x.shape[1] != data.x.shape[1]:
         raise ad.ShapeMismatch(f"the held-out examples have {held_out.x.shape[1]} numbers each, those to learn from {data.x.shape[1]}")
@@ -280,7 +277,7 @@ def _step(run: _Run, model: Model, x: Any, t: Any, optimizer: Optimizer, loss: L
     run.lr = optimizer.lr
     optimizer.step()
     run.total += value * len(x)
-    run.right += 0 if metric is None else int(np.sum(metric(losses.plain(outputs), t)))
+    run.right += _right(metric, outputs, t)
     run.done += 1
 
 
@@ -362,8 +359,18 @@ def evaluate(model: Model, data: Any, *, loss: Loss = losses.cross_entropy, metr
             part = data.take(slice(start, start + AT_ONCE))
             outputs = model(part.x)
             total += float(loss(outputs, part.t).item()) * len(part)
-            right += 0 if metric is None else int(np.sum(metric(losses.plain(outputs), part.t)))
+            right += _right(metric, outputs, part.t)
     return Result(total / len(data), None if metric is None else right / len(data))
+
+
+def _right(metric: Metric | None, outputs: Any, t: Any) -> int:
+    """How many examples are right."""
+    if metric is None:
+        return 0
+    right = np.asarray(metric(losses.plain(outputs), t))
+    if right.shape != (len(t),):
+        raise ad.ShapeMismatch(f"metric says of each of the {len(t)} examples whether it is right, not shape {right.shape}")
+    return int(np.sum(right))
 
 
 def predict(model: Model, x: Any) -> Any:

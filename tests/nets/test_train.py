@@ -405,6 +405,16 @@ def test_shapes_and_labels_that_do_not_fit_are_told():
 @pytest.mark.parametrize(
     ("make", "error", "says"),
     [
+        (
+            lambda: quiet(net(), TRAIN, metric=lambda y, t: y > 0),
+            ad.ShapeMismatch,
+            r"metric says of each of the 32 examples whether it is right, not shape \(32, 3\)",
+        ),
+        (
+            lambda: evaluate(net(), TRAIN, metric=lambda y, t: 0.5),
+            ad.ShapeMismatch,
+            r"metric says of each of the 63 examples whether it is right, not shape \(\)",
+        ),
         (lambda: quiet(net(), TRAIN.x), TypeError, r"a Dataset, or a pair \(x, t\), not ndarray"),
         (lambda: quiet(net(), (TRAIN.x, TRAIN.t[:, None])), ad.ShapeMismatch, r"not \(32, 1\); write t\[:, 0\]"),
         (lambda: quiet(net(), TRAIN, held_out=(np.ones((1, 5)), [0])), ad.ShapeMismatch, "held-out examples have 5 numbers each"),
