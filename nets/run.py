@@ -188,12 +188,9 @@ def train_run(config: dict[str, Any], folder: Path, *, resume: bool, quiet: bool
     train = parts.train
     model = model_of(config["model"], train.x.shape[1], len(train.classes), config["seed"])
     config = {**config, "features": train.features, "classes": train.classes, **parts.scale}
-
-    def echo() -> None:
-        write_json(folder / "config.json", {**config, "nets run": FORMAT, "versions": versions()})
-
+    written = {**config, "nets run": FORMAT, "versions": versions()}
     if not resume:
-        echo()
+        write_json(folder / "config.json", written)
     say(f"{len(train)} examples to learn from, {len(parts.held_out)} held out, {len(parts.test)} to test on; seed {config['seed']}")
     say(repr(model))
     watch = Watch(model, parts.held_out.take(slice(WATCHED)))
@@ -212,7 +209,7 @@ def train_run(config: dict[str, Any], folder: Path, *, resume: bool, quiet: bool
         quiet=quiet,
     )
     if resume:  # not before fit has found the data and the settings to be those of the run
-        echo()
+        write_json(folder / "config.json", written)
     if history.stopped == "interrupted":
         return None
     say(f"best epoch {history.best + 1} of {len(history)}: held-out loss {history[history.best].val_loss:.4f}")
