@@ -201,7 +201,7 @@ def written(claims: Sequence[Claim]) -> list[Claim]:
     arrays = [np.ravel(c.numbers)[np.isfinite(np.ravel(c.numbers))] for c in claims if c.numbers is not None]
     every = np.concatenate(arrays) if arrays else np.zeros(0)
     own = min((np.finfo(a.dtype).precision for a in arrays), default=FULL)  # of float32 the decimals beyond are the conversion's
-    digits = next((d for d in range(min(own, FULL)) if np.array_equal(np.round(every, d), every)), FULL)
+    digits = _decimals(every, min(own, FULL))
     largest = float(np.max(np.abs(every), initial=0.0))
     finest = max((8 * float(np.finfo(a.dtype).eps) for a in arrays), default=0.0) * largest  # below it numbers of that precision are apart
     decimals = digits if digits < DECIMALS and 10.0**-digits > finest else None
@@ -210,7 +210,20 @@ def written(claims: Sequence[Claim]) -> list[Claim]:
     if significant is not None and decimals is not None and significant >= decimals + 1 + np.floor(np.log10(largest)):
         significant = None  # the largest entry has all the decimals
     decimals = decimals if decimals or largest >= 5 else None  # a 0 or a 1 is no rounded number yet
-    return [c if c.numbers is None else replace(c, digits=digits, decimals=decimals, significant=significant) for c in claims]
+
+    def rounded(claim: Claim) -> Claim:
+        if claim.numbers is None:
+            return claim
+        fewer = _decimals(claim.numbers, decimals or 0)  # a short number among long ones ends in zeros; a rounded array does not
+        own = 0 < fewer < (decimals or 0) and significant is None and float(np.nanmax(np.abs(claim.numbers))) >= 10.0 ** (1 - fewer)
+        return replace(claim, digits=digits, decimals=fewer if own else decimals, significant=significant)
+
+    return [rounded(c) for c in claims]
+
+
+def _decimals(a: Array, most: int) -> int:
+    """How many decimals the finite numbers of an array show; of `most` and more, FULL or `most`."""
+    return next((d for d in range(most) if np.array_equal(np.round(a, d), a, equal_nan=True)), FULL)
 
 
 def _to_digits(a: Array, s: int) -> Array:

@@ -329,7 +329,11 @@ class _Evaluation:
             sizes = self.sizes()
             ones = Labelled(np.ones(tuple(sizes[s] for s in missing)), tuple(missing))
             body = self._entrywise(f, [body, ones], lambda x, y: x * y)
-        return Labelled(*_spread(body, f.value, len(body.rest)))
+        value, labels = _spread(body, f.value, len(body.rest))
+        if len(labels) == 1 and len(body.rest) == 2 and body.rest[1] == 1 < body.rest[0]:  # an example's vector: a row, or a column of all
+            value = ops.reshape(value, shape=tuple(shape_of(value)[:2]))
+            return Labelled(ops.transpose(value)) if f.args[1].op == "example" and f.args[1].value[1] else Labelled(value, labels)
+        return Labelled(value, labels)
 
     def _total(self, f: Formula) -> Labelled:
         letters, unlike = f.value

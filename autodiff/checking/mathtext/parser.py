@@ -855,20 +855,20 @@ def _summed(f: Formula) -> Formula:
     A vector of ones on the other side, as in `b 1^T`, only repeats.
     """
     ones, turned = Formula("ones"), Formula("T", (Formula("ones"),))
-    if not {ones, turned} & set(f.args):
+    if len(f.args) == 1:
+        return f.args[0]
+    if {*f.args} <= {ones, turned} or not {ones, turned} & set(f.args):
         return f
     kept: list[Formula] = []
-    columns = False
-    for a in f.args:
-        if a == turned and not kept:
-            columns = True
-        elif a == ones and kept:
+    for k, a in enumerate(f.args):
+        if a == turned and not {*f.args[k:]} <= {ones, turned}:
+            kept.append(_sum_of(f, [_summed(replace(f, args=f.args[k + 1 :]))], 0))
+            break
+        if a == ones and kept:
             kept = [_sum_of(f, kept, 1)]
         elif a not in (ones, turned):
             kept.append(a)
-    if not kept:
-        return f
-    return _sum_of(f, kept, 0) if columns else kept[0] if len(kept) == 1 else replace(f, args=tuple(kept))
+    return kept[0] if len(kept) == 1 else replace(f, args=tuple(kept))
 
 
 def _sum_of(f: Formula, factors: list[Formula], axis: int) -> Formula:
