@@ -221,8 +221,16 @@ def written(claims: Sequence[Claim]) -> list[Claim]:
     return [rounded(c) for c in claims]
 
 
+def as_rounded(claim: Claim, raw: Sequence[Array]) -> Claim:
+    """A function's claim with the decimals that it rounds what it gives to, if it does so at every point."""
+    if claim.function is None or claim.outside:
+        return claim
+    shown = max(_decimals(a, DECIMALS) for a in raw)
+    return replace(claim, decimals=shown) if 0 < shown < DECIMALS else claim
+
+
 def _decimals(a: Array, most: int) -> int:
-    """How many decimals the finite numbers of an array show; of `most` and more, FULL or `most`."""
+    """How many decimals the numbers of an array show, if less than `most`; else FULL."""
     return next((d for d in range(most) if np.array_equal(np.round(a, d), a, equal_nan=True)), FULL)
 
 

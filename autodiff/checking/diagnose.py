@@ -179,7 +179,8 @@ Guess = tuple[Iterable[Array | None], Explanation]  # the arrays that would be c
 def _of_array(case: Case, catalogue: Catalogue) -> Iterator[Explanation]:
     """The guesses that the numbers bear out."""
     goal, graph = case.goal, catalogue.graph
-    if all(not np.any(c) for c in case.claimed):  # many mistakes give zero somewhere, and none is known to have been made
+    zero = (np.all(np.abs(c) <= s) for c, s in zip(case.claimed, case.slack, strict=False))
+    if all(zero):  # but for rounding; many mistakes give zero somewhere, and none is known to have been made
         yield Explanation(Mistake.ZERO, f"this is {'all zeros' if case.truth[0].size > 1 else '0'}, and {goal.text} is not", 0)
         return
     own = _catalogue(case, catalogue) if goal.kind == "gradient" else _values(case) if goal.kind == "value" else _jacobians(case)

@@ -180,6 +180,12 @@ def _over(f: Formula, target: Target | None) -> Formula:
     """A component formula, over the indices of the left side, which tell how far each counts."""
     if target is None or not target.component:
         return f
-    sides = [(target.of, target.of_indices), (target.wrt, target.wrt_indices)]
+    below = target.wrt_indices
+    if target.kind == JACOBIAN:  # of p_ik by z_il only the entries of the same i are given, and all others are 0
+        for s in sorted({*target.of_indices} & {*below}):
+            other = next(c for c in "zyxwvutsrqp" if c not in target.of_indices + below)
+            below = tuple(other if c == s else c for c in below)
+            f = Formula("mul", (f, Formula("delta", (), (s, other))))
+    sides = [(target.of, target.of_indices), (target.wrt, below)]
     named = [Formula("index", (Formula("name", (), (name, False)),), (letters, False)) for name, letters in sides if letters]
-    return Formula("entries", (f, *named), tuple(dict.fromkeys(target.of_indices + target.wrt_indices)))
+    return Formula("entries", (f, *named), tuple(dict.fromkeys(target.of_indices + below)))
