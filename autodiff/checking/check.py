@@ -202,6 +202,10 @@ def judged_numbers(claim: Claim, raw: list[Array], points: Sequence[Point], read
     return best
 
 
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
+
+
 def holds_at(judged: Judged, point: Point) -> bool:
     """Is a claim that was right elsewhere right at this point, read and laid out as there?"""
     try:
@@ -446,7 +450,7 @@ class Check:
             said = narrowest(case, self.graph, right)
             more = "" if self.catalogue.complete else "; the graph is too big for the whole catalogue of mistakes"
             if j.claim.decimals is not None and few(case):
-                more = f"; {j.claim.decimals} decimals of {case.truth[0].size} numbers say too little to tell mistakes apart"
+                more = f"; {j.claim.decimals} decimals of {_counted(case.truth[0].size, 'number')} say too little to tell mistakes apart"
             return [Explanation(Mistake.UNKNOWN, f"no known mistake explains this{more}{': ' if said else ''}{said}", 99)]
         return self.ranked(j, self.refined(j, found))
 

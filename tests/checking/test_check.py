@@ -642,7 +642,7 @@ def _to_digits(a: Any, s: int) -> Any:
             "undecided",
             "this agrees with dE/dW2 to 6 digits, as difference quotients and single precision do",
         ),
-        (lambda g: _to_digits(-g, 4), "wrong", "the sign: this is exactly minus dE/dW2"),
+        (lambda g: _to_digits(-g, 4), "wrong", "the sign: this is minus dE/dW2"),
         (lambda g: _to_digits(7 * g, 4), "wrong", "this is 7 times"),
         (lambda g: (g * (1 + 5e-4)).astype(np.float32), "wrong", "no known mistake explains this: every entry is 1.0005 times"),
     ],

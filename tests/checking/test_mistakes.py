@@ -314,7 +314,7 @@ def test_a_sign_in_rounded_numbers_is_no_odd_factor_as_well() -> None:
     E = classes()
     z = next(n for n in order(E) if n.name == "z")
     first = ad.check(E, {"z": -np.round(ad.gradient(E, [z])[0], 3)}).first_wrong
-    assert "exactly minus dE/dz" in first.sentence and not any("times" in other for other in first.others), str(first)
+    assert "this is minus dE/dz" in first.sentence and not any("times" in other for other in first.others), str(first)
 
 
 def hinge(far: float) -> tuple[Any, dict[str, Any]]:
@@ -359,3 +359,14 @@ def test_the_square_outside_is_no_tanh() -> None:
     h = np.tanh(z).named("h")
     E = np.sum(h).named("E")
     assert ad.check(E, "dE/dz = (1 - h)^2").verdicts[0].sentence == "tanh' is 1 - h^2, not (1 - h)^2"
+
+
+@pytest.mark.parametrize("claim", ["U", lambda U: U])
+def test_a_jacobian_without_the_last_function_s_derivative_is_named(claim: Any) -> None:
+    rng = np.random.default_rng(4)
+    U, x = ad.Tensor(rng.normal(size=(3, 2)), name="U"), ad.Tensor(rng.normal(size=2), name="x")
+    h = np.tanh((U @ x).named("a")).named("h")
+    E = np.sum(h**2).named("E")
+    assert ad.check(E, {"dh/dx": claim}).verdicts[0].sentence == "the derivative of tanh, from a to h, is missing"
+    odd = ad.check(E, {"dh/dx": "np.diag(1 - h**3) @ U"}).verdicts[0].sentence
+    assert "arrives" not in odd
