@@ -758,3 +758,8 @@ def test_an_example_of_a_big_array_shows_one_entry_and_stays_where_things_are_de
     E = (-np.sum(t * np.log(p) + (1 - t) * np.log(1 - p))).named("E")
     found = re.search(r"p = \[?([\d.]+)", ad.check(E, "dE/dp = -t / p").verdicts[0].counterexample)
     assert found and 0 < float(found[1]) < 1
+
+
+def test_a_left_side_that_is_about_nothing_is_told(run: Any) -> None:
+    with pytest.raises(ad.errors.BadFormula, match=r"line 1: \\sigma'\(z1\) is no gradient, value or Jacobian"):
+        ad.check(run.E, r"\sigma'(z1) = y1 (1 - y1)")
