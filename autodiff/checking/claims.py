@@ -449,11 +449,16 @@ class Reader:
         if line.target is not None and (length := {**self.known, **self.graph.sizes}.get(line.target.of)) is not None:
             self.remarks.append(f"{item.label} is about {line.target.of}, which is {length:g} here; it was not judged.")
             return
+        if line.aside and line.target is not None:
+            self.remarks.append(f"{item.label} was not judged: its left side is no gradient, value or Jacobian.")
+            return
         goal = self._goal_of(line.target, item.label) or goal
         if goal is None:
             left, sign, _ = text.partition("=")
             if sign and left.strip():
-                raise BadFormula(f"{item.label}: {left.strip()} is no gradient, value or Jacobian; a line begins with dE/dW =, y = or dy/dz =")
+                raise BadFormula(
+                    f"{item.label}: {left.strip()} is no gradient, value or Jacobian; a line begins with dE/dW =, y = or dy/dz ="
+                )
             raise no_node(self.graph, item.about, f"the claim {item.label!r}")
         self.last = line if line.target is not None else self.last
         label, several = line.label or item.label, len(line.formulas) > 1

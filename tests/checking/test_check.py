@@ -763,3 +763,15 @@ def test_an_example_of_a_big_array_shows_one_entry_and_stays_where_things_are_de
 def test_a_left_side_that_is_about_nothing_is_told(run: Any) -> None:
     with pytest.raises(ad.errors.BadFormula, match=r"line 1: \\sigma'\(z1\) is no gradient, value or Jacobian"):
         ad.check(run.E, r"\sigma'(z1) = y1 (1 - y1)")
+
+
+def test_a_remark_between_the_lines_is_about_no_gradient(run: Any) -> None:
+    lines = [
+        "dE/dz2 = (y2 - t)/m",
+        r"\sigma'(z1) = y1 (1 - y1)",
+        "dE/dz1 = (W2^T dE/dz2) .* y1 .* (1 - y1)",
+        "(4) = (W2^T (y2 - t)) .* y1 .* (1 - y1)/m",
+    ]
+    report = ad.check(run.E, lines)
+    assert [v.label for v in report.verdicts] == ["line 1", "line 3", "(4)"] and report.ok, str(report)
+    assert "line 2 was not judged: its left side is no gradient, value or Jacobian." in report.remarks
