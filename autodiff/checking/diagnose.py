@@ -179,8 +179,8 @@ Guess = tuple[Iterable[Array | None], Explanation]  # the arrays that would be c
 def _of_array(case: Case, catalogue: Catalogue) -> Iterator[Explanation]:
     """The guesses that the numbers bear out."""
     goal, graph = case.goal, catalogue.graph
-    zero = (np.all(np.abs(c) <= s) for c, s in zip(case.claimed, case.slack, strict=False))
-    if all(zero):  # but for rounding; many mistakes give zero somewhere, and none is known to have been made
+    least = case.slack if case.claim.formula is not None else [0.0] * len(case.claimed)  # what a text gives is known, but for rounding
+    if all(np.all(np.abs(c) <= s) for c, s in zip(case.claimed, least, strict=True)):  # many mistakes give zero somewhere: none is known
         yield Explanation(Mistake.ZERO, f"this is {'all zeros' if case.truth[0].size > 1 else '0'}, and {goal.text} is not", 0)
         return
     own = _catalogue(case, catalogue) if goal.kind == "gradient" else _values(case) if goal.kind == "value" else _jacobians(case)
