@@ -26,6 +26,7 @@ from .claims import (
     Goal,
     Reading,
     aligned,
+    as_rounded,
     chain_order,
     claims_of,
     function_of_names,
@@ -94,7 +95,7 @@ def eps_of(claim: Claim, point: Point, a: Array = 0.0) -> float:
 
 
 def compared(claim: Claim, a: Array, truth: Array, point: Point, reading: Reading, brief: bool = False) -> tuple[str, Comparison]:
-    """Right, wrong or undecided at one point, and the comparison in ulps; `brief` if nobody reads how many."""
+    """Right, wrong or undecided at one point, and the comparison in ulps; `brief` if another point says how many and how surely."""
     if np.array_equal(a, truth, equal_nan=True):
         return RIGHT, Comparison("identical", 0.0, 0)
     eps = eps_of(claim, point, a)
@@ -116,7 +117,7 @@ def compared(claim: Claim, a: Array, truth: Array, point: Point, reading: Readin
             known = own is not None and worst <= max(BETWEEN * size, 4 * eps * size)
             return (RIGHT if known else UNDECIDED), Comparison("rounding only", away, int(np.ceil(worst / (eps * max(size, 1e-300)))))
     if claim.rounded and np.all(gap <= allowance(claim, point) + claim.half_a_unit(a)):
-        enough = claim.decimals is None or claim.significant is not None or size >= 5 * 10.0**-claim.decimals
+        enough = brief or claim.decimals is None or claim.significant is not None or size >= 5 * 10.0**-claim.decimals
         return (RIGHT if enough else UNDECIDED), Comparison("rounding only", away, bound)
     return WRONG, Comparison("different", away, bound)
 
@@ -132,7 +133,7 @@ def judge(claim: Claim, points: Sequence[Point]) -> Judged:
         except Exception as error:  # whatever a function of the user's raises is said of that claim alone
             first = first or Judged(claim, WRONG, reading, problem=_failed(error), misfit=isinstance(error, ShapeMismatch))
             continue
-        found = judged_numbers(claim, raw, points, reading)
+        found = judged_numbers(as_rounded(claim, raw), raw, points, reading)
         if found.status == RIGHT:
             return found
         if first is None or (first.problem and not found.problem) or (found.arrays and not first.arrays):
@@ -199,6 +200,10 @@ def judged_numbers(claim: Claim, raw: list[Array], points: Sequence[Point], read
             return found
         best = best if best.arrays else found
     return best
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def holds_at(judged: Judged, point: Point) -> bool:
@@ -445,7 +450,7 @@ class Check:
             said = narrowest(case, self.graph, right)
             more = "" if self.catalogue.complete else "; the graph is too big for the whole catalogue of mistakes"
             if j.claim.decimals is not None and few(case):
-                more = f"; {j.claim.decimals} decimals of {case.truth[0].size} numbers say too little to tell mistakes apart"
+                more = f"; {j.claim.decimals} decimals of {_counted(case.truth[0].size, 'number')} say too little to tell mistakes apart"
             return [Explanation(Mistake.UNKNOWN, f"no known mistake explains this{more}{': ' if said else ''}{said}", 99)]
         return self.ranked(j, self.refined(j, found))
 
@@ -476,6 +481,11 @@ class Check:
         if id(j) not in self._cases:
             points = self.points_of(j.claim)
             truth, slack = [j.goal.truth(p) for p in points], [allowance(j.claim, p) for p in points]
+            if j.arrays:  # where the truth is 0, the claim's own numbers are rounded all the same
+                own = [(np.abs(c), j.goal.scale(p)[1]) for c, p in zip(j.arrays, points, strict=True)]
+                slack = [
+                    np.maximum(s, allowance(j.claim, p, o)) if np.all(s == 0) else s for s, p, o in zip(slack, points, own, strict=True)
+                ]
             unit = j.claim.half_a_unit(j.arrays[0]) if j.claim.numbers is not None and j.arrays else 0.0
             self._cases[id(j)] = Case(j.claim, points, j.arrays, truth, slack, unit)
         return self._cases[id(j)]

@@ -201,7 +201,7 @@ def written(claims: Sequence[Claim]) -> list[Claim]:
     arrays = [np.ravel(c.numbers)[np.isfinite(np.ravel(c.numbers))] for c in claims if c.numbers is not None]
     every = np.concatenate(arrays) if arrays else np.zeros(0)
     own = min((np.finfo(a.dtype).precision for a in arrays), default=FULL)  # of float32 the decimals beyond are the conversion's
-    digits = next((d for d in range(min(own, FULL)) if np.array_equal(np.round(every, d), every)), FULL)
+    digits = _decimals(every, min(own, FULL))
     largest = float(np.max(np.abs(every), initial=0.0))
     finest = max((8 * float(np.finfo(a.dtype).eps) for a in arrays), default=0.0) * largest  # below it numbers of that precision are apart
     decimals = digits if digits < DECIMALS and 10.0**-digits > finest else None
@@ -210,7 +210,28 @@ def written(claims: Sequence[Claim]) -> list[Claim]:
     if significant is not None and decimals is not None and significant >= decimals + 1 + np.floor(np.log10(largest)):
         significant = None  # the largest entry has all the decimals
     decimals = decimals if decimals or largest >= 5 else None  # a 0 or a 1 is no rounded number yet
-    return [c if c.numbers is None else replace(c, digits=digits, decimals=decimals, significant=significant) for c in claims]
+
+    def rounded(claim: Claim) -> Claim:
+        if claim.numbers is None:
+            return claim
+        fewer = _decimals(claim.numbers, decimals or 0)  # a short number among long ones ends in zeros; a rounded array does not
+        own = 0 < fewer < (decimals or 0) and significant is None and float(np.nanmax(np.abs(claim.numbers))) >= 10.0 ** (1 - fewer)
+        return replace(claim, digits=digits, decimals=fewer if own else decimals, significant=significant)
+
+    return [rounded(c) for c in claims]
+
+
+def as_rounded(claim: Claim, raw: Sequence[Array]) -> Claim:
+    """A function's claim with the decimals that it rounds what it gives to, if it does so at every point."""
+    if claim.function is None or claim.outside:
+        return claim
+    shown = max(_decimals(a, DECIMALS) for a in raw)
+    return replace(claim, decimals=shown) if 0 < shown < DECIMALS else claim
+
+
+def _decimals(a: Array, most: int) -> int:
+    """How many decimals the numbers of an array show, if less than `most`; else FULL."""
+    return next((d for d in range(most) if np.array_equal(np.round(a, d), a, equal_nan=True)), FULL)
 
 
 def _to_digits(a: Array, s: int) -> Array:
@@ -428,8 +449,16 @@ class Reader:
         if line.target is not None and (length := {**self.known, **self.graph.sizes}.get(line.target.of)) is not None:
             self.remarks.append(f"{item.label} is about {line.target.of}, which is {length:g} here; it was not judged.")
             return
+        if line.aside and line.target is not None:
+            self.remarks.append(f"{item.label} was not judged: its left side is no gradient, value or Jacobian.")
+            return
         goal = self._goal_of(line.target, item.label) or goal
         if goal is None:
+            left, sign, _ = text.partition("=")
+            if sign and left.strip():
+                raise BadFormula(
+                    f"{item.label}: {left.strip()} is no gradient, value or Jacobian; a line begins with dE/dW =, y = or dy/dz ="
+                )
             raise no_node(self.graph, item.about, f"the claim {item.label!r}")
         self.last = line if line.target is not None else self.last
         label, several = line.label or item.label, len(line.formulas) > 1

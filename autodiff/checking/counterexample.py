@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,10 +83,10 @@ def counterexample(j: Judged, graph: Recorded, truth: Array) -> str:
     lengths = {n for s in graph.sources for n in s.data.shape if n > 1}
     ones = dict.fromkeys(lengths, 1)
     sizes = [ones, *({**ones, n: 2} for n in sorted(lengths)), dict.fromkeys(lengths, 2)] if shrinks(graph) else []
-    for lengths_to in (*sizes, {}):
+    for defined, lengths_to in product((True, False), (*sizes, {})):
         for cut in _cuts(j, graph):
             for trial in range(TRIALS):
-                found = _tried(j, graph, lengths_to, cut, trial)
+                found = _tried(j, graph, lengths_to, cut, trial, defined)
                 if found is None:  # it cannot be run at these sizes, or with these values cut off
                     break
                 if found:
@@ -112,8 +113,10 @@ def _cuts(j: Judged, graph: Recorded) -> Iterator[list[Any]]:
     yield []
 
 
-def _tried(j: Judged, graph: Recorded, lengths: Mapping[int, int], cut: list[Any], trial: int) -> str | None:
+def _tried(j: Judged, graph: Recorded, lengths: Mapping[int, int], cut: list[Any], trial: int, defined: bool) -> str | None:
     """One attempt: a sentence if the claim fails there, "" if not, None if it cannot be run.
+
+    `defined` asks for numbers at which the graph's result is finite.
 
     The data are small integers; the cut values zeros, then halves.
     """
@@ -137,30 +140,42 @@ def _tried(j: Judged, graph: Recorded, lengths: Mapping[int, int], cut: list[Any
     except Exception:  # whatever does not work at this size is no counterexample
         return None
     options = [a for a, _ in aligned(claimed, truth, goal, j.claim.formula is not None)]
-    if not options or not np.all(np.isfinite(truth)) or not np.all(np.isfinite(options[0])):
+    if (
+        not options
+        or (defined and not np.all(np.isfinite(point.values[small.root_id])))
+        or not np.all(np.isfinite(truth))
+        or not np.all(np.isfinite(options[0]))
+    ):
         return ""
     if any(np.allclose(a, truth, rtol=1e-6, atol=1e-9) or printed(a) == printed(truth) for a in options):
         return ""
-    return f"{_shown(j, small, small.by_id[goal.node])}: claim {printed(options[0])}, truth {printed(truth)}"
+    at = _shown(j, small, small.by_id[goal.node])
+    if truth.size <= PRINTED:
+        return f"{at}: claim {printed(options[0])}, truth {printed(truth)}"
+    return f"{at}{': ' if at else ''}{_furthest(j.goal.text, options[0], truth)}"
 
 
 def _shown(j: Judged, small: Recorded, target: Any) -> str:
     """The numbers that the claim is about: the data, the target, and what its formula uses."""
     used = set(j.claim.formula.names) if j.claim.formula is not None else set()
     data = [s.name for s in small.sources if s.name and s.data.size <= PRINTED]
-    rest = [n for n, x in small.by_name.items() if n not in data and (n in used or x is target)]
     point = small.recorded()
-    return "; ".join(f"{n} = {printed(point.value_of(small.by_name[n]))}" for n in [*data[:4], *rest[:4]])
+    rest = [n for n, x in small.by_name.items() if n not in data and (n in used or x is target)]
+    values = {n: np.asarray(point.value_of(small.by_name[n])) for n in [*data[:4], *rest[:4]]}
+    same = {n for n, x in values.items() if x.size > PRINTED and np.all(x == x.flat[0])}
+    short = (n for n, x in values.items() if n in same or x.size <= 2 * PRINTED)
+    return "; ".join(f"{n} = {printed(values[n].flat[0])} in every entry" if n in same else f"{n} = {printed(values[n])}" for n in short)
 
 
 def _worst(j: Judged, truth: Array) -> str:
     """Of numbers, the entry that is furthest off."""
-    if not j.arrays:
-        return ""
-    claimed = j.arrays[0]
+    return _furthest(j.goal.text, j.arrays[0], truth) if j.arrays else ""
+
+
+def _furthest(what: str, claimed: Array, truth: Array) -> str:
     where = tuple(int(i) for i in np.unravel_index(int(np.argmax(np.abs(claimed - truth))), truth.shape))
     entry = f"[{', '.join(map(str, where))}]" if where else ""
-    return f"{j.goal.text}{entry}: claim {claimed[where]:.6g}, truth {truth[where]:.6g}"
+    return f"{what}{entry}: claim {claimed[where] + 0.0:.6g}, truth {truth[where] + 0.0:.6g}"
 
 
 def printed(x: Array) -> str:

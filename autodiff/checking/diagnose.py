@@ -179,7 +179,8 @@ Guess = tuple[Iterable[Array | None], Explanation]  # the arrays that would be c
 def _of_array(case: Case, catalogue: Catalogue) -> Iterator[Explanation]:
     """The guesses that the numbers bear out."""
     goal, graph = case.goal, catalogue.graph
-    if all(not np.any(c) for c in case.claimed):  # many mistakes give zero somewhere, and none is known to have been made
+    least = case.slack if case.claim.formula is not None else [0.0] * len(case.claimed)  # what a text gives is known, but for rounding
+    if all(np.all(np.abs(c) <= s) for c, s in zip(case.claimed, least, strict=True)):  # many mistakes give zero somewhere: none is known
         yield Explanation(Mistake.ZERO, f"this is {'all zeros' if case.truth[0].size > 1 else '0'}, and {goal.text} is not", 0)
         return
     own = _catalogue(case, catalogue) if goal.kind == "gradient" else _values(case) if goal.kind == "value" else _jacobians(case)
@@ -194,10 +195,10 @@ def _turned(case: Case) -> Iterator[Guess]:
     text, t = case.goal.text, case.truth[0]
     yield (
         (-t for t in case.truth),
-        Explanation(Mistake.SIGN, f"the sign: this is exactly minus {text}", 1, constant=-1.0, fix="change the sign"),
+        Explanation(Mistake.SIGN, f"the sign: this is minus {text}", 1, constant=-1.0, fix="change the sign"),
     )
     if t.ndim == 2 and not is_vector(t.shape):
-        yield (t.T for t in case.truth), Explanation(Mistake.TRANSPOSED, f"this is exactly the transpose of {text}", 4, fix="transpose it")
+        yield (t.T for t in case.truth), Explanation(Mistake.TRANSPOSED, f"this is the transpose of {text}", 4, fix="transpose it")
 
 
 def _catalogue(case: Case, catalogue: Catalogue) -> Iterator[Guess]:
@@ -548,6 +549,10 @@ def _jacobians(case: Case) -> Iterator[Guess]:
             made = Explanation(Mistake(m.code), m.text.format(z=graph.label(n), x=graph.label(x)), 2)
             full = (_jacobian_of(op, m.rule, kw, p.values[n.id], p.values[x.id]) for p in points)
             yield (goal.part(j, n.shape, x.shape) for j in full), made
+        if op.kind == "elementwise" and op.arity == 1 and goal.wrt is not None and x.id > goal.wrt:
+            missing = f"the derivative of {op.name}, from {graph.label(x)} to {graph.label(n)}, is missing"
+            below, wrt = (p.jacobian(x.id, goal.wrt) for p in points), graph.by_id[goal.wrt]
+            yield (goal.part(j, n.shape, wrt.shape) for j in below), Explanation(Mistake.DERIVATIVE_MISSING, missing, 2)
 
 
 def _jacobian_of(op: Any, rule: Any, kw: dict[str, Any], z: Array, x: Array) -> Array:
@@ -586,7 +591,7 @@ def of_shape(claim: Claim, claimed: list[Array], points: list[Point]) -> Explana
                 why = f"what broadcasting copies forward is summed backward; the claim has shape {a.shape}, {goal.text} {t.shape}"
                 return Explanation(Mistake.NOT_SUMMED, f"not summed over {what}: {why}", 0, fix=f"sum over axis {axis}")
         if a.ndim == 2 and same([c.T for c in claimed]):
-            text = f"this is exactly the transpose of {goal.text}: the shape is {a.shape}, due is {t.shape}"
+            text = f"this is the transpose of {goal.text}: the shape is {a.shape}, due is {t.shape}"
             return Explanation(Mistake.TRANSPOSED, text, 0, fix="transpose it")
     found = _other_factor(claim, claimed, points) if goal.kind == "gradient" else None
     called = "the claim" if claim.function is None else claim.label
@@ -633,16 +638,17 @@ def narrowest(case: Case, graph: Recorded, right: Iterable[int]) -> str:
         fine = np.abs(c - t) <= case.slack[0] + case.unit
         r = c / t
     if fine.any() and not fine.all():
-        wrong = ", ".join(str(tuple(int(i) for i in where)) for where in np.argwhere(~fine)[:4])
+        wrong = ", ".join(str([int(i) for i in where]) for where in np.argwhere(~fine)[:4])
         said.append(f"{int(fine.sum())} of {fine.size} entries are right; wrong are {wrong}{' and more' if (~fine).sum() > 4 else ''}")
     elif t.ndim == 2 and not is_vector(t.shape) and np.all(np.isfinite(r)) and np.all(t):
         arriving, met = "the derivative that arrives", "the value that it is multiplied by"
+        so = ", so the fault is in {}, not in {}" if case.goal.kind == "gradient" else ""
         if np.allclose(r, r[:1, :1], rtol=1e-6):
             said.append(f"every entry is {r[0, 0]:.6g} times {case.goal.text}")
         elif np.allclose(r, r[:, :1], rtol=1e-6):
-            said.append(f"it is wrong by a factor that depends on the row only, so the fault is in {arriving}, not in {met}")
+            said.append("it is wrong by a factor that depends on the row only" + so.format(arriving, met))
         elif np.allclose(r, r[:1], rtol=1e-6):
-            said.append(f"it is wrong by a factor that depends on the column only, so the fault is in {met}, not in {arriving}")
+            said.append("it is wrong by a factor that depends on the column only" + so.format(met, arriving))
     elif np.all(np.sign(c) == np.sign(t)) and t.size > 1:
         said.append("every entry has the right sign")
     above = sorted(k for k in right if k > case.goal.node)

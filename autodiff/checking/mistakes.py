@@ -255,21 +255,27 @@ def _right(n: Any, i: int, g: Array, z: Array, xs: list[Array]) -> Array:
     return np.zeros(xs[i].shape) if d is None else d
 
 
+def _as_fraction(c: float) -> str:
+    """A constant as people write it: a fraction, or the root of one."""
+    for text, x in (("{}", c), ("-sqrt({})" if c < 0 else "sqrt({})", c * c)):
+        fraction = Fraction(x).limit_denominator(1000)
+        if abs(x - float(fraction)) <= 1e-12 * abs(x):
+            return text.format(fraction)
+    return f"{c:.4g}"
+
+
 def _of_partial(graph: Recorded, n: Any, i: int, a: Any, near: Any) -> Iterator[Wrong]:
     p = n.op.partials[i]
     if not callable(p):
         return
     z, x, op = graph.label(n), graph.label(a), n.op.name
     alone = n.op.arity == 1
-    said = f"the derivative of {op} ({x} to {z})" if alone else f"the factor that multiplies {x} in {z}"
-    code = Mistake.DERIVATIVE_MISSING if alone else Mistake.VALUE_MISSING
-    if (
-        n.op.arity == 2
-        and isinstance(n.args[1 - i], int | float)
-        and not isinstance(c := p(n.data, *map(_plain, n.args)), np.ndarray | Node)
-    ):
+    slope = alone or not n.op.analytic  # of maximum and its like the derivative is a condition, and no factor
+    said = f"the derivative of {op} ({x} to {z})" if slope else f"the factor that multiplies {x} in {z}"
+    code = Mistake.DERIVATIVE_MISSING if slope else Mistake.VALUE_MISSING
+    if not slope and isinstance(n.args[1 - i], int | float) and not isinstance(c := p(n.data, *map(_plain, n.args)), np.ndarray | Node):
         code = Mistake.BATCH_FACTOR if graph.sizes.get("m") in (c, 1 / c if c else 0) else Mistake.FACTOR
-        said = f"the factor {Fraction(float(c)).limit_denominator(1000)} in {z}"
+        said = f"the factor {_as_fraction(float(c))} in {z}"
     yield _edge(code, f"{said} is missing", n, i, lambda g, z, xs: g)
     twice = Mistake.DERIVATIVE_TWICE
     yield _edge(twice, f"{said} was multiplied by twice", n, i, lambda g, z, xs: g * p(z, *xs) ** 2)

@@ -219,7 +219,7 @@ class Recorded:
         """What sentences call an operand: a name, a number, or what it was computed as, for so many levels."""
         if isinstance(a, Node):
             return self.names.get(a.id) or self._computed(a, depth)
-        return next((s.name for s in self.sources if s.data is a and s.name), "..." if np.shape(a) else f"{a}")
+        return next((s.name for s in self.sources if s.data is a and s.name), "..." if np.shape(a) else f"{a:.4g}")
 
     def _computed(self, n: Any, depth: int) -> str:
         if n.op is None or not depth or len(n.args) > 3:
@@ -545,6 +545,8 @@ def no_node(graph: Recorded, name: str, about: str) -> NotConnected:
     """The error for a claim about something that is not in the graph: which nodes are."""
     known = [n for n, x in graph.by_name.items() if isinstance(x, Node)]
     there = f"{nearest(name, known)} It has {', '.join(known)}."
+    if any(s.node is not None and s.node.active and not s.name for s in graph.sources):
+        there += " Some variables of it have no name: names are those of variables where ad.check is called, or given by name=."
     return NotConnected(f"{about} is about {name}, and the graph of {graph.root_name} has no node of that name.{there}")
 
 

@@ -222,6 +222,7 @@ tanh: Op = elementwise(
             lambda z, x: z * (1 - z),
         ),
         WrongRule("derivative_wrong", "tanh' is 1 - {z}^2: the square is missing", lambda z, x: 1 - z),
+        WrongRule("derivative_wrong", "tanh' is 1 - {z}^2, not (1 - {z})^2", lambda z, x: (1 - z) ** 2),
         WrongRule("derivative_wrong", "tanh' is 1 - {z}^2, not 1 + {z}^2", lambda z, x: 1 + z * z),
         WrongRule("derivative_wrong", "tanh' is 1 - {z}^2: the 1 is missing", lambda z, x: -z * z),
         WrongRule("derivative_elsewhere", "tanh' = 1 - {z}^2 was taken at {x}: 1 - {x}^2", lambda z, x: 1 - x * x),

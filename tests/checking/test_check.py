@@ -642,7 +642,7 @@ def _to_digits(a: Any, s: int) -> Any:
             "undecided",
             "this agrees with dE/dW2 to 6 digits, as difference quotients and single precision do",
         ),
-        (lambda g: _to_digits(-g, 4), "wrong", "the sign: this is exactly minus dE/dW2"),
+        (lambda g: _to_digits(-g, 4), "wrong", "the sign: this is minus dE/dW2"),
         (lambda g: _to_digits(7 * g, 4), "wrong", "this is 7 times"),
         (lambda g: (g * (1 + 5e-4)).astype(np.float32), "wrong", "no known mistake explains this: every entry is 1.0005 times"),
     ],
@@ -700,3 +700,78 @@ def test_a_number_in_place_of_a_constant_is_right_and_said_to_be_it(number: str,
 def test_a_function_that_gives_no_numbers_is_told_what_it_gave(run: Any, function: Any, said: str) -> None:
     v = ad.check(run.E, {"W2": function}).first_wrong
     assert v.sentence == f"the function gave {said}, not an array of numbers"
+
+
+def two_layers() -> Any:
+    rng = np.random.default_rng(1)
+    x, t = ad.constant(rng.normal(size=(3, 5)), name="x"), ad.constant(rng.normal(2, 1, (2, 5)), name="t")
+    W, b = ad.Tensor(rng.normal(size=(2, 3)), name="W"), ad.Tensor(rng.normal(size=(2, 1)), name="b")
+    h = np.tanh(W @ x + b).named("h")
+    return (np.mean(np.sum((h - t) ** 2, axis=0)) / 2).named("E")
+
+
+def test_each_array_is_judged_at_its_own_decimals() -> None:
+    E = two_layers()
+    E.backward()
+    dW, db = (next(n for n in order(E) if n.name == name).grad for name in ("W", "b"))
+    report = ad.check(E, {"W": dW.round(3), "b": db.round(2)})
+    assert report.ok and [v.notes[0] for v in report.verdicts] == [f"judged at the {d} decimals given" for d in (3, 2)], str(report)
+    assert not ad.check(E, {"W": dW.round(3), "b": db.round(2) + 0.01}).ok
+    ends_in_zero = np.round(np.append(dW.ravel()[:-1], 0.0).reshape(dW.shape), 3)
+    assert not ad.check(E, {"W": ends_in_zero, "b": db.round(3)}).ok
+    coarse = {"W": dW.round(3), "b": np.sign(db) * 0.2}  # one digit among three decimals is not a rounded array
+    assert not ad.check(E, coarse).ok
+
+
+def test_a_function_may_round_what_it_returns() -> None:
+    def gradients(x: Any, t: Any, h: Any) -> Any:
+        d = (h - t) * (1 - h**2) / 5
+        return {"dW": (d @ x.T).round(3), "db": d.sum(1).round(2)}
+
+    def twice(x: Any, t: Any, h: Any) -> Any:
+        return {name: 2 * g for name, g in gradients(x, t, h).items()}
+
+    report = ad.check_code(two_layers(), gradients)
+    assert report.ok and {v.notes[0] for v in report.verdicts} == {f"judged at the {d} decimals given" for d in (2, 3)}, str(report)
+    assert not ad.check_code(two_layers(), twice).ok
+
+
+def test_a_name_that_is_missing_says_where_names_come_from() -> None:
+    def checked(E: Any) -> Any:
+        return ad.check(E, {"w": [1.0]})
+
+    unnamed = ad.Tensor([1.0, 2.0])
+    with pytest.raises(ad.errors.NotConnected, match=r"names are those of variables where ad.check is called, or given by name="):
+        checked(np.sum(unnamed**2))
+
+
+def test_an_example_of_a_big_array_shows_one_entry_and_stays_where_things_are_defined() -> None:
+    rng = np.random.default_rng(2)
+    Z, T = ad.Tensor(rng.normal(size=(6, 3)), name="Z"), ad.constant(np.eye(3)[[0, 2, 1, 1, 0, 2]], name="T")
+    P = ad.softmax(Z, axis=1).named("P")
+    L = (-np.sum(T * np.log(P)) / 6).named("L")
+    said = ad.check(L, "dP/dZ = P * (1 - P)").verdicts[0].counterexample
+    assert re.search(r": dP/dZ\[\d, \d, \d, \d\]: claim 0, truth -0\.\d+$", said) and len(said) < 400
+    t = ad.constant([0.0, 1.0], name="t")
+    z = ad.Tensor([0.2, 0.7], name="z")
+    p = ad.sigmoid(z).named("p")
+    E = (-np.sum(t * np.log(p) + (1 - t) * np.log(1 - p))).named("E")
+    found = re.search(r"p = \[?([\d.]+)", ad.check(E, "dE/dp = -t / p").verdicts[0].counterexample)
+    assert found and 0 < float(found[1]) < 1
+
+
+def test_a_left_side_that_is_about_nothing_is_told(run: Any) -> None:
+    with pytest.raises(ad.errors.BadFormula, match=r"line 1: \\sigma'\(z1\) is no gradient, value or Jacobian"):
+        ad.check(run.E, r"\sigma'(z1) = y1 (1 - y1)")
+
+
+def test_a_remark_between_the_lines_is_about_no_gradient(run: Any) -> None:
+    lines = [
+        "dE/dz2 = (y2 - t)/m",
+        r"\sigma'(z1) = y1 (1 - y1)",
+        "dE/dz1 = (W2^T dE/dz2) .* y1 .* (1 - y1)",
+        "(4) = (W2^T (y2 - t)) .* y1 .* (1 - y1)/m",
+    ]
+    report = ad.check(run.E, lines)
+    assert [v.label for v in report.verdicts] == ["line 1", "line 3", "(4)"] and report.ok, str(report)
+    assert "line 2 was not judged: its left side is no gradient, value or Jacobian." in report.remarks

@@ -276,3 +276,96 @@ def test_a_fix_is_written_out_and_names_no_derivative_by_a_stroke() -> None:
     E = (-np.sum(t * np.log(x))).named("E")
     v = ad.check(E, {"x": "-t * log(x)"}).verdicts[0]
     assert v.fix == "dE/dx = -t / x" and "'" not in str(v)
+
+
+def masked() -> Any:
+    """A factorisation with a row for each user and each item, some ratings missing."""
+    rng = np.random.default_rng(3)
+    U, V = ad.Tensor(rng.normal(size=(5, 2)), name="U"), ad.Tensor(rng.normal(size=(4, 2)), name="V")
+    R, M = ad.constant(rng.integers(1, 6, (5, 4)), name="R"), ad.constant(np.tri(5, 4), name="M")
+    return (0.5 * np.sum(M * (R - U @ V.T) ** 2)).named("E")
+
+
+@pytest.mark.parametrize(
+    ("claim", "status"),
+    [
+        (r"\frac{\partial E}{\partial u_i} = -\sum_j M_{ij} (R_{ij} - u_i^\top v_j) v_j", "right"),
+        (r"\frac{\partial E}{\partial v_j} = -\sum_i M_{ij} (R_{ij} - u_i^\top v_j) u_i", "right"),
+        (r"\frac{\partial E}{\partial u_i} = -\sum_j M_{ij} (R_{ij} - u_i^\top v_j) u_i", "wrong"),
+        (r"\frac{\partial E}{\partial u_i} = \sum_j M_{ij} (R_{ij} - u_i^\top v_j) v_j", "wrong"),
+        (r"\nabla_U E = -[M \circ (R - U V^\top)] V", "right"),
+        ("dE/dU = [(R - U V^T) .* M] V", "wrong"),
+    ],
+)
+def test_rows_of_matrices_have_inner_products(claim: str, status: str) -> None:
+    assert ad.check(masked(), claim).verdicts[0].status == status
+
+
+def averaged() -> Any:
+    rng = np.random.default_rng(0)
+    X, w, b = ad.constant(rng.normal(size=(8, 3)), name="X"), ad.Tensor(rng.normal(size=3), name="w"), ad.Tensor(0.2, name="b")
+    q = (X @ w + b).named("q")
+    h = np.tanh(q).named("h")
+    return (np.mean(h**2) / 2).named("E")
+
+
+@pytest.mark.parametrize(
+    ("claim", "status"),
+    [
+        (r"\frac{\partial E}{\partial b} = \frac{1}{m} \mathbf{1}^\top (h \odot (1 - h^2))", "right"),
+        (r"\frac{\partial E}{\partial b} = \frac{1}{m} (h \odot (1 - h^2))^\top \mathbf{1}", "right"),
+        (r"\frac{\partial E}{\partial b} = \mathbf{1}^\top (h \odot (1 - h^2))", "wrong"),
+        (r"\frac{\partial E}{\partial q} = \frac{1}{m} [ h \odot (1 - h^2) ]", "right"),
+        (r"\frac{\partial E}{\partial q} = \frac{1}{m} h \operatorname{sech}^2(q)", "right"),
+        (r"\frac{\partial E}{\partial q} = \frac{h}{m \cosh^2(q)}", "right"),
+        ("dE/dq = h / np.cosh(q)**2 / m", "right"),
+        ("dE/dq = h / np.cosh(q) / m", "wrong"),
+        ("dE/dw = np.sum((h * (1 - h**2)).reshape(-1, 1) * X, axis=0) / m", "right"),
+        ("dE/dw = np.sum((h * (1 - h**2)).reshape(-1, 1) * X, axis=0)", "wrong"),
+        ("dE/dw = X.T @ (h * (1 - h**2)).ravel() / m", "right"),
+    ],
+)
+def test_ones_brackets_and_functions_as_people_write_them(claim: str, status: str) -> None:
+    assert ad.check(averaged(), claim).verdicts[0].status == status
+
+
+def cosine() -> Any:
+    rng = np.random.default_rng(4)
+    u, v = ad.Tensor(rng.normal(size=4), name="u"), ad.Tensor(rng.normal(size=4), name="v")
+    return (u @ v / (np.linalg.norm(u) * np.linalg.norm(v))).named("c")
+
+
+@pytest.mark.parametrize(
+    ("claim", "status"),
+    [("dc/du = v/(|u||v|) - c u/|u|^2", "right"), ("dc/du = v/(|u||v|) - c u/|u|", "wrong"), ("dc/du = v/|u|", "wrong")],
+)
+def test_bars_around_a_vector_are_its_length(claim: str, status: str) -> None:
+    assert ad.check(cosine(), claim).verdicts[0].status == status
+
+
+def test_an_accent_is_no_index() -> None:
+    v = ad.check(cosine(), {"u": r"\frac{1}{\|u\|} (\hat v - c \hat u)"}).verdicts[0]
+    assert v.mistake is Mistake.UNREADABLE and "the name v_hat is not known" in v.sentence
+
+
+def rows_of_scores() -> Any:
+    rng = np.random.default_rng(2)
+    X, W = ad.constant(rng.normal(size=(6, 4)), name="X"), ad.Tensor(rng.normal(size=(4, 3)), name="W")
+    T, b = ad.constant(np.eye(3)[[0, 2, 1, 1, 0, 2]], name="T"), ad.Tensor(rng.normal(size=3), name="b")
+    Z = (X @ W + b).named("Z")
+    P = ad.softmax(Z, axis=1).named("P")
+    return (-np.sum(T * np.log(P)) / 6).named("L")
+
+
+@pytest.mark.parametrize(
+    ("claim", "status"),
+    [
+        (r"\frac{\partial P_{ik}}{\partial Z_{il}} = P_{ik} (\delta_{kl} - P_{il})", "right"),
+        (r"\frac{\partial P_{ik}}{\partial Z_{il}} = P_{ik} (\delta_{kl} + P_{il})", "wrong"),
+        (r"\frac{\partial P_{ik}}{\partial Z_{il}} = P_{ik} (1 - P_{il})", "wrong"),
+        ("dL/db = sum_i (P - T) / m", "right"),
+        ("dL/db = sum_i (P - T)", "wrong"),
+    ],
+)
+def test_a_row_s_jacobian_and_a_sum_over_rows_may_be_written_in_short(claim: str, status: str) -> None:
+    assert ad.check(rows_of_scores(), claim).verdicts[0].status == status

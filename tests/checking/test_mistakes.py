@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -313,4 +314,59 @@ def test_a_sign_in_rounded_numbers_is_no_odd_factor_as_well() -> None:
     E = classes()
     z = next(n for n in order(E) if n.name == "z")
     first = ad.check(E, {"z": -np.round(ad.gradient(E, [z])[0], 3)}).first_wrong
-    assert "exactly minus dE/dz" in first.sentence and not any("times" in other for other in first.others), str(first)
+    assert "this is minus dE/dz" in first.sentence and not any("times" in other for other in first.others), str(first)
+
+
+def hinge(far: float) -> tuple[Any, dict[str, Any]]:
+    rng = np.random.default_rng(3)
+    a, p, n = (ad.Tensor(rng.normal(size=4), name=name) for name in "apn")
+    L = np.maximum(np.sum((a - p) ** 2) - np.sum((a - n) ** 2) + far, 0).named("L")
+    return L, {"a": 2 * (n.data - p.data), "p": 2 * (p.data - a.data)}
+
+
+@pytest.mark.parametrize("claim", ["2 * (n - p)", "2 * (a - p) - 2 * (a - n)", "numbers", "rounded"])
+def test_a_hinge_that_was_taken_for_always_open_is_named(claim: str) -> None:
+    L, open_ = hinge(-100.0)
+    numbers = {"numbers": open_["a"], "rounded": open_["a"].round(2)}
+    v = ad.check(L, {"a": numbers.get(claim, claim)}).verdicts[0]
+    assert v.status == "wrong" and "the derivative of maximum" in v.sentence and v.sentence.endswith("is missing"), str(v)
+    assert ad.check(hinge(100.0)[0], {"a": hinge(100.0)[1]["a"].round(2)}).ok
+
+
+def test_constants_are_told_as_people_write_them() -> None:
+    rng = np.random.default_rng(4)
+    Q, K = ad.Tensor(rng.normal(size=(4, 2)), name="Q"), ad.Tensor(rng.normal(size=(4, 2)), name="K")
+    S = (Q @ K.T / np.sqrt(2.0)).named("S")
+    L = (np.sum(S**2) / 2).named("L")
+    assert ad.check(L, "dL/dQ = S K").verdicts[0].sentence == "the factor sqrt(1/2) in S is missing"
+    s = ad.Tensor(0.8, name="s")
+    E = (-4.5 * np.log(2 * np.pi) - 9 * np.log(s) - 3 / s**2).named("E")
+    assert not re.search(r"\d\.\d{5}", str(ad.check(E, "dE/ds = 6 / s^3").verdicts[0].others))
+
+
+def test_a_sum_over_too_much_that_is_zero_but_for_rounding_is_zero() -> None:
+    rng = np.random.default_rng(2)
+    Z, T = ad.Tensor(rng.normal(size=(6, 3)), name="Z"), ad.constant(np.eye(3)[[0, 2, 1, 1, 0, 2]], name="T")
+    b = ad.Tensor(rng.normal(size=3), name="b")
+    P = ad.softmax(Z + b, axis=1).named("P")
+    L = (-np.sum(T * np.log(P)) / 6).named("L")
+    v = ad.check(L, "dL/db = sum(P - T) / 6").verdicts[0]
+    assert (v.mistake, v.fix.partition(" (")[0]) == (M.ZERO, "np.sum(P - T, axis=0) / 6")
+
+
+def test_the_square_outside_is_no_tanh() -> None:
+    z = ad.Tensor([0.5, -0.3, 1.0], name="z")
+    h = np.tanh(z).named("h")
+    E = np.sum(h).named("E")
+    assert ad.check(E, "dE/dz = (1 - h)^2").verdicts[0].sentence == "tanh' is 1 - h^2, not (1 - h)^2"
+
+
+@pytest.mark.parametrize("claim", ["U", lambda U: U])
+def test_a_jacobian_without_the_last_function_s_derivative_is_named(claim: Any) -> None:
+    rng = np.random.default_rng(4)
+    U, x = ad.Tensor(rng.normal(size=(3, 2)), name="U"), ad.Tensor(rng.normal(size=2), name="x")
+    h = np.tanh((U @ x).named("a")).named("h")
+    E = np.sum(h**2).named("E")
+    assert ad.check(E, {"dh/dx": claim}).verdicts[0].sentence == "the derivative of tanh, from a to h, is missing"
+    odd = ad.check(E, {"dh/dx": "np.diag(1 - h**3) @ U"}).verdicts[0].sentence
+    assert "arrives" not in odd

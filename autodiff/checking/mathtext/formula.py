@@ -163,13 +163,15 @@ class Formula:
         return self.map(lambda f: replace(f, value=(f.value[0], True)) if f.op == "name" else f)
 
     def readings(self) -> list[Formula]:
-        """What else the same text may mean: a dot product for an entrywise one, 1-D arrays as columns, components, examples as rows."""
+        """What else the same text may mean: a dot product for an entrywise one, 1-D arrays as columns, components, and more."""
         found = [
             self.map(lambda f: replace(f, op="dot") if f.op == "cdot" else f),
             self.map(lambda f: replace(f, op="juxt") if f.op in ("cdot", "star") else f),
             self.map(lambda f: replace(f, op="mul") if f.op in ("cdot", "star", "dot") else f),
             self.of_columns.map(_keeping_axes),
             self.map(lambda f: replace(f, op="index") if f.op == "example" else f),
+            self.map(_of_length),
+            *(self.map(partial(_over_examples, axis)) for axis in (0, 1)),
             self.map(_of_rows),
             *(self.map(partial(_of_examples, rows)) for rows in (True, False)),
         ]
@@ -182,6 +184,18 @@ def _keeping_axes(f: Formula) -> Formula:
     if "axis" in options and f.value[0] in ("sum", "mean", "max", "min"):
         return replace(f, value=(f.value[0], tuple({**options, "keepdims": True}.items())))
     return f
+
+
+def _of_length(f: Formula) -> Formula:
+    """The same where |u| is the length of a vector."""
+    return replace(f, value=("norm", ())) if f.op == "call" and f.value == ("abs", ()) else f
+
+
+def _over_examples(axis: int, f: Formula) -> Formula:
+    """The same where a sum over an index that nothing has is one over the examples, along an axis."""
+    if f.op != "total" or len(f.value[0]) > 1 or f.component:
+        return f
+    return Formula("call", f.args, ("sum", (("axis", axis), ("keepdims", True))))
 
 
 def _of_examples(rows: bool, f: Formula) -> Formula:
@@ -329,7 +343,11 @@ class _Evaluation:
             sizes = self.sizes()
             ones = Labelled(np.ones(tuple(sizes[s] for s in missing)), tuple(missing))
             body = self._entrywise(f, [body, ones], lambda x, y: x * y)
-        return Labelled(*_spread(body, f.value, len(body.rest)))
+        value, labels = _spread(body, f.value, len(body.rest))
+        if len(labels) == 1 and len(body.rest) == 2 and body.rest[1] == 1 < body.rest[0]:  # an example's vector: a row, or a column of all
+            value = ops.reshape(value, shape=tuple(shape_of(value)[:2]))
+            return Labelled(ops.transpose(value)) if f.args[1].op == "example" and f.args[1].value[1] else Labelled(value, labels)
+        return Labelled(value, labels)
 
     def _total(self, f: Formula) -> Labelled:
         letters, unlike = f.value

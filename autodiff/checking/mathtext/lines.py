@@ -41,13 +41,17 @@ class Target:
 
 @dataclass(frozen=True)
 class Line:
-    """One line as read: the formulas of a chain `dE/dz2 = A = B` are A and B; `numpy` if these are Python, and no mathematics."""
+    """One line as read: the formulas of a chain `dE/dz2 = A = B` are A and B; `numpy` if these are Python, and no mathematics.
+
+    `aside` if something stands on the left that is no target, so that the line is about nothing.
+    """
 
     text: str
     label: str
     target: Target | None
     formulas: tuple[Formula, ...]
     numpy: bool = False
+    aside: bool = False
 
     @property
     def formula(self) -> Formula:
@@ -84,7 +88,8 @@ def read(text: str, names: Iterable[str] | Mapping[str, Any], root: str = "E", a
             condition = parser.closing()
     numpy = parser.numpy and not parser.math
     parser.math = parser.math or (left and not numpy)
-    return Line(text, label, *_sides(parts, condition, parser, after), numpy)
+    aside = len(parts) > 1 and parts[0] is not None and _target(_straight(parts[0]), parser.names) is None
+    return Line(text, label, *_sides(parts, condition, parser, after), numpy, aside)
 
 
 def read_target(text: str, names: Iterable[str] | Mapping[str, Any], root: str = "E", bare: str = GRADIENT) -> Target:
@@ -145,7 +150,7 @@ def _sides(
     first, *rights = parts
     formulas = [f for f in rights if f is not None]
     turned = first is not None and first.op == "T"
-    target = after if first is None else _target(first.args[0] if turned else first, parser.names) if formulas else None
+    target = after if first is None else _target(_straight(first), parser.names) if formulas else None
     if first is not None and target is None:
         formulas.insert(0, first)
         target = after
@@ -160,6 +165,11 @@ def _sides(
     if target is not None and target.kind == VALUE and target.of == parser.names.root:
         done = [f.map(lambda g: replace(g, op="dot") if g.op == "cdot" else g) for f in done]
     return target, tuple(done)
+
+
+def _straight(f: Formula) -> Formula:
+    """A left side without its transpose."""
+    return f.args[0] if f.op == "T" else f
 
 
 def _target(leaf: Formula, names: Names) -> Target | None:
@@ -180,6 +190,12 @@ def _over(f: Formula, target: Target | None) -> Formula:
     """A component formula, over the indices of the left side, which tell how far each counts."""
     if target is None or not target.component:
         return f
-    sides = [(target.of, target.of_indices), (target.wrt, target.wrt_indices)]
+    below = target.wrt_indices
+    if target.kind == JACOBIAN:  # of p_ik by z_il only the entries of the same i are given, and all others are 0
+        for s in sorted({*target.of_indices} & {*below}):
+            other = next(c for c in "zyxwvutsrqp" if c not in target.of_indices + below)
+            below = tuple(other if c == s else c for c in below)
+            f = Formula("mul", (f, Formula("delta", (), (s, other))))
+    sides = [(target.of, target.of_indices), (target.wrt, below)]
     named = [Formula("index", (Formula("name", (), (name, False)),), (letters, False)) for name, letters in sides if letters]
-    return Formula("entries", (f, *named), tuple(dict.fromkeys(target.of_indices + target.wrt_indices)))
+    return Formula("entries", (f, *named), tuple(dict.fromkeys(target.of_indices + below)))

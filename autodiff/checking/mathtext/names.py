@@ -126,6 +126,6 @@ def _torn(text: str, n: int) -> bool:
 def _split(subscripts: list[str]) -> tuple[str, tuple[str, ...]]:
     """The digits and the index letters of subscripts; no letters if there is anything else among them."""
     text = "".join(subscripts).replace(",", "").replace(" ", "")
-    if not re.fullmatch(r"\d*[a-z]{1,4}\d*", text):
+    if {*subscripts} & {"hat", "bar", "tilde"} or not re.fullmatch(r"\d*[a-z]{1,4}\d*", text):
         return text, ()
     return "".join(c for c in text if c.isdigit()), tuple(c for c in text if not c.isdigit())

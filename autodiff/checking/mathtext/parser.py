@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import wraps
+from itertools import takewhile
 from typing import Any, TypeVar, cast
 
 from ...errors import BadFormula
@@ -21,10 +22,10 @@ from .names import GREEK, Names
 from .tokens import WORDS, Token, problem, tokens
 
 NESTING = 40
-_METHODS = ("sum", "mean", "max", "min", "transpose", "dot")
+_METHODS = ("sum", "mean", "max", "min", "transpose", "dot", "reshape", "ravel", "flatten")
 # The ops of the table that formulas may call, by their own names, and what else these are called.
-_CALLED = """exp log log1p expm1 sin cos tanh sigmoid relu softplus sqrt square abs sign reciprocal softmax log_softmax logsumexp
-    sum mean max min diag trace inv logdet norm outer dot matmul maximum minimum where"""
+_CALLED = """exp log log1p expm1 sin cos tan sinh cosh tanh arcsin arctan erf sigmoid relu softplus gelu sqrt square abs sign reciprocal
+    softmax log_softmax logsumexp sum mean max min diag trace inv logdet solve norm outer dot matmul maximum minimum where"""
 FUNCTIONS = {name: name for name in _CALLED.split()} | {
     **dict.fromkeys(("σ", "sigma", "logistic"), "sigmoid"),
     **dict.fromkeys(("Diag", "diagflat"), "diag"),
@@ -39,10 +40,13 @@ FUNCTIONS = {name: name for name in _CALLED.split()} | {
     "divide": "div",
     "add": "add",
     "subtract": "sub",
+    "sech": "sech",
 }
 _LETTERS = {*GREEK.values(), "varepsilon", "varphi", "ell"}
 _OPTIONS = ("axis", "keepdims")
-_PYTHON = re.compile(r"@|\*\*|\.(?:T|shape|size)\b|\bnp\.|\.(?:sum|mean|max|min|dot|transpose)\(|\blen\(|\b(?:axis|keepdims)\s*=")
+_PYTHON = re.compile(
+    r"@|\*\*|\.(?:T|shape|size)\b|\bnp\.|\.(?:sum|mean|max|min|dot|transpose|reshape|ravel|flatten)\(|\blen\(|\b(?:axis|keepdims)\s*="
+)
 
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
@@ -202,10 +206,20 @@ class Parser:
         if t.kind == "command":
             return t.text not in (r"\endcases", "\\\\")
         if t.kind == "sign":
+            if self.opens_group():
+                return True
             if t.text == "(" and self.ahead(2).text in ("=", "==", "≠") and self.index_at(1):
                 return False  # a condition on indices, behind the formula
             return t.text in ("(", "{", "∂", "∑", "∇", "⟨") or (t.text in ("|", "‖") and not self.bars)
         return t.kind == "number"
+
+    def opens_group(self) -> bool:
+        """Do square brackets hold a formula here, and no index?  They do in mathematics, where they do not touch a name."""
+        before = self.text[self.now.start - 1 : self.now.start]
+        if self.numpy or not self.sees("[") or before.isalnum() or before in ("_", "]"):
+            return False
+        inside = takewhile(lambda t: t.text != "]" and t.kind != "end", self.tokens[self.at + 1 :])
+        return not all(t.kind == "number" or t.text in (":", ",", "-", "None") for t in inside)
 
     def begins_signed(self) -> bool:
         return self.sees("-", "+") or self.begins()
@@ -236,7 +250,7 @@ class Parser:
                 value = self.indexed(value)
             elif self.sees(".") and self.ahead(1).kind == "name":
                 value = self.method(value)
-            elif self.sees("["):
+            elif self.sees("[") and not self.opens_group():
                 value = self.picked(value)
             else:
                 return value
@@ -304,7 +318,19 @@ class Parser:
         if not self.sees("("):
             raise self.error(f".{name.text} is a method: write .{name.text}()")
         args, options = self.arguments()
+        if name.text in ("reshape", "ravel", "flatten"):
+            return self.reshaped(name, value, args)
         return self.called(name, [value, *args], options)
+
+    def reshaped(self, name: Token, value: Formula, lengths: list[Formula]) -> Formula:
+        """An array in another shape, whose lengths are whole numbers; -1 is what is left."""
+        self.numpy = True
+        one = Formula("neg", (_ONE,))
+        if name.text != "reshape" and not lengths:
+            lengths = [one]
+        if not lengths or not all(n == one or (n.op == "number" and isinstance(n.value, int)) for n in lengths):
+            raise self.error(f".{name.text} takes whole numbers here, as .reshape(-1, 1)", name)
+        return Formula("call", (value,), ("reshape", (("shape", tuple(-1 if n == one else n.value for n in lengths)),)))
 
     def axis_of(self, value: Formula) -> Formula:
         """The number behind .shape, in brackets."""
@@ -390,6 +416,8 @@ class Parser:
         sign = self.take()
         self.bars += 1
         value = self.formula()
+        if sign.text == "|" and self.text.startswith("||", self.now.start):  # of |u||v|, one closes and one opens
+            self.tokens[self.at : self.at + 1] = [Token("sign", "|", self.now.start + k) for k in (0, 1)]
         if not self.skip(sign.text):
             raise self.error(f"{sign.text!r} is not closed", sign)
         self.bars -= 1
@@ -651,6 +679,8 @@ class Parser:
             return Formula("add", (a, Formula("neg", (b,))))
         if name in ("add", "mul", "div", "pow", "dot"):
             return Formula(name, tuple(self._two(t, args)))
+        if name == "sech":
+            return Formula("div", (_ONE, Formula("call", (self._only(t, args),), ("cosh", ()))))
         op = TABLE[name]
         if "axis" in op.statics and len(args) == 2 and args[1].op in ("number", "neg"):
             axis = args.pop()
@@ -855,20 +885,20 @@ def _summed(f: Formula) -> Formula:
     A vector of ones on the other side, as in `b 1^T`, only repeats.
     """
     ones, turned = Formula("ones"), Formula("T", (Formula("ones"),))
-    if not {ones, turned} & set(f.args):
+    if len(f.args) == 1:
+        return f.args[0]
+    if {*f.args} <= {ones, turned} or not {ones, turned} & set(f.args):
         return f
     kept: list[Formula] = []
-    columns = False
-    for a in f.args:
-        if a == turned and not kept:
-            columns = True
-        elif a == ones and kept:
+    for k, a in enumerate(f.args):
+        if a == turned and not {*f.args[k:]} <= {ones, turned}:
+            kept.append(_sum_of(f, [_summed(replace(f, args=f.args[k + 1 :]))], 0))
+            break
+        if a == ones and kept:
             kept = [_sum_of(f, kept, 1)]
         elif a not in (ones, turned):
             kept.append(a)
-    if not kept:
-        return f
-    return _sum_of(f, kept, 0) if columns else kept[0] if len(kept) == 1 else replace(f, args=tuple(kept))
+    return kept[0] if len(kept) == 1 else replace(f, args=tuple(kept))
 
 
 def _sum_of(f: Formula, factors: list[Formula], axis: int) -> Formula:
