@@ -448,7 +448,7 @@ def derive(
     """
     _check_options(assume, dims, opaque)
     if callable(E) and not isinstance(E, Node):
-        return _of_function(E, assume=assume, layout=layout, dims=dims, opaque=opaque)
+        return _of_function(E, wrt, assume=assume, layout=layout, dims=dims, opaque=opaque)
     if layout not in tuple(LAYOUTS):
         raise ValueError(f"layout={layout!r}: it is one of {', '.join(filter(None, LAYOUTS))}")
     try:
@@ -667,10 +667,10 @@ def _second(graph: Graph, printer: _Printer, assumptions: list[Assumption], targ
 # ---------------------------------------------------------------- functions
 
 
-def _of_function(f: Callable[..., Any], **options: Any) -> Callable[..., Derivation]:
+def _of_function(f: Callable[..., Any], chosen: Any, **options: Any) -> Callable[..., Derivation]:
     """`derive(f)`: a function of arrays or shapes, and of containers of them, that records f and derives it."""
 
-    def derived(*args: Any, wrt: Any = None) -> Derivation:
+    def derived(*args: Any, wrt: Any = chosen) -> Derivation:
         try:
             names = list(inspect.signature(f).parameters)
         except ValueError:

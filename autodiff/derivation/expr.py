@@ -405,8 +405,14 @@ def _canonical(p: Poly, signed: bool = False) -> tuple[Poly, Labels, int]:
         q = relabel(p, {label: i for i, label in enumerate(order)})
         ways.append((sorted((m, c if signed else abs(c)) for m, c in q.terms.items()), order, q))
     _, order, q = min(ways, key=lambda way: way[:2])  # of equal ones the lowest labels
-    sign = 1 if signed or q.terms[min(q.terms)] > 0 else -1
+    first = (max if only_lengths(q) else min)(q.terms)  # m - 1, but 1 - y
+    sign = 1 if signed or q.terms[first] > 0 else -1
     return scale(q, sign), order, sign
+
+
+def only_lengths(p: Poly) -> bool:
+    """Is it made of numbers and lengths of axes alone?"""
+    return all(a.kind == "size" for m in p.terms for a, _, _ in m)
 
 
 def _orders(terms: list[tuple[Mono, Number]], labels: set[int]) -> Iterable[Labels]:

@@ -109,6 +109,10 @@ class Size(int):
 
     __rmul__ = __mul__
 
+    def __sub__(self, other: Any) -> Any:
+        less = expr.scale(plain_number(float(other)), -1)
+        return Size.of(int(int(self) - other), add(self.poly, less), self.space) if other else self
+
     def __truediv__(self, other: Any) -> Any:
         return self.space.lift(self) / (self.space.lift(other) if isinstance(other, Size) else other)
 

@@ -135,9 +135,9 @@ def _odd(q: Number) -> bool:
 
 
 def _prefers_flip(f: Factor) -> bool:
-    """(y - 1) reads better as -(1 - y)."""
+    """(y - 1) reads better as -(1 - y), m - 1 of lengths as it is."""
     a, _, q = f
-    if a.kind == "group" and _odd(q):
+    if a.kind == "group" and _odd(q) and not expr.only_lengths(a.body):
         terms = a.body.terms
         return terms.get((), 0) < 0 or all(c < 0 for c in terms.values())
     return a.kind == "contr" and _odd(q) and sum(map(_prefers_flip, a.body.only()[0])) % 2 == 1

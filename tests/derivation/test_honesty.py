@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -399,3 +400,43 @@ def test_a_literal_infinity_has_no_formula() -> None:
     for E in (np.sum(np.minimum(x, np.inf)), np.sum(np.clip(x, 0.0, None))):
         with pytest.raises(ad.NoIndexForm):
             ad.derive(E, wrt=x)
+
+
+LENGTHS: dict[str, Callable[..., Any]] = {
+    "mean": lambda x: np.mean(x**2),
+    "var": lambda x: np.var(x),
+    "var of columns": lambda x: np.sum(np.var(x, axis=0) ** 2),
+    "unbiased var": lambda x: np.var(x, ddof=1),
+    "std": lambda x: np.std(x),
+    "unbiased std of rows": lambda x: np.sum(np.std(x, axis=1, ddof=1)),
+    "batch norm": lambda x: np.sum(np.tanh((x - np.mean(x, axis=0)) / np.sqrt(np.var(x, axis=0) + 1e-5))),
+    "determinant": lambda x: np.linalg.det(x.T @ x) + np.std(x),
+}
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+def test_a_formula_holds_at_arrays_of_other_lengths(name: str) -> None:
+    f = LENGTHS[name]
+    d = ad.derive(f, wrt=0)((5, 3))
+    for shape in (5, 3), (4, 2), (7, 3):
+        x = np.random.default_rng(2).normal(size=shape)
+        assert np.allclose(d(x=x), ad.grad(f)(x))
+
+
+def test_the_variables_of_a_function_are_chosen_before_or_after() -> None:
+    f = lambda x, y: np.sum(x * y)
+    assert ad.derive(f, wrt=1)((3,), (3,)).text == ad.derive(f)((3,), (3,), wrt=1).text == "dE/dy = x"
+
+
+@pytest.mark.parametrize(
+    "f, text",
+    [
+        (lambda A: np.linalg.det(A), "det(A) * inv(A).T"),
+        (lambda A: np.log(np.linalg.det(A)), "inv(A).T"),
+        (lambda A: np.sum(np.logaddexp(A, 0)), "sigmoid(A)"),
+        (lambda A: np.var(A), "2 * (A - sum(A) / (n0 * n1)) / (n0 * n1)"),
+        (lambda A: np.sum(np.var(A, axis=0, ddof=1)), "2 * (A - A.sum(0) / m) / (m - 1)"),
+    ],
+)
+def test_formulas_of_determinants_and_variances(f: Callable[..., Any], text: str) -> None:
+    assert ad.derive(f)(np.eye(3) + 0.1).text == f"dE/dA = {text}"
