@@ -17,7 +17,7 @@ from ..naming import label, user_frame, variables
 from ..node import Node, check_fresh, order
 from ..tensor import Tensor
 from . import expr
-from .assume import Assumption, fitting, found_in
+from .assume import Assumption, fitting, found_in, parse
 from .expr import PASSENGER, Poly
 from .forms import NoForm, Symbol, derivative
 from .graph import Graph, atom_of
@@ -321,7 +321,6 @@ class _Printer:
         tree = _tree(p, axes, dims)
         numpy = Writer(self.dims, False, self.root)
         source = numpy.write(tree, axes)
-        tree = _unturned(tree, {a.name for a in used if a.kind == "symmetric"})
         shown = self._laid_out(transpose(tree) if len(dims) == 2 and dims[0] is None else tree, len(tree.ls))
         text = Writer(self.dims, True, self.root).write(*(shown,) if self.ranks else (tree, tree.ls if matrix else axes))
         made = self._made(source, numpy)
@@ -359,19 +358,6 @@ class _Printer:
 def _tree(p: Poly, axes: Axes, dims: Sequence[str | None]) -> M:
     own = [(k, d) for k, d in zip(axes, dims, strict=True) if k is not None and d is not None]
     return with_ones(to_matrix(for_print(p), tuple(k for k, _ in own)), own)
-
-
-def _unturned(x: Any, symmetric: set[str]) -> Any:
-    """Without the transposes of symmetric matrices and of their inverses."""
-    if not isinstance(x, tuple) or not symmetric:
-        return x
-    if not isinstance(x, M):
-        return tuple(_unturned(y, symmetric) for y in x)
-    inner = x.args[0] if x.op == "T" else x
-    core = inner.args[1] if inner.op == "whole" else inner
-    if x.op == "T" and core.op == "sym" and core.args[0] in symmetric:
-        return M(inner.op, inner.args, x.ls)
-    return M(x.op, _unturned(x.args, symmetric), x.ls)
 
 
 def _swap(x: Any, ranks: tuple[int, ...]) -> Any:
@@ -492,7 +478,7 @@ def _derive(
     if strange:
         raise NotConnected(f"opaque= lists {label(strange[0])}, without which {label(E)} was computed; it takes nodes of that graph")
     expr.start()
-    graph = Graph(E, variables(user_frame()), [*opaque], dims, targets)
+    graph = Graph(E, variables(user_frame()), [*opaque], dims, targets, _square(assume or ()))
     if lost := [t for t in targets if t.id not in graph.axes]:
         raise _cut_off(graph, lost[0])
     targets = targets or [n for n in nodes if n.active and n.id in graph.names and n is not E]
@@ -503,6 +489,12 @@ def _derive(
     if pair or np.size(E.data) != 1:
         return _second(graph, printer, assumptions, targets, single, pair)
     return _first(graph, printer, assumptions, targets, single, everything=wrt is None)
+
+
+def _square(assume: Sequence[Any]) -> set[str]:
+    """The names of matrices that are assumed to have as many rows as columns."""
+    wishes = [parse(a) if isinstance(a, str) else a for a in assume]
+    return {a.name for a in wishes if isinstance(a, Assumption) and a.kind in ("symmetric", "orthogonal")}
 
 
 def _checked(E: Any, targets: list[Any], pair: bool) -> list[Any]:
@@ -628,19 +620,19 @@ def _second(graph: Graph, printer: _Printer, assumptions: list[Assumption], targ
     deriver = Deriver(graph, assumptions, targets[:1])
     if pair:
         first = next((s for s in deriver.steps(inline_limit=float("inf")) if s.node is targets[0]), None)
-        start, y = (expr.ZERO if first is None else first.plain or first.closed), targets[0]
+        start, y = (expr.ZERO if first is None else deriver.plainly(first.plain or first.closed)), targets[0]
     else:
         start, y = graph.definition(graph.root).poly, graph.root
     dims = (*graph.axes[y.id], *graph.axes[v.id])  # those of the variable come last
     own = {PASSENGER + i: len(graph.axes[y.id]) + k for i, k in enumerate(k for k, d in enumerate(graph.axes[v.id]) if d is not None)}
     try:
         raw = expr.relabel(derivative(deriver.unfolded(start, v), atom_of(graph.symbol(v)), graph.space, list(own)), own)
-        best, plain = deriver.best(raw), deriver.plain(raw)
+        plain = deriver.plain(raw)
+        best, used = deriver.shortest(raw, [], plain)
     except expr.TooDeep:
         raise graph.too_big(v) from None
     except NoForm as error:
         raise graph.no_form(y, error) from None
-    used = deriver.needed(raw, [], best) if best != plain else []
     axes = tuple(k if d is not None else None for k, d in enumerate(dims))
     root, (a, b) = printer.root, (graph.names[y.id], graph.names[v.id])
     tex = printer.latex

@@ -166,6 +166,7 @@ class Symbol(Operand):
             return product(space, op.form(*(len(shape_of(a)) for a in args), **kw), args)
         if isinstance(op.index, str) and len(args[0]._shape) == 2 and None not in args[0].dims:
             x = args[0]
+            space.join(*x.dims)
             before, _, after = op.index.partition("->")
             axes = [before.index(letter) for letter in after]
             dims = tuple(x.dims[i] for i in axes)

@@ -440,3 +440,40 @@ def test_the_variables_of_a_function_are_chosen_before_or_after() -> None:
 )
 def test_formulas_of_determinants_and_variances(f: Callable[..., Any], text: str) -> None:
     assert ad.derive(f)(np.eye(3) + 0.1).text == f"dE/dA = {text}"
+
+
+def _innovation(z: Any, H: Any, P: Any, N: Any) -> Any:
+    S = H @ P @ H.T + N
+    return (ad.logdet(S) + z @ np.linalg.solve(S, z)) / 2
+
+
+SYMMETRIC: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]], int, str, str]] = {
+    "Gram matrix": (lambda A: ad.logdet(A.T @ A), [(4, 3)], 0, "", "2 * A @ inv(A.T @ A)"),
+    "ridge": (lambda A, y: y @ np.linalg.inv(A @ A.T + np.eye(3)) @ y, [(3, 2), (3,)], 1, "", "2 * inv(z1) @ y"),
+    "two": (lambda A, B, x: x @ A @ B @ x, [(3, 3), (3, 3), (3,)], 2, "A B", "A @ B @ x + B @ A @ x"),
+    "one of two": (lambda A, B, x: x @ A @ x + np.trace(B) * (x @ x), [(3, 3), (3, 3), (3,)], 2, "A", "2 * (trace(B) * x + A @ x)"),
+    "Kalman": (_innovation, [(2,), (2, 4), (4, 4), (2, 2)], 0, "P N", "inv(H @ P @ H.T + N) @ z"),
+    "Kalman gain": (
+        lambda K, H, P, N: np.trace((np.eye(4) - K @ H) @ P @ (np.eye(4) - K @ H).T + K @ N @ K.T),
+        [(4, 2), (2, 4), (4, 4), (2, 2)],
+        0,
+        "P N",
+        "2 * (K @ H @ P - P) @ H.T + 2 * K @ N",
+    ),
+    "graphical lasso": (lambda T, S: np.trace(S @ T) - ad.logdet(T), [(3, 3), (3, 3)], 0, "T S", "S - inv(T)"),
+}
+
+
+@pytest.mark.parametrize("name", SYMMETRIC)
+def test_what_is_made_of_symmetric_matrices_alone_is_symmetric(name: str) -> None:
+    f, shapes, k, assumed, text = SYMMETRIC[name]
+    rng = np.random.default_rng(3)
+    arrays = [a @ a.T + np.eye(len(a)) if a.ndim == 2 and len(set(a.shape)) == 1 else a for a in (rng.normal(size=s) for s in shapes)]
+    d = ad.derive(f, assume=[f"{a} == {a}.T" for a in assumed.split()])(*arrays, wrt=k)
+    assert d.results[0].text == text and {a.name for a in d.assumptions} == set(assumed.split())
+    assert np.allclose(d(), ad.grad(f, k)(*arrays))
+
+
+def test_products_of_what_is_positive_lose_their_absolute_values() -> None:
+    d = ad.derive(lambda x, y: np.sum(np.abs(x * y)) + np.sum(ad.relu(x)), assume=["x > 0", "y > 0"])((3,), (3,))
+    assert [f.text for f in d.results] == ["x", "1 + y"]
