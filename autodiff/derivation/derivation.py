@@ -96,20 +96,19 @@ class Derivation:
     @property
     def text(self) -> str:
         """The results, one a line; vectors are columns in products, and broadcast as NumPy's elsewhere."""
-        results = "\n".join(map(str, self.results))
-        return "\n".join([results, *self._where(results)])
+        return "\n".join([*map(str, self.results), *self._where(self.results)])
 
     @property
     def latex(self) -> str:
         """The results in LaTeX, without dollar signs."""
         if len(self.results) == 1:
             f = self.results[0]
-            return f"{f.left_latex} = {f.latex}{_using_latex(f.assumptions)}{self._where_latex(str(f), ', ')}"
+            return f"{f.left_latex} = {f.latex}{_using_latex(f.assumptions)}{self._where_latex(self.results, ', ')}"
         lines = [f"{f.left_latex} &= {f.latex}{_using_latex(f.assumptions)}" for f in self.results]
-        return _aligned([*lines, *filter(None, [self._where_latex("\n".join(map(str, self.results)), "&")])])
+        return _aligned([*lines, *filter(None, [self._where_latex(self.results, "&")])])
 
-    def _where_latex(self, text: str, before: str) -> str:
-        made, recorded = self._unnamed_in(text)
+    def _where_latex(self, shown: Sequence[Formula], before: str) -> str:
+        made, recorded = self._besides(shown)
         tex = Latex(self._graph.all_dims(), self._graph.names[self._graph.root.id])
         said = [f"{f.left_latex} = {f.latex}" for f in made] + [rf"{tex.name(c)} \text{{ is {_described(a)}}}" for c, a in recorded.items()]
         return rf"{before} \quad \text{{where }} " + r", \; ".join(said) if said else ""
@@ -123,12 +122,16 @@ class Derivation:
         ]
         return "\n".join([*(f"# uses {a}" for a in self.assumptions), *constants, source])
 
-    def _source(self) -> str:
+    def _needed(self) -> list[Formula]:
+        """The results, and the gradients above them that they are written in."""
         needed = list(self.results)
         for s in reversed(self.steps):  # long formulas are written in the gradients above them
             if s.result not in needed and any(re.search(rf"\b{s.result.variable}\b", f.numpy) for f in needed):
                 needed.append(s.result)
-        needed = [s.result for s in self.steps if s.result in needed] or needed
+        return [s.result for s in self.steps if s.result in needed] or needed
+
+    def _source(self) -> str:
+        needed = self._needed()
         prelude = dict.fromkeys(line for f in needed for line in f.prelude)
         return "\n".join([*prelude, *(f"{f.variable} = {f.numpy}" for f in needed)])
 
@@ -218,12 +221,17 @@ class Derivation:
             blocks.append("\n".join(lines))
         if not self.steps:
             blocks = [str(f) for f in self.results] + [f"{f}    without that" for f in self._without]
-        text = "\n".join(blocks)
-        return "\n".join([*blocks, *self._where(text), *self._notes(text)])
+        return "\n".join([*blocks, *self._where(self._shown()), *self._notes("\n".join(blocks))])
 
-    def _unnamed_in(self, text: str) -> tuple[list[Formula], dict[str, Any]]:
-        """What a text speaks of that nobody named: results, as formulas, and constants (and conditions of the recorded data)."""
+    def _shown(self) -> list[Formula]:
+        """All formulas of the derivation."""
+        return [f for s in self.steps for f in (s.rule, s.inserted, s.result, s.without) if f] or [*self.results, *self._without]
+
+    def _besides(self, shown: Sequence[Formula]) -> tuple[list[Formula], dict[str, Any]]:
+        """What formulas speak of that nobody named: gradients not among them and results, as formulas, constants, conditions."""
         graph, made = self._graph, list[Formula]()
+        gradients = [f for f in self._needed() if f not in shown]
+        text = "\n".join(map(str, [*shown, *gradients]))
         expr.start(graph.atoms)
         printer = _Printer(graph, ())
         for name, n in reversed(graph.invented().items()):
@@ -232,10 +240,10 @@ class Derivation:
                 own = name, printer.latex.name(name), name
                 made.insert(0, printer.formula(graph.definition(n).poly, axes, graph.axes[n.id], own, ()))
                 text += "\n" + made[0].text
-        return made, {name: a for name, a in graph.recorded().items() if _mentions(text, name)}
+        return gradients + made, {name: a for name, a in graph.recorded().items() if _mentions(text, name)}
 
-    def _where(self, text: str) -> list[str]:
-        made, recorded = self._unnamed_in(text)
+    def _where(self, shown: Sequence[Formula]) -> list[str]:
+        made, recorded = self._besides(shown)
         lines = ["where " + ", ".join(map(str, made))] if made else []
         return lines + [f"where {name} is {_described(a)}" for name, a in recorded.items()]
 
@@ -252,7 +260,7 @@ class Derivation:
             chain = s.chain("latex")
             lines.append(f"{s.result.left_latex} &= " + r" \\ &= ".join(chain) + _using_latex(s.result.assumptions))
         text, lines = str(self), lines or [self.latex.replace(" = ", " &= ", 1)]
-        where = self._where_latex(text, "&") if self.steps else ""
+        where = self._where_latex(self._shown(), "&") if self.steps else ""
         notes = [r"& \text{" + re.sub(r"([_&%#{}])", r"\\\1", line) + "}" for line in self._notes(text)]
         return f"$\\displaystyle {_aligned([*lines, *filter(None, [where]), *notes]) if self.steps or notes else self.latex}$"
 

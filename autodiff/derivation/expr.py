@@ -417,8 +417,9 @@ def _canonical(p: Poly, signed: bool = False) -> tuple[Poly, Labels, int]:
         q = relabel(p, {label: i for i, label in enumerate(order)})
         ways.append((sorted((m, c if signed else abs(c)) for m, c in q.terms.items()), order, q))
     _, order, q = min(ways, key=lambda way: way[:2])  # of equal ones the lowest labels
-    first = (max if only_lengths(q) else min)(q.terms)  # m - 1, but 1 - y
-    sign = 1 if signed or q.terms[first] > 0 else -1
+    if signed:
+        return q, order, 1
+    sign = 1 if q.terms[(max if only_lengths(q) else min)(q.terms)] > 0 else -1  # m - 1, but 1 - y
     return scale(q, sign), order, sign
 
 

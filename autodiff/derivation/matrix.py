@@ -218,7 +218,15 @@ def _term(m: Mono, want: Labels, flips: set[Factor]) -> M:
     try:
         return _assemble(base, want)
     except NoMatrixForm:
-        return M("ein", tuple(base.values()), tuple(x for x in want if any(x in s for s in base)))
+        return _indexed(base, want)
+
+
+def _indexed(base: Base, want: Labels) -> M:
+    """A product in index notation; numbers stand before it."""
+    ls = tuple(x for x in want if any(x in s for s in base))
+    numbers, others = base.get(frozenset()), tuple(x for s, x in base.items() if s)
+    x = M("ein", others, ls)
+    return x if numbers is None else M("scale", (numbers, x), ls)
 
 
 def _atom(a: Atom, ls: Labels, flip: bool, want: Labels) -> M:
@@ -335,9 +343,7 @@ def _network(base: Base, bound: list[int], want: Labels) -> M:
                 continue
             if best is None or _effort(x) < _effort(best):
                 best = x
-    if best is not None:
-        return best
-    return M("ein", tuple(base.values()), tuple(x for x in want if any(x in s for s in base)))
+    return _indexed(base, want) if best is None else best
 
 
 def _from_the_vectors(base: Base, bound: list[int]) -> list[int]:

@@ -388,7 +388,7 @@ class Writer:
         """Does it begin with a comparison, whose booleans NumPy does not negate?"""
         while x.op in ("had", "div", "scale", "bc"):
             x = x.args[1 if x.op == "scale" else 0]
-        return not self.text and ((x.op == "fn" and x.args[0] in COMPARISONS) or (x.op == "sym" and len(x.args) > 1))
+        return not self.text and ((x.op == "fn" and x.args[0] in COMPARISONS) or (x.op == "sym" and x.args[1:] == ("condition",)))
 
     def _bc(self, x: M, hint: Axes) -> Code:
         return self.code(x.args[0], hint)

@@ -477,3 +477,12 @@ def test_what_is_made_of_symmetric_matrices_alone_is_symmetric(name: str) -> Non
 def test_products_of_what_is_positive_lose_their_absolute_values() -> None:
     d = ad.derive(lambda x, y: np.sum(np.abs(x * y)) + np.sum(ad.relu(x)), assume=["x > 0", "y > 0"])((3,), (3,))
     assert [f.text for f in d.results] == ["x", "1 + y"]
+
+
+def test_a_function_of_zero_is_no_error() -> None:
+    assert ad.derive(lambda x: np.sum(np.cos(x - x) * x))((3,)).text == "dE/dx = cos(0) * ones(n0)"
+
+
+def test_numbers_stand_beside_index_notation() -> None:
+    d = ad.derive(lambda X, W: np.mean((X @ W) ** 2))((6, 4), (4, 3), wrt=(1, 1))
+    assert d.text == 'd²E/dW² = 2 * einsum("ab,cd->acbd", X.T @ X, eye(n2)) / (n1 * n2)'
