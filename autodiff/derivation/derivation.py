@@ -177,7 +177,6 @@ class Derivation:
         if unknown := set(given) - set(values):
             raise TypeError(f"no variable is called {', '.join(sorted(unknown))}; there are {', '.join(values)}")
         values.update({name: _numbers(name, x) for name, x in given.items()})
-        graph.check_shapes({name: np.shape(values[name]) for name in given})
         source = self._source()
         recorded = graph.recorded_in(lambda name: _mentions(source, name))
         moving = {graph.names[n.id] for n in graph.nodes if n.active and n.id in graph.names}
@@ -189,6 +188,7 @@ class Derivation:
                     f"the formula uses the recorded {kind} {name}, which may be another one at the given {', '.join(given)}: "
                     f"pass it too, as {name}=, an array of {entries} of shape {a.shape}"
                 )
+        graph.check_shapes({name: np.shape(values[name]) for name in given})
         if (lost := graph.perhaps_from(new_data)) is not None:
             raise ValueError(
                 f"the recording holds an array without a name that is {lost[1]} throughout, as 1 - {lost[0]}, -{lost[0]} or "

@@ -486,3 +486,11 @@ def test_a_function_of_zero_is_no_error() -> None:
 def test_numbers_stand_beside_index_notation() -> None:
     d = ad.derive(lambda X, W: np.mean((X @ W) ** 2))((6, 4), (4, 3), wrt=(1, 1))
     assert d.text == 'd²E/dW² = 2 * einsum("ab,cd->acbd", X.T @ X, eye(n2)) / (n1 * n2)'
+
+
+def test_data_of_another_length_is_asked_for_the_recorded_condition() -> None:
+    huber = lambda r, d: np.sum(np.where(np.abs(r) <= d, r**2 / 2, d * (np.abs(r) - d / 2)))
+    d = ad.derive(huber, wrt=0)(np.array([-3.0, 0.5, 2.0]), 1.0)
+    with pytest.raises(ValueError, match="recorded condition c1.*pass it too, as c1="):
+        d(r=np.ones(5))
+    assert np.allclose(d(r=np.array([4.0, 0.1]), c1=np.array([False, True])), [1.0, 0.1])
