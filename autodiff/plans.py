@@ -5,7 +5,9 @@ structure a few times, the sweep is run once more, on symbols that write down ev
 the numbers, and the lines become a function.  It holds no numbers of the graph: it takes them from the graph
 it is given, after comparing that with the one it was written from, node by node; where they differ, the
 sweep runs as ever.  The calls are the sweep's own, in its own order, so the bits are the same: whether a plan
-was used shows in the time alone.  A plan that gives other bits than the sweep is not kept.
+was used shows in the time alone.  A plan that gives other bits than the sweep is not kept.  Where one raises, or
+NumPy has an overflow or another floating-point error to tell of, what it computed is dropped and the sweep runs: errors
+and warnings come from the rules' own lines.
 
 Only built-in ops are planned for: their rules depend on nothing but their arguments, while a rule of the
 user's may read a number that changes between two calls.  Not here: the sweep and the rules.
@@ -17,7 +19,8 @@ import operator
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from contextvars import Context
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -26,13 +29,17 @@ from .node import Node
 from .ops import Op, table
 from .tensor import Tensor
 
+T = TypeVar("T")
 Names = dict[Any, str]
 Found = list[tuple[Any, Any]]  # nodes with their derivatives
 Plan = Callable[[Tensor, Any], Found | None]
 
 MEETINGS = 3  # so many sweeps over graphs alike, and a plan is written
-NODES, PLANS = 200, 64  # larger graphs spend their time in NumPy; more structures than that would not come back
+NODES, ENTRIES = 600, 2**22  # with their operands; larger graphs spend their time in NumPy, and writing takes their memory once more
+PLANS = 32  # more structures than that would not come back
 ndarray = np.ndarray
+_strict = Context()  # entering np.errstate takes ten times as long as running in a copy of this
+_strict.run(np.errstate(all="raise").__enter__)
 
 
 class _Store:
@@ -51,12 +58,21 @@ _store = _Store()
 
 def replay(root: Tensor, start: Any, asked: int | None = None) -> Found | None:
     """What the sweep from the root gives, by a plan; None if there is none for this graph, or none with so many variables as asked."""
-    if switches.watch is None and _store.rules == table.changes:
-        for plan, variables in _store.plans.get(root.op, ()):
-            found = plan(root, start) if asked is None or asked == variables else None
+    store = _store
+    if switches.watch is None and store.rules == table.changes:
+        for plan, variables in store.plans.get(root.op, ()):
+            found = tried(plan, root, start) if asked is None or asked == variables else None
             if found is not None:
                 return found
     return None
+
+
+def tried(plan: Callable[[Tensor, Any], T], root: Tensor, start: Any) -> T | None:
+    """What a plan gives; None where it is for other graphs, and where the sweep would raise or warn."""
+    try:
+        return _strict.copy().run(plan, root, start)
+    except Exception:  # whatever it was, the sweep says it better
+        return None
 
 
 def learn(root: Tensor, start: Any, found: Found) -> None:
@@ -64,35 +80,34 @@ def learn(root: Tensor, start: Any, found: Found) -> None:
     global _store
     if _store.rules != table.changes:
         _store = _Store()
-    alike = (root.op, len(found))
-    _store.met[alike] += 1
-    if _store.met[alike] % MEETINGS or len(found) > NODES or alike in _store.given_up or not _store.left or switches.watch is not None:
+    store, alike = _store, (root.op, len(found))  # if a rule is replaced meanwhile, the plan goes into a store that nobody asks
+    store.met[alike] += 1
+    if store.met[alike] % MEETINGS or alike in store.given_up or store.left <= 0 or switches.watch is not None:
         return
-    plan = write(root, start)
-    if plan is not None and same(plan(root, start), found):
-        _store.left -= 1
-        _store.plans.setdefault(root.op, []).insert(0, (plan, sum(n.op is None for n, _ in found)))
+    if sum(1 + len(n.args) for n, _ in found) > NODES or sum(n.size for n, _ in found) > ENTRIES:
+        return
+    plan = tried(write, root, start)
+    if plan is not None and same(tried(plan, root, start), found):
+        store.left -= 1
+        store.plans.setdefault(root.op, []).insert(0, (plan, sum(n.op is None for n, _ in found)))
     else:
-        _store.given_up.add(alike)
+        store.given_up.add(alike)
 
 
 def same(planned: Found | None, found: Found) -> bool:
     """Are these the same derivatives of the same nodes, bit by bit?"""
-    there = {n.id: _bits(g) for n, g in planned or ()}
-    return there == {n.id: _bits(g) for n, g in found}
+    there = {n.id: g for n, g in planned or ()}
+    return len(there) == len(found) and all(n.id in there and _bits(there[n.id]) == _bits(g) for n, g in found)
 
 
 def _bits(g: Any) -> Any:
     return None if g is None else (g.__class__, g.shape, g.dtype, g.flags.writeable, g.tobytes())
 
 
-def write(root: Tensor, start: Any) -> Plan | None:
-    """The plan of a graph, from the sweep on symbols; None where a rule does what symbols cannot follow."""
+def write(root: Tensor, start: Any) -> Plan:
+    """The plan of a graph, from the sweep on symbols; some exception or other where a rule does what symbols cannot follow."""
     script = _Script()
-    try:
-        return script.function(_body(script, root, start, _gather(script, root)))
-    except Exception:  # whatever it was, the sweep itself works
-        return None
+    return script.function(_body(script, root, start, _gather(script, root)))
 
 
 class _NoPlan(Exception):
@@ -131,12 +146,11 @@ def _gather(script: _Script, root: Tensor) -> Names:
         script.guards.append(f"{', '.join(operands)}, = {me}.args")
         for differs in checks:
             script.guard(differs)
-    nodes = [name for key, name in names.items() if not isinstance(key, tuple)]
-    script.guard(f"len({{{', '.join(f'{name}.id' for name in nodes)}}}) != {len(nodes)}")  # one node there may be two here
-    # What was assigned after the oldest results is the sweep's to judge; they have no results among their operands.
-    for n in results:
-        if not any(isinstance(a, Node) and a.op is not None for a in n.args):
-            script.guard(f"{names[n.id]}.id < switches.assigned")
+    # The sweep adds up in the order in which results were made, and judges itself what was assigned after the oldest.
+    ages = [f"{names[n.id]}.id" for n in sorted(results, key=lambda n: -n.id)]
+    script.guard(f"not {' > '.join(ages)} >= switches.assigned")
+    leaves = [f"{name}.id" for key, name in names.items() if not isinstance(key, tuple) and f"{name}.id" not in ages]
+    script.guard(f"len({{{', '.join(leaves)}}}) != {len(leaves)}")  # one leaf there may be two here
     return names
 
 
@@ -156,7 +170,9 @@ def _other_options(script: _Script, me: str, n: Any) -> str:
 
 def _is_plain(x: Any) -> bool:
     """Can the static argument be compared with another?"""
-    return all(map(_is_plain, x)) if x.__class__ is tuple else x is None or isinstance(x, int | float | str | slice | np.dtype | type)
+    if x.__class__ is slice:
+        x = (x.start, x.stop, x.step)
+    return all(map(_is_plain, x)) if x.__class__ is tuple else x is None or isinstance(x, int | float | str | np.dtype | type)
 
 
 def _equal(x: Any, y: Any) -> bool:
@@ -259,22 +275,20 @@ class _Script:
             self.lines.append(line)
 
     def function(self, found: list[tuple[str, str]]) -> Plan:
-        """The guards, such lines as the results need, and the results, as a function."""
-        uses = Counter(g for _, g in found)
+        """The guards, the calls and what they need, and the results, as a function."""
+        uses = Counter[str | None](g for _, g in found)
         needed = []
         for line in reversed(self.lines):
-            if line.target is None or uses[line.target]:
+            if line.uses or uses[line.target]:  # a call that nothing needs may have an overflow to tell of
                 uses.update(line.uses)
                 needed.append(line)
-        lines, inline = [], dict[str, str]()
+        lines, inline = [], dict[str | None, str]()
         for target, text, _ in reversed(needed):
             text = re.sub(r"\bv\d+\b", lambda name: inline.get(name[0], name[0]), text)
-            if target is None:
-                lines.append(text)
-            elif uses[target] > 1:
-                lines.append(f"{target} = {text}")
-            else:  # an array that is used once does not outlive its use
+            if uses[target] == 1:  # an array that is used once does not outlive its use
                 inline[target] = f"({text})"
+            else:
+                lines.append(f"{target} = {text}" if uses[target] else text)
         results = ", ".join(f"({n}, {inline.get(g, g)})" for n, g in found)
         # A plain array has no `op`, and other options are missing: to test for that would be one more line for each node.
         guards = ["try:", *(f"    {line}" for line in self.guards), "except (AttributeError, KeyError):", "    return None"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Collection, Sequence
+from functools import cache
 from heapq import heappop, heappush
 from typing import Any
 
@@ -318,19 +319,24 @@ def _seed(root: Any, seed: Any, record: bool) -> Any:
     if seed is None:
         if root.size != 1:
             raise not_scalar(root)
-        ones = np.array(1.0, root._data.dtype, ndmin=root._data.ndim)  # np.ones takes four times as long
-        return constant_tensor(ones, None) if record else ones
-    if isinstance(seed, Node):
-        if seed.shape != root.shape:
-            raise ShapeMismatch(f"the seed has shape {seed.shape}, but {label(root)} has shape {root.shape}; they must be the same")
-        return seed if record else np.asarray(seed._data, root.dtype)
-    array = np.asarray(seed)
+        one = _one(root._data.dtype, root._data.ndim)
+        return constant_tensor(one, None) if record else one
+    array = np.asarray(seed._data if isinstance(seed, Node) else seed)
     if array.dtype.kind not in "fiub":
         raise BadOperand(f"the seed is of dtype {array.dtype}, but a derivative is made of real numbers")
     if array.shape != root.shape:
         raise ShapeMismatch(f"the seed has shape {array.shape}, but {label(root)} has shape {root.shape}; they must be the same")
+    if record and isinstance(seed, Node):
+        return seed
     array = array.astype(root.dtype)
     return constant_tensor(array, None) if record else array
+
+
+@cache
+def _one(dtype: Any, ndim: int) -> Any:
+    one = np.array(1.0, dtype, ndmin=ndim)
+    one.setflags(write=False)  # it is the .grad of many a root
+    return one
 
 
 def not_scalar(root: Any) -> NotScalar:

@@ -135,11 +135,6 @@ class Tensor(Operand, Node):
     dtype = property(lambda self: self._data.dtype)
 
     @property
-    def T(self) -> Tensor:
-        """The transpose: axes in reverse order."""
-        return record(ops.transpose, (self,), NO_KW)
-
-    @property
     def mT(self) -> Tensor:
         """The transpose of a matrix, or of each of a stack: the last two axes in each other's place."""
         return ops.COMPOSED["matrix_transpose"](self)  # type: ignore[no-any-return]

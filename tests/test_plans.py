@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import warnings
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -29,6 +31,10 @@ def swept(root: Any, start: Any = ONE) -> list[tuple[Any, Any]]:
     return reverse.sweep([(root, start)], None, reverse.of_arrays, reverse.add_arrays)
 
 
+def written(root: Any, start: Any = ONE) -> Any:
+    return plans.tried(plans.write, root, start)
+
+
 def calls(op: Op) -> list[list[Any]]:
     """The calls of the sampler, each with the same call on two other sets of numbers."""
     samples = [op.sample(np.random.default_rng(seed)) for seed in (7, 8, 9)]
@@ -40,7 +46,7 @@ def has_plan(op: Op, alike: list[Any]) -> bool:
     plan = None
     for args, kw in alike:
         root = weighted(caller(op, kw)(*variables(args)[0]))
-        plan = plan or plans.write(root, ONE)
+        plan = plan or written(root)
         if plan is None:
             return False
         assert plans.same(plan(root, ONE), swept(root)), (op, kw)
@@ -66,7 +72,7 @@ def test_random_programs_have_the_bits_of_the_sweep(program: Any, seed: int) -> 
     rng = np.random.default_rng(seed)
     shapes = [[(3,), (2, 1), (2, 3)][k] for k in rng.integers(0, 3, size=3)]
     roots = [np.sum(run(program, [ad.Tensor(rng.normal(size=shape)) for shape in shapes])) for _ in range(2)]
-    plan = plans.write(roots[0], ONE)
+    plan = written(roots[0])
     assert plan is not None
     for root in roots:
         assert plans.same(plan(root, ONE), swept(root))
@@ -105,7 +111,7 @@ UNLIKE_IT: dict[str, Callable[[], Any]] = {
 
 
 def test_a_plan_is_for_all_graphs_of_its_structure() -> None:
-    plan = plans.write(graph(X, W, C), ONE)
+    plan = written(graph(X, W, C))
     assert plan is not None
     for third in (3, 7):
         root = graph(*(a + 1 if isinstance(a, np.ndarray) else ad.Tensor(a.data + 1) for a in (X, W, C)), third=third)
@@ -117,15 +123,22 @@ def test_another_structure_is_left_to_the_sweep(what: str) -> None:
     pair = graph(X, W, C), UNLIKE_IT[what]()
     starts = [np.ones((), root.dtype) for root in pair]
     for root, other in ((0, 1), (1, 0)):
-        plan = plans.write(pair[root], starts[root])
+        plan = written(pair[root], starts[root])
         assert plan is None or (plan(pair[root], starts[root]) is not None and plan(pair[other], starts[other]) is None)
+
+
+def test_an_array_that_bounds_a_slice_may_be_changed_later() -> None:
+    start, w = np.array(2), ad.Tensor([1.0, 2.0, 3.0])
+    train(w, plans.MEETINGS + 1, lambda w: np.mean(w[start:]))
+    start -= 1
+    assert np.array_equal(train(w, 1, lambda w: np.mean(w[start:]))[0], [0.0, 0.5, 0.5])
 
 
 def test_one_leaf_in_two_places_is_another_structure_than_two_leaves() -> None:
     x = ad.Tensor(np.eye(3))
     one, two = np.sum(x @ x), np.sum(x @ ad.Tensor(np.eye(3)))
     for root, other in ((one, two), (two, one)):
-        plan = plans.write(root, ONE)
+        plan = written(root)
         assert plan is not None and plan(root, ONE) is not None and plan(other, ONE) is None
 
 
@@ -139,7 +152,7 @@ def test_a_deeper_graph_is_another_structure() -> None:
         return np.sum(h)
 
     for n, other in ((1, 2), (2, 1), (3, 7)):
-        plan = plans.write(power(n), ONE)
+        plan = written(power(n))
         assert plan is not None and plan(power(n), ONE) is not None and plan(power(other), ONE) is None
 
 
@@ -158,7 +171,7 @@ def test_no_plan_is_used_where_it_would_be_wrong() -> None:
     graphs = small_graphs()
     truth = [swept(root) for root in graphs]
     for graph in graphs:
-        plan = plans.write(graph, ONE)
+        plan = written(graph)
         assert plan is not None
         for root, found in zip(graphs, truth, strict=True):
             planned = plan(root, ONE)
@@ -173,7 +186,7 @@ def test_no_plan_is_used_for_a_program_with_another_step(program: Any, k: int, i
     name, a, b = other[k % len(other)]
     other[k % len(other)] = (name, a + i, b + j)
     leaves = [ad.Tensor([1.0, 0.5]), ad.Tensor([0.25, 2.0]), ad.Tensor([3.0, 1.5])]
-    plan = plans.write(np.sum(run(program, leaves)), ONE)
+    plan = written(np.sum(run(program, leaves)))
     root = np.sum(run(other, leaves))
     found = plan(root, ONE) if plan is not None else None
     assert found is None or plans.same(found, swept(root))
@@ -220,6 +233,109 @@ def test_a_rule_replaced_is_used_at_once(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.undo()
     (g,) = train(w, 1, lambda w: np.sum(ad.exp(w)))
     assert np.array_equal(g, np.exp(w.data))
+
+
+def made_in_order(x: Any, order: list[int]) -> Any:
+    """The same sum whatever the order in which its terms are made."""
+    terms = {k: (ad.exp, ad.sin, ad.tanh, ad.cos)[k](x) for k in order}
+    return np.sum(terms[0] + terms[1] + terms[2] + terms[3])
+
+
+def test_the_order_in_which_results_were_made_is_the_order_of_adding_up() -> None:
+    x = ad.Tensor(np.random.default_rng(0).normal(size=50))
+    plan = written(made_in_order(x, [0, 1, 2, 3]))
+    orders = list(itertools.permutations(range(4)))
+    bits = {swept(made_in_order(x, list(order)))[-1][1].tobytes() for order in orders}
+    assert len(bits) > 1  # else it would not matter
+    used = [plan(made_in_order(x, list(order)), ONE) is not None for order in orders]
+    assert used == [True] + 23 * [False]
+
+
+def test_a_seed_that_is_a_node_has_the_dtype_of_its_root() -> None:
+    for _ in range(plans.MEETINGS + 2):
+        for dtype in (np.float64, np.float32):
+            x = ad.Tensor([1.0, 2.0])
+            z, seed = x + x, np.ones(2, dtype)
+            z.backward(seed=ad.constant(seed))
+            assert x.grad.dtype == z.grad.dtype == np.float64
+            seed[:] = 2.0  # it is the user's to write
+            assert np.array_equal(z.grad, [1.0, 1.0])
+
+
+def told(n: int, f: Callable[[Any], Any], x: Any, **errors: Any) -> list[Any]:
+    """What backward says of a graph with x after n others of its structure: the error, and the warnings with their places."""
+    with np.errstate(all="ignore"):
+        roots = [f(ad.Tensor(np.full(np.shape(x), 0.5))) for _ in range(n)] + [f(ad.Tensor(x))]
+    found = []
+    for root in roots:
+        with warnings.catch_warnings(record=True) as caught, np.errstate(**errors):
+            warnings.simplefilter("always")
+            try:
+                root.backward()
+            except (ArithmeticError, ad.errors.AutodiffError) as error:
+                found = [type(error), str(error)]
+            found += [(str(w.message), w.filename, w.lineno) for w in caught]
+    return found
+
+
+TROUBLE: dict[str, Any] = {
+    "a division by zero": (lambda x: np.sum(ad.log(x)), [0.0, 1.0]),
+    "an overflow": (lambda x: np.sum(ad.exp(x * 1e200) / 1e200), [1e-199, 1e-198]),
+    "an overflow in what no derivative needs": (lambda x: np.sum(np.cumprod(x)), [1e200, 1e200, 1e-300, 1e200, 1e200]),
+    "infinities of both signs": (lambda x: np.sum(x[1:] * x[:-1] - x[0]), [np.inf, -np.inf, 1.0]),
+    "ties at infinity": (lambda x: np.max(x), [np.nan, np.inf, np.inf]),
+}
+
+
+@pytest.mark.parametrize("what", TROUBLE)
+@pytest.mark.parametrize("answer", ["warn", "raise", "ignore"])
+def test_errors_and_warnings_are_those_of_the_sweep(what: str, answer: str) -> None:
+    f, x = TROUBLE[what]
+    first = told(0, f, x, all=answer)
+    for n in range(1, plans.MEETINGS + 2):
+        assert told(n, f, x, all=answer) == first
+
+
+def test_writing_a_plan_warns_of_nothing() -> None:
+    f, x = TROUBLE["a division by zero"]
+    for _ in range(plans.MEETINGS + 2):
+        assert len(told(0, f, x, all="warn")) == 1
+
+
+def test_a_plan_holds_no_array_of_the_user_s() -> None:
+    refs = []
+    for _ in range(plans.MEETINGS + 2):
+        w, c, k = ad.Tensor(np.ones(9)), np.ones(9), np.ones(9)
+        h = ad.exp(w) * c * ad.constant(k)
+        np.sum(h[2:5]).backward()
+        refs += map(weakref.ref, (w._data, c, k, h._data, h.grad, w.grad))
+    assert len(plans._store.plans) == 1
+    del w, c, k, h
+    assert not any(ref() is not None for ref in refs)
+
+
+def test_a_plan_written_while_a_rule_is_replaced_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(root: Any, start: Any, own: Any = plans.write) -> Any:
+        plan = own(root, start)
+        monkeypatch.setattr(ad.exp, "carry", (lambda g, z, xs: 2 * g * z,))
+        plans.learn(root, start, swept(root))  # another thread notices
+        return plan
+
+    monkeypatch.setattr(plans, "write", write)
+    w = ad.Tensor([1.0, 2.0])
+    *_, g = train(w, plans.MEETINGS + 1, lambda w: np.sum(ad.exp(w)))
+    assert g[0] > 5
+
+
+def test_where_there_is_much_to_write_nothing_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+    monkeypatch.setattr(plans, "write", lambda root, start: tried.append(1))
+    w, arrays = ad.Tensor([1.0]), [np.ones(1)] * plans.NODES
+    large = ad.Tensor(np.ones(plans.ENTRIES))
+    for _ in range(plans.MEETINGS):
+        np.sum(ad.concatenate([w, *arrays])).backward()
+        np.sum(large).backward()
+    assert not tried
 
 
 def test_a_rule_of_the_user_s_is_asked_each_time() -> None:

@@ -17,6 +17,7 @@ from ..errors import BadOperand, Detached, NoRule
 from . import pointwise as p
 from .elementary import mod
 from .products import matmul
+from .shapes import transpose
 from .table import BY_NUMPY, Op, bind_numpy, called, functions, kept, no_rule
 
 NO_KW: dict[str, Any] = {}
@@ -148,6 +149,11 @@ class Operand(NumpyProtocols):
     __pow__, __rpow__ = _binary(p.pow)
     __mod__, __rmod__ = _binary(mod)
     __matmul__, __rmatmul__ = _binary(matmul)
+
+    @property
+    def T(self) -> Any:
+        """The transpose: axes in reverse order."""
+        return self.__apply__(transpose, (self,), NO_KW)
 
     def __neg__(self) -> Any:
         return self.__apply__(p.neg, (self,), NO_KW)

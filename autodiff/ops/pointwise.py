@@ -150,8 +150,11 @@ def _sigmoid(x: Any) -> Any:
         return 1 / (1 + np.exp(-x))
     z = np.negative(x)  # one buffer for all four steps: at the size of a layer, memory is what takes the time
     np.exp(z, z)
-    np.add(z, 1, z)
+    np.add(z, _ONE.get(z.dtype.char, 1), z)
     return np.reciprocal(z, z)
+
+
+_ONE = {"d": np.array(1.0), "f": np.array(1.0, np.float32)}  # a ufunc takes longer to make an array of a plain number
 
 
 exp: Op = elementwise(

@@ -676,9 +676,9 @@ def contract(form: str, a: Any, b: Any) -> Any:
     if plan.alone_b:
         b = sum_(b, axis=plan.alone_b)
     if plan.order_a:
-        a = transpose(a, axes=plan.order_a)
+        a = a.T if plan.order_a == (1, 0) else transpose(a, axes=plan.order_a)
     if plan.order_b:
-        b = transpose(b, axes=plan.order_b)
+        b = b.T if plan.order_b == (1, 0) else transpose(b, axes=plan.order_b)
     z = matmul(a, b) if plan.simple else _flattened_product(plan, a, b)
     return transpose(z, axes=plan.order_out) if plan.order_out else z
 
