@@ -491,6 +491,6 @@ def test_numbers_stand_beside_index_notation() -> None:
 def test_data_of_another_length_is_asked_for_the_recorded_condition() -> None:
     huber = lambda r, d: np.sum(np.where(np.abs(r) <= d, r**2 / 2, d * (np.abs(r) - d / 2)))
     d = ad.derive(huber, wrt=0)(np.array([-3.0, 0.5, 2.0]), 1.0)
-    with pytest.raises(ValueError, match="recorded condition c1.*pass it too, as c1="):
+    with pytest.raises(ValueError, match=r"recorded condition c1.*pass it too, as c1="):
         d(r=np.ones(5))
     assert np.allclose(d(r=np.array([4.0, 0.1]), c1=np.array([False, True])), [1.0, 0.1])
