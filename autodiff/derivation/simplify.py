@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations, count, permutations
 
@@ -493,24 +492,13 @@ def _joined(q: Poly, m: Mono, c: Number, n: Mono, d: Number) -> Iterator[Poly]:
 # ---------------------------------------------------------------- the choice
 
 
-@dataclass
-class Relation:
-    """Something known of a variable: a term equals something simpler (`whole`: also inside larger contractions)."""
-
-    text: str
-    lhs: Mono
-    rhs: Poly
-    whole: bool = False
-
-    def rule(self) -> Callable[[Poly], Poly]:
-        """The rewrite."""
-        return replace_contraction(self.lhs[0][0], self.rhs) if self.whole else replace_term(self.lhs, 1, self.rhs)
+Rule = Callable[[Poly], Poly]
 
 
 class Simplifier:
     """Simplifies expressions in which names stand for definitions, given relations that hold and variables to put for others."""
 
-    def __init__(self, definitions: dict[Atom, Poly], relations: Sequence[Relation] = (), known: Mapping[Atom, Atom] = {}) -> None:
+    def __init__(self, definitions: dict[Atom, Poly], relations: Sequence[Rule] = (), known: Mapping[Atom, Atom] = {}) -> None:
         self.put = {a: k.poly for a, k in known.items() if k is not a}
         self.definitions: dict[Atom, Poly] = {}
         for a, p in definitions.items():  # a result that equals its transpose is known to, as variables may be
@@ -525,7 +513,7 @@ class Simplifier:
         self._flat = Rewrite(_flat)
         folds = [fold for atom, body in reversed(self.definitions.items()) for fold in _folds(atom, body)]
         self._folds = [(needed, Rewrite(fold)) for needed, fold in folds]
-        self._relations = [Rewrite(r.rule()) for r in relations]
+        self._relations = [Rewrite(r) for r in relations]
         self._learn()
 
     def _learn(self) -> None:
@@ -539,7 +527,7 @@ class Simplifier:
                     total = self._named(total)
                     m, c = contract(factor(atom, tuple(range(len(atom.dims))), k), {axis: dim}).only()
                     if not total.terms or (len(total) == 1 and all(a.kind == "size" for a, _, _ in total.only()[0])):
-                        self._relations.append(Rewrite(Relation("", m, scale(total, Fraction(1) / c)).rule()))
+                        self._relations.append(Rewrite(replace_term(m, 1, scale(total, Fraction(1) / c))))
 
     def __call__(self, p: Poly, unfold: Sequence[Atom] = ()) -> Poly:
         """The cheapest form of p found; names in `unfold` may be replaced by what they stand for."""
