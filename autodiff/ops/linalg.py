@@ -16,7 +16,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..errors import BadOperand, Degenerate, NoRule, ShapeMismatch
 from .arrange import any_diagonal, matrix_transpose, moveaxis
-from .operand import plain
+from .operand import Operand, plain
 from .pointwise import abs, attach, exp, sign, sqrt, where
 from .products import matmul, outer
 from .reductions import Axis, freedom, mean, others, restore, var
@@ -461,7 +461,7 @@ NEARLY_SINGULAR = 1e-6  # beside the largest singular value; at 1e-6 four digits
 
 def _third_of_det(s: Any, t: Any, x: Any) -> Any:
     """The third derivative of det along s and t, from the inverse; its terms cancel, to as many digits as the condition number squared."""
-    values = finite_svd(a)[1] if isinstance(a := plain(x), np.ndarray) else np.ones(1)  # symbols have none
+    values = np.ones(1) if isinstance(a := plain(x), Operand) else finite_svd(a)[1]  # the symbols of a formula have none
     if np.any(values.min(-1, initial=np.inf) <= NEARLY_SINGULAR * values.max(-1, initial=0.0)):
         raise Degenerate(f"the third derivative of det of a matrix of shape {tuple(shape_of(x))}: the matrix is singular, or nearly so")
     r = turned(inv(x))
