@@ -11,10 +11,9 @@ import csv
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,7 +22,7 @@ import numpy as np
 import autodiff as ad
 
 from . import data, plots
-from .data import Examples, digits
+from .data import digits, one_hot
 from .extras import need
 from .losses import cross_entropy
 from .optim import SGD
@@ -32,6 +31,7 @@ from .run import (
     DEFAULTS,
     PROVEN_ON,
     Refused,
+    Run,
     Trained,
     hardest,
     load_run,
@@ -40,16 +40,16 @@ from .run import (
     newest_run,
     parts_of,
     pictures,
-    proof_row,
     reserve,
+    told,
     train_run,
-    versions,
     write_json,
 )
-from .train import Diverged, History, OtherSettings, fit, predict, read_checkpoint
+from .train import Diverged, OtherSettings, fit, predict, read_checkpoint
 from .two_layer import ByRows, TwoLayer
 
-EXTRAS = {"sklearn": "scikit-learn", "tqdm": "tqdm", "matplotlib": "matplotlib"}
+DEMONSTRATION = {"seed": 0, "epochs": 40, "hidden": 64, "batch": 8, "lr": 1.0}  # its options and their defaults
+EXTRAS = ("sklearn", "tqdm", "matplotlib")  # what the demonstration needs
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,14 +58,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     0 well, 1 a result not proven, 2 what was asked cannot be done, 130 stopped by Ctrl-C.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
-    command = argv[0] if argv and argv[0] in COMMANDS else None
-    run, parser = (demonstration, _demonstration_parser) if command is None else COMMANDS[command]
-    options = parser().parse_args(argv[command is not None :])
+    command = argv[0] if argv and not argv[0].startswith("-") else None
+    run: Callable[[argparse.Namespace], int] = demonstration
+    if command is None:
+        parser = _demonstration_parser()
+    elif command in COMMANDS:
+        run, parser = COMMANDS[command][0], _command_parser(command)
+    else:
+        _demonstration_parser().error(f"there is no command {command!r}; there are {', '.join(COMMANDS)}")
+    options = parser.parse_args(argv[command is not None :])
     try:
         with np.errstate(all="ignore"):  # numbers beyond all bounds are told in sentences
             return run(options)
     except Diverged as error:
-        return _sorry(f"{error} (--lr)")
+        return _sorry(str(error).replace("try a smaller one", "try a smaller --lr"))
     except (Refused, OtherSettings, ModuleNotFoundError, ad.AutodiffError) as error:
         return _sorry(str(error))
     except BrokenPipeError:  # `| head` has read enough
@@ -81,87 +87,75 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def demonstration(options: argparse.Namespace) -> int:
-    """Make the folder, train, prove and write."""
-    missing = [package for module, package in EXTRAS.items() if find_spec(module) is None]
-    if missing:
-        return _sorry(f'{" and ".join(missing)} must be installed for this: pip install "autodiff-graph[nets]"')
-    folder = reserve(options.out)
-    try:
-        return run(options, folder)
-    finally:
-        with suppress(OSError):  # a run that wrote nothing leaves nothing
-            folder.rmdir()
-
-
-def run(options: argparse.Namespace, folder: Path) -> int:
-    """Train, prove, and write everything into `folder`; returns the exit code."""
+    """Train the exercise's network, prove it, and write everything into a folder."""
+    for module in EXTRAS:
+        need(module)  # before anything is written
     say: Callable[[str], None] = (lambda text: None) if options.quiet else print
-    began = time.perf_counter()
-    examples, held_out = digits().split(seed=options.seed)
-    net = TwoLayer.random(examples.x.shape[1], options.hidden, len(examples.classes), seed=options.seed)
-    say(f"{len(examples)} digits to learn from, {len(held_out)} held out; {options.hidden} hidden units, seed {options.seed}")
-    history = fit(
-        ByRows(net),
-        examples,
-        held_out=held_out,
-        epochs=options.epochs,
-        batch=options.batch,
-        optimizer=SGD(net, options.lr),
-        loss=partial(cross_entropy, from_logits=False),
-        seed=options.seed,
-        keep_best=False,  # the held-out digits are only for measuring
-        quiet=options.quiet,
-    )
-    if history.stopped == "interrupted":
-        raise KeyboardInterrupt
-    last = history[-1]
-    say(f"epoch {len(history)}: loss {last.loss:.4f}, test accuracy {last.val_accuracy:.1%}\n")
+    folder = reserve(options.out)
+    with tidied(folder):
+        began = time.perf_counter()
+        examples, held_out = digits().split(seed=options.seed)
+        classes = len(examples.classes)
+        net = TwoLayer.random(examples.x.shape[1], options.hidden, classes, seed=options.seed)
+        say(f"{len(examples)} digits to learn from, {len(held_out)} held out; {options.hidden} hidden units, seed {options.seed}")
+        history = fit(
+            ByRows(net),
+            examples,
+            held_out=held_out,
+            epochs=options.epochs,
+            batch=options.batch,
+            optimizer=SGD(net, options.lr),
+            loss=partial(cross_entropy, from_logits=False),
+            seed=options.seed,
+            keep_best=False,  # the held-out digits are only for measuring
+            quiet=options.quiet,
+        )
+        if history.stopped == "interrupted":
+            raise KeyboardInterrupt
+        last = history[-1]
+        say(f"epoch {len(history)}: loss {last.loss:.4f}, test accuracy {last.val_accuracy:.1%}\n")
 
-    x, t = hardest_columns(net, held_out.columns(), PROVEN_ON)
-    proof = prove(net, x, t, options.seed)
-    say(f"the trained net on m = {x.shape[1]} held-out examples\n{proof}\n")
+        rows, labels = hardest(ByRows(net), held_out, scores=False)
+        x, t = rows.T, one_hot(labels, classes)
+        proof = prove(net, x, t, options.seed)
+        say(f"the trained net on m = {x.shape[1]} held-out examples\n{proof}\n")
 
-    draw(net, x[:, :1], t[:, :1], folder)
-    (folder / "training.png").write_bytes(plots.png(plots.learning_curves(history)))
-    report(options, history, proof, time.perf_counter() - began, folder / "report.json")
-    return ended(f"{last.val_accuracy:.1%}", proof, folder)
+        E = net(x[:, :1], t[:, :1]).E
+        E.backward()
+        save(ad.draw(E), folder, "graph.svg", "graph.dot", "backprop.html")
+        (folder / "training.png").write_bytes(plots.png(plots.learning_curves(history)))
+        content = {
+            "settings": {name: getattr(options, name) for name in DEMONSTRATION},
+            "loss": last.loss,
+            "test_accuracy": last.val_accuracy,
+            "history": [{"loss": e.loss, "accuracy": e.val_accuracy} for e in history],
+        }
+        write_json(folder / "report.json", content | told(proof, time.perf_counter() - began))
+        return ended(f"{last.val_accuracy:.1%}", proof, folder)
+
+
+@contextmanager
+def tidied(folder: Path) -> Iterator[None]:
+    """Whatever comes: a run that learnt nothing leaves nothing."""
+    try:
+        yield
+    finally:
+        if not (folder / "checkpoint.npz").exists():
+            (folder / "config.json").unlink(missing_ok=True)
+            with suppress(OSError):
+                folder.rmdir()
+
+
+def save(picture: Any, folder: Path, *names: str) -> None:
+    """Write a picture as several files."""
+    for name in names:
+        picture.save(folder / name)
 
 
 def ended(accuracy: str, proof: Proof, folder: Path) -> int:
     """Print the last line of a run; returns the exit code."""
     print(f"test accuracy {accuracy}; {proof.verdict}; {folder}: {', '.join(sorted(p.name for p in folder.iterdir()))}")
     return 0 if proof.ok else 1
-
-
-def hardest_columns(net: TwoLayer, examples: Examples, count: int) -> tuple[Any, Any]:
-    """The examples, as columns of x and t, on which the net's loss is largest."""
-    likelihood = np.sum(examples.t * net.probabilities(examples.x), axis=0)
-    chosen = np.argsort(likelihood, kind="stable")[:count]
-    return examples.x[:, chosen], examples.t[:, chosen]
-
-
-def draw(net: TwoLayer, x: Any, t: Any, folder: Path) -> None:
-    """Write the graph of these examples, with its gradients, as graph.svg, graph.dot and the player backprop.html."""
-    E = net(x, t).E
-    E.backward()
-    picture = ad.draw(E)
-    for name in ("graph.svg", "graph.dot", "backprop.html"):
-        picture.save(folder / name)
-
-
-def report(options: argparse.Namespace, history: History, proof: Proof, seconds: float, path: Path) -> None:
-    """Write what was asked, learnt and proven as JSON: the whole file or none."""
-    content = {
-        "settings": {name: getattr(options, name) for name in ("seed", "epochs", "hidden", "batch", "lr")},
-        "versions": versions(),
-        "seconds": round(seconds, 3),
-        "loss": history[-1].loss,
-        "test_accuracy": history[-1].val_accuracy,
-        "history": [{"loss": e.loss, "accuracy": e.val_accuracy} for e in history],
-        "proof": [proof_row(row) for row in proof.rows],
-        "proof_note": proof.note,
-    }
-    write_json(path, content)
 
 
 # ---------------------------------------------------------------- train
@@ -189,13 +183,8 @@ def train(options: argparse.Namespace) -> int:
             raise Refused("--momentum is for --optimizer sgd; adam has its own")
         folder = reserve(out, Path(config["data"]).stem)
         claim(folder)
-    try:
+    with tidied(folder):
         found = train_run(config, folder, resume=resume is not None, quiet=quiet, say=say)
-    finally:
-        if not (folder / "checkpoint.npz").exists():  # a run that learnt nothing leaves nothing
-            (folder / "config.json").unlink(missing_ok=True)
-            with suppress(OSError):
-                folder.rmdir()
     if found is None:
         return _sorry(f"stopped; go on with: python -m nets train --resume {folder}", 130)
     return write_run(found, say)
@@ -213,14 +202,13 @@ def write_run(run: Trained, say: Callable[[str], None]) -> int:
     """Write report.json, the pictures and the page; returns the exit code."""
     from .report import page
 
-    say(f"\nthe gradients on m = {PROVEN_ON} held-out examples\n{run.proof}\n")
+    x, t = hardest(run.model, run.parts.held_out)
+    say(f"\nthe gradients on m = {len(x)} held-out examples\n{run.proof}\n")
     numbers, images, folder = measured(run), pictures(run), run.folder
     for name, (_, png) in images.items():
         (folder / name).write_bytes(png)
-    x, t = hardest(run.model, run.parts.held_out, 1)
-    drawing = drawn(run.model, x, t, rankdir="LR")  # a ribbon, which a page is wide enough for, not tall
-    drawing.save(folder / "graph.svg")
-    drawing.save(folder / "backprop.html")
+    drawing = ad.draw(recorded(run.model, x[:1], t[:1]), rankdir="LR")  # a ribbon, which a page is wide enough for, not tall
+    save(drawing, folder, "graph.svg", "backprop.html")
     accuracy = f"{numbers['test_accuracy']:.1%}"
     count, _, proven = run.proof.verdict.partition(" results ")
     shown = [
@@ -233,7 +221,7 @@ def write_run(run: Trained, say: Callable[[str], None]) -> int:
     config = {k: v for k, v in run.config.items() if k not in ("nets run", "mean", "std", "low", "high", "versions")} | numbers["versions"]
     title = f"{run.config['model']} on {run.config['data']}"
     try:
-        derivation: Any = ad.derive(recorded(run.model, *hardest(run.model, run.parts.held_out)))
+        derivation: Any = ad.derive(recorded(run.model, x, t))
     except ad.AutodiffError as error:
         derivation = str(error)
     html = page(title, shown, repr(run.model), images.values(), drawing, derivation, run.proof, config)
@@ -270,11 +258,6 @@ def recorded(model: Any, x: Any, t: Any) -> Any:
     return E
 
 
-def drawn(model: Any, x: Any, t: Any, rankdir: str = "") -> Any:
-    """The picture of that."""
-    return ad.draw(recorded(model, x, t), rankdir=rankdir)
-
-
 def prove_command(options: argparse.Namespace) -> int:
     """Print the table of the proof."""
     model, x, t = subject(options, options.examples)
@@ -285,7 +268,7 @@ def prove_command(options: argparse.Namespace) -> int:
 
 def draw_command(options: argparse.Namespace) -> int:
     """Print the graph of examples, or write it."""
-    picture = drawn(*subject(options, options.examples))
+    picture = ad.draw(recorded(*subject(options, options.examples)))
     if options.output is None:
         print(picture)
         return 0
@@ -309,11 +292,14 @@ def derive_command(options: argparse.Namespace) -> int:
 
 def predict_command(options: argparse.Namespace) -> int:
     """Write class and probabilities for each row of a CSV file, as CSV."""
-    run = load_run(vars(options).get("run") or newest_run())
+    folder = vars(options).get("run")
+    run = load_run(folder or newest_run())
+    if folder is None:
+        print(f"the network of {run.folder}", file=sys.stderr)
     classes, (mean, std, low, high) = run.config["classes"], (np.array(run.config[k]) for k in ("mean", "std", "low", "high"))
     try:
         content = data.read_csv(options.file)
-        columns = matched(options.file, content, run.config["features"], len(mean))
+        columns = matched(options.file, content, run)
         x = data.numbers_of(options.file, content, columns)
     except ValueError as error:
         raise Refused(str(error)) from None
@@ -325,24 +311,25 @@ def predict_command(options: argparse.Namespace) -> int:
             f"learnt from, {low[j]:g} to {high[j]:g}{f'; so have {len(strange) - 1} more cells' if len(strange) > 1 else ''}"
         )
     p = ad.softmax(predict(run.model, (x - mean) / std), axis=1)
-    file = sys.stdout if options.output is None else open(options.output, "x", newline="", encoding="utf-8")  # noqa: SIM115
+    rows = [["class", *(f"p({c})" for c in classes)], *([classes[row.argmax()], *(f"{v:.6g}" for v in row)] for row in p)]
     try:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["class", *(f"p({c})" for c in classes)])
-        writer.writerows([classes[row.argmax()], *(f"{v:.6g}" for v in row)] for row in p)
-    finally:
-        if file is not sys.stdout:
-            file.close()
+        with nullcontext(sys.stdout) if options.output is None else open(options.output, "x", newline="", encoding="utf-8") as file:
+            csv.writer(file, lineterminator="\n").writerows(rows)
+    except FileExistsError:
+        raise Refused(f"{options.output} exists, and is not overwritten; name another file") from None
     return 0
 
 
-def matched(path: str, content: data.Table, features: Sequence[str], count: int) -> list[int]:
+def matched(path: str, content: data.Table, run: Run) -> list[int]:
     """Where the features stand among the columns: by name if both have names, else in order; raises Refused where one is missing."""
+    features, count = run.config["features"], len(run.config["mean"])
     if content.names and features:
         missing = [name for name in features if name not in content.names]
         if missing:
             some = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-            raise Refused(f"{path} has no column {some}; its columns are {', '.join(content.names[:20])}")
+            raise Refused(
+                f"{path} has no column {some}; its columns are {', '.join(content.names[:20])}, not those that {run.folder} learnt from"
+            )
         return [content.names.index(name) for name in features]
     width = len(content.rows[0])
     if width != count:
@@ -363,12 +350,12 @@ class _Parser(argparse.ArgumentParser):
 ABOUT = """Without a command: train the exercise's two-layer network on 1,797 real digits, prove
 each of its gradients (graph = formula by hand = formula derived from the graph =
 differences), and write the graph, the training curve and a report."""
-DOES = {
-    "train": "train a network of your choice on data of your choice",
-    "prove": "show that graph = formula = differences",
-    "draw": "draw the graph",
-    "derive": "write the gradients as formulas",
-    "predict": "classify the rows of a CSV file",
+COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], str]] = {
+    "train": (train, "train a network of your choice on data of your choice"),
+    "prove": (prove_command, "show that graph = formula = differences"),
+    "draw": (draw_command, "draw the graph"),
+    "derive": (derive_command, "write the gradients as formulas"),
+    "predict": (predict_command, "classify the rows of a CSV file"),
 }
 
 
@@ -378,108 +365,53 @@ def _demonstration_parser() -> argparse.ArgumentParser:
         usage="%(prog)s [command] [options]",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description=ABOUT,
-        epilog="\n".join(["commands, each with its own --help:", *(f"  {name:<14} {does}" for name, does in DOES.items())]),
+        epilog="\n".join(["commands, each with its own --help:", *(f"  {name:<14} {does}" for name, (_, does) in COMMANDS.items())]),
     )
-    parser.add_argument(
-        "--seed", type=_whole(0, 2**32 - 1), default=0, help="of the split, the first weights and the batches; default %(default)s"
-    )
-    parser.add_argument("--epochs", type=_whole(1, 100_000), default=40, help="passes over the training digits; default %(default)s")
-    parser.add_argument("--hidden", type=_whole(1, 1000), default=64, help="units in the hidden layer; default %(default)s")
-    parser.add_argument(
-        "--batch", type=_whole(1, 100_000), default=8, help="examples in each step of gradient descent; default %(default)s"
-    )
-    parser.add_argument("--lr", type=_positive, default=1.0, help="length of a step, W -= lr * dE/dW; default %(default)s")
-    parser.add_argument("--out", metavar="FOLDER", help="new or empty folder for the files; default runs/digits-<date>-<time>")
-    parser.add_argument("--quiet", action="store_true", help="no progress bar, and one line at the end")
+    _add(parser, DEMONSTRATION)
+    parser.set_defaults(**DEMONSTRATION)
+    _add_writing(parser, "digits")
     return parser
 
 
 def _command_parser(name: str) -> argparse.ArgumentParser:
-    return _Parser(
-        prog=f"python -m nets {name}",
-        description=DOES[name][0].upper() + DOES[name][1:] + ".",
-        argument_default=argparse.SUPPRESS,
-    )
+    does = COMMANDS[name][1]
+    parser = _Parser(prog=f"python -m nets {name}", description=f"{does[0].upper()}{does[1:]}.", argument_default=argparse.SUPPRESS)
+    if name == "train":
+        _add(parser, DEFAULTS)
+        parser.add_argument("--resume", metavar="FOLDER", help="go on with a run that was stopped, or, with --epochs, that ended")
+        _add_writing(parser, "<data>")
+        return parser
+    if name == "predict":
+        parser.add_argument("file", help="CSV file with a column for each feature of the data, found by name if the first line names them")
+        which, output = "default the newest run below runs/", "new CSV file to write; left out, it is printed"
+    else:
+        _add(parser, {what: DEFAULTS[what] for what in ("data", "model", "seed")})
+        which = "left out, an untrained one of --data and --model"
+        output = ".svg, .html (the player), .dot, .txt, .json; else a tree is printed"
+    parser.add_argument("--run", metavar="FOLDER", help=f"the trained network of this run; {which}")
+    if name in ("predict", "draw"):
+        parser.add_argument("-o", "--output", metavar="FILE", default=None, help=output)
+    if name in ("prove", "draw"):
+        count = PROVEN_ON if name == "prove" else 1
+        parser.add_argument("--examples", type=_whole(1, 1000), default=count, help="held-out examples in the batch; default %(default)s")
+    if name == "derive":
+        forms = parser.add_mutually_exclusive_group()
+        for form, what in FORMS.items():
+            forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, default="text", help=what)
+    return parser
 
 
-def _what(parser: argparse.ArgumentParser) -> None:
-    names = ", ".join(data.BY_NAME)
-    parser.add_argument(
-        "--data",
-        help=f"{names}; a CSV file, the class last; or a folder of IDX files such as MNIST's; default {DEFAULTS['data']}",
-    )
-    parser.add_argument(
-        "--model", help=f"hidden layers, such as sigmoid:64, tanh:16 or relu:32,16; or linear for none; default {DEFAULTS['model']}"
-    )
-    parser.add_argument("--seed", type=_whole(0, 2**32 - 1), help="of the split, the first weights and the batches; default 0")
+def _add(parser: argparse.ArgumentParser, defaults: dict[str, Any]) -> None:
+    """The options of these names, whose helps tell the defaults."""
+    for name, default in defaults.items():
+        what, how = OPTIONS[name]
+        told = "" if default is None else f"; default {default if isinstance(default, str) else format(default, 'g')}"
+        parser.add_argument(f"--{name.replace('_', '-')}", help=what + told, **how)
 
 
-def _train_parser() -> argparse.ArgumentParser:
-    parser = _command_parser("train")
-    _what(parser)
-    parser.add_argument("--optimizer", choices=("adam", "sgd"), help="default adam")
-    parser.add_argument("--lr", type=_positive, help=f"length of a step; default {DEFAULTS['lr']}")
-    parser.add_argument("--momentum", type=_share, help="of sgd; default 0")
-    parser.add_argument("--weight-decay", type=_share, help="pulls weights towards 0; default 0")
-    parser.add_argument("--epochs", type=_whole(1, 100_000), help=f"passes over the examples in all; default {DEFAULTS['epochs']}")
-    parser.add_argument("--batch", type=_whole(1, 100_000), help=f"examples in each step; default {DEFAULTS['batch']}")
-    parser.add_argument("--patience", type=_whole(1, 100_000), help="stop after that many epochs without a smaller held-out loss")
-    parser.add_argument("--out", metavar="FOLDER", help="new or empty folder for the files; default runs/<data>-<date>-<time>")
-    parser.add_argument("--resume", metavar="FOLDER", help="go on with a run that was stopped, or, with --epochs, that ended")
+def _add_writing(parser: argparse.ArgumentParser, stem: str) -> None:
+    parser.add_argument("--out", metavar="FOLDER", help=f"new or empty folder for the files; default runs/{stem}-<date>-<time>")
     parser.add_argument("--quiet", action="store_true", help="no progress bar, and one line at the end")
-    return parser
-
-
-def _subject_parser(name: str) -> argparse.ArgumentParser:
-    parser = _command_parser(name)
-    parser.add_argument("--run", metavar="FOLDER", help="the trained network of this run; left out, an untrained one of --data and --model")
-    _what(parser)
-    return parser
-
-
-def _prove_parser() -> argparse.ArgumentParser:
-    parser = _subject_parser("prove")
-    parser.add_argument("--examples", type=_whole(1, 1000), default=PROVEN_ON, help="held-out examples in the batch; default %(default)s")
-    return parser
-
-
-def _draw_parser() -> argparse.ArgumentParser:
-    parser = _subject_parser("draw")
-    parser.add_argument("--examples", type=_whole(1, 1000), default=1, help="held-out examples in the batch; default %(default)s")
-    parser.add_argument(
-        "-o", "--output", metavar="FILE", default=None, help=".svg, .html (the player), .dot, .txt, .json; else a tree is printed"
-    )
-    return parser
-
-
-def _derive_parser() -> argparse.ArgumentParser:
-    parser = _subject_parser("derive")
-    forms = parser.add_mutually_exclusive_group()
-    for form, what in (
-        ("text", "one line a gradient; the default"),
-        ("steps", "how they come about"),
-        ("latex", "LaTeX"),
-        ("numpy", "NumPy code"),
-    ):
-        forms.add_argument(f"--{form}", dest="form", action="store_const", const=form, default="text", help=what)
-    return parser
-
-
-def _predict_parser() -> argparse.ArgumentParser:
-    parser = _command_parser("predict")
-    parser.add_argument("file", help="CSV file with a column for each feature of the data, found by name if the first line names them")
-    parser.add_argument("--run", metavar="FOLDER", help="the trained network; default the newest run below runs/")
-    parser.add_argument("-o", "--output", metavar="FILE", default=None, help="new CSV file to write; left out, it is printed")
-    return parser
-
-
-COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], Any]] = {
-    "train": (train, _train_parser),
-    "prove": (prove_command, _prove_parser),
-    "draw": (draw_command, _draw_parser),
-    "derive": (derive_command, _derive_parser),
-    "predict": (predict_command, _predict_parser),
-}
 
 
 def _parsed(read: Callable[[str], Any], right: Callable[[Any], bool], wanted: str) -> Callable[[str], Any]:
@@ -496,13 +428,28 @@ def _whole(low: int, high: int) -> Callable[[str], Any]:
     return _parsed(int, lambda n: low <= n <= high, f"a whole number from {low} to {high}")
 
 
-_positive = _parsed(float, lambda n: 0 < n < math.inf, "a number larger than 0")
-_share = _parsed(float, lambda n: 0 <= n < 1, "a number from 0 to below 1")
+SHARE = _parsed(float, lambda n: 0 <= n < 1, "a number from 0 to below 1")
 
 
 def _sorry(sentence: str, code: int = 2) -> int:
     print(f"python -m nets: {sentence}", file=sys.stderr)
     return code
+
+
+OPTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "data": (f"{', '.join(data.BY_NAME)}; a CSV file, the class last; or a folder of IDX files such as MNIST's", {}),
+    "model": ("hidden layers, such as sigmoid:64, tanh:16 or relu:32,16; or linear for none", {}),
+    "optimizer": ("how steps are made of gradients", {"choices": ("adam", "sgd")}),
+    "lr": ("length of a step", {"type": _parsed(float, lambda n: 0 < n < math.inf, "a number larger than 0")}),
+    "momentum": ("of sgd", {"type": SHARE}),
+    "weight_decay": ("pulls weights towards 0", {"type": SHARE}),
+    "epochs": ("passes over the examples in all", {"type": _whole(1, 100_000)}),
+    "hidden": ("units in the hidden layer", {"type": _whole(1, 1000)}),
+    "batch": ("examples in each step", {"type": _whole(1, 100_000)}),
+    "seed": ("of the split, the first weights and the batches", {"type": _whole(0, 2**32 - 1)}),
+    "patience": ("stop after that many epochs without a smaller held-out loss", {"type": _whole(1, 100_000)}),
+}
+FORMS = {"text": "one line a gradient; the default", "steps": "how they come about", "latex": "LaTeX", "numpy": "NumPy code"}
 
 
 if __name__ == "__main__":

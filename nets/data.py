@@ -110,6 +110,37 @@ class Dataset:
         return Examples(self.x.T, one_hot(self.t, len(self.classes) or int(self.t.max()) + 1), self.t)
 
 
+def dataset_of(data: Any) -> Dataset:
+    """A Dataset as it is, or that of a pair (x, t); raises TypeError for anything else.
+
+    >>> dataset_of(([[0.0], [1.0]], [1, 0]))
+    Dataset(2 examples of 1 numbers)
+    """
+    if isinstance(data, Dataset):
+        return data
+    if not isinstance(data, tuple | list) or len(data) != 2:
+        raise TypeError(f"data is a Dataset, or a pair (x, t), not {type(data).__name__}")
+    return Dataset(*data)
+
+
+def class_numbers(t: Any) -> Any:
+    """Targets of any loss as class numbers: of a row the largest, of one number the side of 0 it is on, or of 1/2 if none is below 0.
+
+    Raises ValueError for targets that are no classes.
+
+    >>> class_numbers(np.array([2, 1])), class_numbers(np.array([-1, 1])), class_numbers(np.array([[0.25], [1.0]]))
+    (array([2, 1]), array([0, 1]), array([0, 1]))
+    """
+    t = t[:, 0] if t.shape[1:] == (1,) else t
+    if t.ndim == 2:
+        return t.argmax(axis=1)
+    if np.all(t == np.round(t)):
+        return t.astype(int) if t.min() >= 0 else (t > 0).astype(int)
+    if t.min() < 0 or t.max() > 1:
+        raise ValueError(f"targets of classes are class numbers, -1 and 1, or from 0 to 1; these go from {t.min():g} to {t.max():g}")
+    return (t > 0.5).astype(int)
+
+
 def scale_of(dataset: Dataset) -> tuple[Any, Any]:
     """Mean and standard deviation of each column of x; 1 for a column that never changes.
 

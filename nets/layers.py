@@ -88,7 +88,7 @@ class Module:
             p.zero_grad()
 
     def load(self, parameters: dict[str, Any]) -> None:
-        """Assign arrays to all parameters by name.
+        """Assign arrays, or Tensors such as `parameters()` of another module of this kind, to all parameters by name.
 
         Raises ShapeMismatch, and changes nothing, unless names and shapes are those of `parameters()`.
         """
@@ -121,6 +121,11 @@ class Module:
         return "\n".join(f"{title.ljust(width)}  {size}".rstrip() for title, size in lines)
 
 
+def arrays(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Copies of the numbers of parameters, by name: what `assign` takes."""
+    return {name: p.data if isinstance(p, ad.Value) else np.array(p.data) for name, p in parameters.items()}
+
+
 def assign(parameters: dict[str, ad.Tensor], arrays: dict[str, Any]) -> None:
     """Give every parameter the array of its name; ShapeMismatch, with nothing changed, unless names and shapes fit.
 
@@ -134,7 +139,8 @@ def assign(parameters: dict[str, ad.Tensor], arrays: dict[str, Any]) -> None:
     if have != given:
         raise ad.ShapeMismatch(f"the parameters are {_shapes(have)}, but the arrays given are {_shapes(given)}")
     for name, p in parameters.items():
-        p.data = arrays[name]
+        array = arrays[name]
+        p.data = array.data if isinstance(array, ad.Tensor) else array
 
 
 def _shapes(shapes: dict[str, tuple[int, ...]]) -> str:

@@ -51,7 +51,7 @@ def binary_cross_entropy(scores: Any, t: Any, *, from_logits: bool = True) -> An
     """
     y = _node(scores)
     target = _same_shape(y, t, "binary_cross_entropy")
-    values = _plain(target)
+    values = plain(target)
     outside = values[(values < 0) | (values > 1)]
     if outside.size:
         raise ValueError(f"binary_cross_entropy needs targets between 0 and 1, not {outside[0]}; for -1 and 1 write (t + 1) / 2")
@@ -70,7 +70,7 @@ def hinge(scores: Any, t: Any) -> Any:
     """
     y = _node(scores)
     target = _same_shape(y, t, "hinge")
-    if not np.all(np.abs(_plain(target)) == 1):
+    if not np.all(np.abs(plain(target)) == 1):
         raise ValueError("hinge needs targets -1 and 1; for 0 and 1 write 2 * t - 1")
     return _named(ad.mean(ad.relu(1 - target * y)))
 
@@ -92,7 +92,7 @@ def as_targets(t: Any, shape: tuple[int, ...]) -> Any:
     array([[0., 1., 0.],
            [1., 0., 0.]])
     """
-    t = _plain(t)
+    t = plain(t)
     m, classes = shape
     if t.shape == shape and t.dtype.kind in "fiub":
         return _finite(t)
@@ -117,7 +117,8 @@ def _constant(t: Any, y: Any) -> Any:
     return ad.constant(t, name="t") if isinstance(y, ad.Tensor) else t
 
 
-def _plain(x: Any) -> Any:
+def plain(x: Any) -> Any:
+    """The numbers of a node, or whatever else holds some, as an array."""
     return np.asarray(x.data if isinstance(x, ad.Tensor) else x)
 
 
@@ -128,7 +129,7 @@ def _named(E: Any) -> Any:
 def _same_shape(y: Any, t: Any, loss: str) -> Any:
     if _is_ready(t, y):
         return t
-    t = _plain(t)
+    t = plain(t)
     if y.shape == (*t.shape, 1):
         t = t[..., None]
     if t.shape != y.shape:
@@ -149,16 +150,21 @@ def _finite(t: Any) -> Any:
     return t
 
 
-def _not_probabilities(y: Any, made_by: str, loss: str) -> None:
-    if getattr(getattr(y, "op", None), "name", None) == made_by:
+def made_by(y: Any) -> str | None:
+    """The name of the op whose result outputs are; None for plain arrays and leaves."""
+    return getattr(getattr(y, "op", None), "name", None)
+
+
+def _not_probabilities(y: Any, op: str, loss: str) -> None:
+    if made_by(y) == op:
         raise ValueError(
-            f"{loss} takes scores and would apply {made_by} a second time, to what is {made_by}'s result already. "
-            f"Leave {made_by} out of the network, or write from_logits=False"
+            f"{loss} takes scores and would apply {op} a second time, to what is {op}'s result already. "
+            f"Leave {op} out of the network, or write from_logits=False"
         )
 
 
 def _probabilities(y: Any, rows: bool) -> None:
     # A nan passes: fit says where it was born, which helps more.
-    p = _plain(y)
+    p = plain(y)
     if np.any((p < 0) | (p > 1)) or (rows and np.any(np.abs(p.sum(axis=1) - 1) > 1e-3)):
         raise ValueError(f"from_logits=False needs probabilities{', rows that sum to 1' if rows else ''}; these are scores: leave it out")

@@ -15,10 +15,10 @@ import numpy as np
 
 import autodiff as ad
 
-from .data import Dataset
+from .data import Dataset, class_numbers, dataset_of
 from .extras import need
-from .layers import assign
-from .train import History, Model, predict
+from .layers import arrays, assign
+from .train import History, Model, class_scores
 from .watch import Watch
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999", "#F0E442")  # Okabe and Ito: for all eyes
@@ -49,16 +49,18 @@ def learning_curves(history: History) -> Any:
     return figure
 
 
-def boundary(model: Model, data: Dataset) -> Any:
-    """The regions in which each class is likeliest, and the examples; for data of two numbers."""
-    return boundaries(model, data, {0: {name: np.array(p.data) for name, p in model.parameters().items()}}, titles=[""])
+def boundary(model: Model, data: Any) -> Any:
+    """The regions in which each class is likeliest, and the examples, a Dataset or a pair (x, t); for data of two numbers."""
+    return boundaries(model, data, {0: arrays(model.parameters())}, titles=[""])
 
 
-def boundaries(model: Model, data: Dataset, parameters: dict[int, dict[str, Any]], titles: Sequence[str] | None = None) -> Any:
+def boundaries(model: Model, data: Any, parameters: dict[int, dict[str, Any]], titles: Sequence[str] | None = None) -> Any:
     """The regions of the classes as they move: one picture for each set of parameters, such as `Watch.parameters`.
 
-    Raises ShapeMismatch unless each example is two numbers.  The model's own parameters stay as they are.
+    Raises ShapeMismatch unless each example is two numbers, ValueError for targets that are no classes.  The model's own
+    parameters stay as they are.
     """
+    data = dataset_of(data)
     if data.x.shape[1] != 2:
         raise ad.ShapeMismatch(f"regions can be drawn of examples of 2 numbers; these have {data.x.shape[1]}")
     chosen = _spread(list(parameters), 8)
@@ -66,16 +68,16 @@ def boundaries(model: Model, data: Dataset, parameters: dict[int, dict[str, Any]
     columns = min(len(chosen), 4)
     rows = math.ceil(len(chosen) / columns)
     side = 2.6 if len(chosen) > 1 else 4.0
-    figure = _figure(side * columns, side * rows + 0.2)
+    figure = _figure(side * columns + 0.8, side * rows + 0.2)
     axes = np.ravel(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False))
     margin = 0.12 * np.ptp(data.x, axis=0) + 1e-9
     low, high = data.x.min(axis=0) - margin, data.x.max(axis=0) + margin
     across, up = np.meshgrid(*(np.linspace(a, b, 120) for a, b in zip(low, high, strict=True)))
-    own = {name: np.array(p.data) for name, p in model.parameters().items()}
+    own = arrays(model.parameters())
     try:
         for ax, k, title in zip(axes, chosen, titles, strict=False):
             assign(model.parameters(), parameters[k])
-            scores = predict(model, np.column_stack([across.ravel(), up.ravel()]))
+            scores = class_scores(model, np.column_stack([across.ravel(), up.ravel()]))
             _regions(ax, scores.reshape(*across.shape, -1), (low[0], high[0], low[1], high[1]))
             _points(ax, data)
             ax.set_title(title, fontsize=9)
@@ -83,13 +85,12 @@ def boundaries(model: Model, data: Dataset, parameters: dict[int, dict[str, Any]
         assign(model.parameters(), own)
     for ax in axes[len(chosen) :]:
         ax.axis("off")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=8, title="class")
     return figure
 
 
 def _regions(ax: Any, scores: Any, extent: tuple[float, float, float, float]) -> None:
     """Each place in the colour of its class, the paler the less certain."""
-    if scores.shape[2] == 1:
-        scores = np.concatenate([np.zeros_like(scores), scores], axis=2)
     if np.any(scores < 0) or not np.allclose(scores.sum(axis=2), 1):
         scores = ad.softmax(scores, axis=2)
     palette = np.array([_rgb(c) for c in COLOURS])[np.arange(scores.shape[2]) % len(COLOURS)]
@@ -103,9 +104,10 @@ def _regions(ax: Any, scores: Any, extent: tuple[float, float, float, float]) ->
 
 
 def _points(ax: Any, data: Dataset) -> None:
-    labels = np.unique(data.t, return_inverse=True)[1] if data.t.ndim == 1 else data.t.argmax(axis=1)
-    colours = [COLOURS[k % len(COLOURS)] for k in labels]
-    ax.scatter(*data.x.T, c=colours, s=9, edgecolors="white", linewidths=0.4)
+    labels = class_numbers(data.t)
+    for c in np.unique(labels):
+        name = _text(data.classes[c] if c < len(data.classes) else str(c))
+        ax.scatter(*data.x[labels == c].T, color=COLOURS[c % len(COLOURS)], label=name, s=9, edgecolors="white", linewidths=0.4)
     names = [_text(f) for f in data.features] or ["x1", "x2"]
     ax.set(xlabel=names[0], ylabel=names[1])
     ax.label_outer()

@@ -22,7 +22,7 @@ from autodiff.checking.ulps import Comparison, agree
 from autodiff.node import order
 
 from . import closed_form
-from .layers import Linear, Module, Sigmoid
+from .layers import Linear, Module, Sigmoid, arrays, assign
 from .losses import as_targets, cross_entropy
 from .train import Loss, born, first_bad
 from .two_layer import Pass, TwoLayer
@@ -43,6 +43,7 @@ BY_HAND = {
 MOST_ENTRIES = 5000  # of a larger variable, this many entries drawn at random are moved
 FLAT = 32.0  # operands of FLATTENING ops beyond which their slopes have hardly a digit to compare
 FLATTENING = ("exp", "sigmoid", "tanh", "softmax", "log_softmax", "softplus")
+COMPARED = ("graph = formula", "graph = differences")
 DIGITS = 1e3  # how far the largest gradient must stand out of its rounding
 
 
@@ -91,6 +92,14 @@ class Row:
         """Is the graph's result proven?"""
         compared = [c for c in (self.closed, self.derived.closed if self.derived else None) if c is not None]
         return bool(compared) and all(c.verdict != "different" for c in compared) and (self.differences is None or self.differences.ok)
+
+    @property
+    def lines(self) -> list[tuple[str, str, str, str]]:
+        """What is shown of it, a formula a line: where it comes from, how it reads, and the comparisons with it and with differences."""
+        by_hand = [] if self.by_hand is None else [("by hand", self.by_hand, str(self.closed))]
+        derived = [] if self.derived is None else [("derived", self.derived.text, str(self.derived.closed))]
+        numeric = "" if self.differences is None else str(self.differences)
+        return [(*line, "" if k else numeric) for k, line in enumerate(by_hand + derived)]
 
 
 @dataclass(frozen=True)
@@ -148,7 +157,7 @@ def unsaturated(parameters: dict[str, Any], record: Callable[[], list[list[Any]]
     `record()` gives E, its gradients, and more nodes, of the parameters as they are, which are put back at the end.
     Once halved, they are halved on until no operand of the FLATTENING ops goes beyond FLAT, so that a wrong formula shows.
     """
-    given = {name: np.array(p.data) for name, p in parameters.items()}
+    given = arrays(parameters)
     for name, value in given.items():
         if not np.all(np.isfinite(value)):
             raise ad.NonFinite(f"{name} of the network is not finite in {np.sum(~np.isfinite(value))} of its {value.size} entries")
@@ -162,14 +171,12 @@ def unsaturated(parameters: dict[str, Any], record: Callable[[], list[list[Any]]
                 halvings += 1
                 if halvings > 2200:  # more than there are powers of 2 among the floats
                     raise ad.NonFinite(note)
-                for name, p in parameters.items():
-                    p.data = np.ldexp(given[name], -halvings)
+                assign(parameters, {name: np.ldexp(array, -halvings) for name, array in given.items()})
                 nodes = record()
             yield note and f"{note} So these results are those of the same network with every parameter divided by 2**{halvings}."
         finally:
             if halvings:
-                for name, p in parameters.items():
-                    p.data = given[name]
+                assign(parameters, given)
 
 
 def _saturation(nodes: list[list[Any]]) -> str:
@@ -294,7 +301,7 @@ def jacobians(y: Any, z: Any) -> Any:
 
 def by_differences(net: TwoLayer, run: Pass, graph: dict[str, Any], rng: np.random.Generator) -> dict[str, Differences]:
     """Every derivative of `graph` beside differences of the plain NumPy net, moving one entry at a time."""
-    leaves = {name: np.array(p.data) for name, p in net.parameters().items()}
+    leaves = arrays(net.parameters())
     x, t, z1 = run.x.data, run.t.data, run.z1.data
 
     def of_leaf(name: str) -> Function:
@@ -359,13 +366,7 @@ def _along(f: Function, at: Any, index: tuple[int, ...]) -> Callable[[float], An
 
 def table(rows: list[Row]) -> str:
     """The rows as aligned text; the derived formula stands below the one by hand."""
-    cells = [("result", "", "formula", "graph = formula", "graph = differences")]
-    for r in rows:
-        name, numeric = r.name, "" if r.differences is None else str(r.differences)
-        if r.by_hand is not None:
-            cells.append((name, "by hand", r.by_hand, str(r.closed), numeric))
-            name = numeric = ""
-        if r.derived is not None:
-            cells.append((name, "derived", r.derived.text, str(r.derived.closed), numeric))
+    cells = [("result", "", "formula", *COMPARED)]
+    cells += [("" if k else row.name, *line) for row in rows for k, line in enumerate(row.lines)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip() for line in cells)

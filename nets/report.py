@@ -8,10 +8,9 @@ from html import escape
 from typing import Any
 
 from .plots import DPI
-from .prove import Proof, Row
+from .prove import COMPARED, Proof, Row
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'"  # nothing from anywhere
-COMPARED = ("graph = formula", "graph = differences")
 STYLE = """
 :root { color-scheme: light dark; --ground: #fff; --text: #1b1f24; --muted: #505a66; --line: #d1d9e0; --code: #f5f7fa;
   --ok: #187033; --bad: #b3152b; }
@@ -116,30 +115,19 @@ def _table(rows: list[Row]) -> str:
 
 
 def _rows(row: Row) -> str:
-    lines = []
-    if row.by_hand is not None:
-        lines.append(("by hand", row.by_hand, str(row.closed)))
-    if row.derived is not None:
-        lines.append(("derived", row.derived.text, str(row.derived.closed)))
     mark = '<span class="ok">✓</span>' if row.ok else '<span class="bad">✗</span>'
     out = []
-    for k, (how, formula, verdict) in enumerate(lines):
-        name = f"{mark} {escape(row.name)}" if k == 0 else ""
-        numeric = str(row.differences) if k == 0 and row.differences is not None else ""
+    for k, (how, formula, *verdicts) in enumerate(row.lines):
+        name = "" if k else f"{mark} {escape(row.name)}"
         formula = f'<span class="note">{how}</span> <code>{escape(formula)}</code>'
         compared = "".join(
-            f'<td data-is="{which}: ">{escape(text)}</td>' if text else "<td></td>"
-            for which, text in zip(COMPARED, (verdict, numeric), strict=True)
+            f'<td data-is="{which}: ">{escape(text)}</td>' if text else "<td></td>" for which, text in zip(COMPARED, verdicts, strict=True)
         )
         out.append(f"<tr{' class=more' if k else ''}><td>{name}</td><td>{formula}</td>{compared}</tr>")
     return "".join(out)
 
 
 def _short(value: Any) -> str:
-    if isinstance(value, list | tuple) and len(value) > 12:
-        return f"{', '.join(map(str, value[:12]))}, … ({len(value)})"
-    if value is None:
-        return "none"
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return str(value)
+        return ", ".join(map(str, value[:12])) + (f", … ({len(value)})" if len(value) > 12 else "")
+    return "none" if value is None else str(value)

@@ -188,12 +188,9 @@ def train_run(config: dict[str, Any], folder: Path, *, resume: bool, quiet: bool
     train = parts.train
     model = model_of(config["model"], train.x.shape[1], len(train.classes), config["seed"])
     config = {**config, "features": train.features, "classes": train.classes, **parts.scale}
-
-    def echo() -> None:
-        write_json(folder / "config.json", {**config, "nets run": FORMAT, "versions": versions()})
-
+    written = {**config, "nets run": FORMAT, "versions": versions()}
     if not resume:
-        echo()
+        write_json(folder / "config.json", written)
     say(f"{len(train)} examples to learn from, {len(parts.held_out)} held out, {len(parts.test)} to test on; seed {config['seed']}")
     say(repr(model))
     watch = Watch(model, parts.held_out.take(slice(WATCHED)))
@@ -212,7 +209,7 @@ def train_run(config: dict[str, Any], folder: Path, *, resume: bool, quiet: bool
         quiet=quiet,
     )
     if resume:  # not before fit has found the data and the settings to be those of the run
-        echo()
+        write_json(folder / "config.json", written)
     if history.stopped == "interrupted":
         return None
     say(f"best epoch {history.best + 1} of {len(history)}: held-out loss {history[history.best].val_loss:.4f}")
@@ -230,9 +227,10 @@ def optimizer_of(config: dict[str, Any], model: Sequential) -> optim.Optimizer:
     return optim.Adam(model, config["lr"], weight_decay=config["weight_decay"])
 
 
-def hardest(model: Sequential, examples: Dataset, count: int = PROVEN_ON) -> tuple[Any, Any]:
-    """The examples whose class the model finds least likely, in float64."""
-    p = ad.softmax(predict(model, examples.x), axis=1)[np.arange(len(examples)), examples.t]
+def hardest(model: Any, examples: Dataset, count: int = PROVEN_ON, *, scores: bool = True) -> tuple[Any, Any]:
+    """The examples whose class the model, of scores or else of probabilities, finds least likely; the hardest comes first."""
+    y = predict(model, examples.x)
+    p = (ad.softmax(y, axis=1) if scores else y)[np.arange(len(examples)), examples.t]
     chosen = np.argsort(p, kind="stable")[:count]
     return examples.x[chosen], examples.t[chosen]
 
@@ -242,10 +240,9 @@ def pictures(run: Trained) -> dict[str, tuple[str, bytes]]:
     model, parts = run.model, run.parts
     figures = {"learning.png": ("Loss and accuracy", plots.learning_curves(run.history))}
     if parts.train.x.shape[1] == 2:
-        moving = plots.boundaries(model, parts.test, run.watch.parameters)
         figures["regions.png"] = (
-            "The regions of the classes as they move, and the test examples (x1 and x2 as the network sees them)",
-            moving,
+            "The regions of the classes as they move, and the test examples (in numbers as the network sees them, scaled)",
+            plots.boundaries(model, parts.test, run.watch.parameters),
         )
     figures["layers.png"] = (
         "Inside the network: flat outputs let nearly no gradient pass, dead units are flat for every example",
@@ -263,14 +260,16 @@ def measured(run: Trained) -> dict[str, Any]:
     return {
         "test_loss": finite(test.loss),
         "test_accuracy": test.accuracy,
-        "seconds": round(run.seconds, 3),
         "best_epoch": run.history.best + 1,
         "stopped": run.history.stopped,
         "history": [{k: finite(v) for k, v in epoch._asdict().items()} for epoch in run.history],
-        "proof": [proof_row(row) for row in run.proof.rows],
-        "proof_note": run.proof.note,
-        "versions": versions(),
-    }
+    } | told(run.proof, run.seconds)
+
+
+def told(proof: Proof, seconds: float) -> dict[str, Any]:
+    """What every report.json tells: the proof, the time, and what the numbers were computed with."""
+    rows = [proof_row(row) for row in proof.rows]
+    return {"seconds": round(seconds, 3), "proof": rows, "proof_note": proof.note, "versions": versions()}
 
 
 def proof_row(row: Row) -> dict[str, Any]:

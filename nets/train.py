@@ -27,9 +27,9 @@ import autodiff as ad
 from autodiff.node import order
 
 from . import losses
-from .data import Dataset, batches
+from .data import Dataset, batches, class_numbers, dataset_of
 from .extras import need, whole_number
-from .layers import Module, assign
+from .layers import Module, arrays, assign
 from .optim import Adam, Optimizer
 
 VERSION = 1  # of checkpoints
@@ -85,7 +85,7 @@ class History:
         return iter(self.epochs)
 
     def __repr__(self) -> str:
-        best = f", best {self.best + 1}: {self[self.best]}" if self.epochs else ""
+        best = f", best [{self.best}]: {self[self.best]}" if self.epochs else ""
         return f"History({len(self)} epochs, {self.stopped or 'running'}{best})"
 
 
@@ -98,6 +98,7 @@ class _Run:
     done: int = 0  # batches of this epoch
     total: float = 0.0  # of the loss over the examples of this epoch
     right: int = 0
+    lr: float = 0.0  # of the last step
     history: History = field(default_factory=History)
     best: dict[str, Any] = field(default_factory=dict)  # the parameters of the best epoch
 
@@ -147,14 +148,11 @@ def fit(
     >>> history[-1].loss < 0.1 < history[0].loss, evaluate(model, data.xor(seed=1)).accuracy
     (True, 1.0)
     """
-    for what, number, least in (
-        ("epochs", epochs, 1),
-        ("batch", batch, 1),
-        ("patience", 1 if patience is None else patience, 1),
-        ("seed", seed, 0),
-    ):
+    for what, number, least in (("epochs", epochs, 1), ("batch", batch, 1), ("seed", seed, 0)):
         whole_number(what, number, least)
-    data, held_out = _dataset(data), None if held_out is None else _dataset(held_out)
+    if patience is not None:
+        whole_number("patience", patience, 1)
+    data, held_out = dataset_of(data), None if held_out is None else dataset_of(held_out)
     if held_out is not None and held_out.x.shape[1] != data.x.shape[1]:
         raise ad.ShapeMismatch(f"the held-out examples have {held_out.x.shape[1]} numbers each, those to learn from {data.x.shape[1]}")
     _check_model(model)
@@ -190,7 +188,7 @@ def fit(
                 if pressed:
                     break
             if run.done == steps:
-                _finish_epoch(run, model, len(data), optimizer, loss, metric, held_out)
+                _finish_epoch(run, model, len(data), loss, metric, held_out)
                 bar.set_postfix(_shown(run.history), refresh=False)
                 if each_epoch is not None:
                     each_epoch(len(run.history) - 1)
@@ -248,14 +246,6 @@ def _check_place(checkpoint: Path, resume: bool) -> None:
         raise FileNotFoundError(f"there is no checkpoint {checkpoint} to resume; to begin with the first epoch, leave resume=True out")
 
 
-def _dataset(data: Any) -> Dataset:
-    if isinstance(data, Dataset):
-        return data
-    if not isinstance(data, tuple | list) or len(data) != 2:
-        raise TypeError(f"data is a Dataset, or a pair (x, t), not {type(data).__name__}")
-    return Dataset(*data)
-
-
 def _rest(run: _Run, count: int, batch: int) -> Iterator[Any]:
     """The batches of this epoch that are still to do."""
     run.rng.bit_generator.state = run.before
@@ -276,7 +266,7 @@ def _step(run: _Run, model: Model, x: Any, t: Any, optimizer: Optimizer, loss: L
         raise Diverged(
             f"the loss became {value} in epoch {len(run.history) + 1}: "
             + (
-                f"steps of lr = {optimizer.lr:g} are too long, perhaps; try a smaller one. "
+                f"steps of lr = {run.lr or optimizer.lr:g} are too long, perhaps; try a smaller one. "
                 if optimizer.steps
                 else "before the first step. "
             )
@@ -284,23 +274,22 @@ def _step(run: _Run, model: Model, x: Any, t: Any, optimizer: Optimizer, loss: L
         )
     optimizer.zero_grad()
     E.backward()
+    run.lr = optimizer.lr
     optimizer.step()
     run.total += value * len(x)
-    run.right += 0 if metric is None else int(np.sum(metric(_plain(outputs), t)))
+    run.right += _right(metric, outputs, t)
     run.done += 1
 
 
-def _finish_epoch(
-    run: _Run, model: Model, count: int, optimizer: Optimizer, loss: Loss, metric: Metric | None, held_out: Dataset | None
-) -> None:
+def _finish_epoch(run: _Run, model: Model, count: int, loss: Loss, metric: Metric | None, held_out: Dataset | None) -> None:
     accuracy = None if metric is None else run.right / count
     val = Result(None, None) if held_out is None else evaluate(model, held_out, loss=loss, metric=metric)
     history = run.history
-    history.epochs.append(Epoch(run.total / count, accuracy, val.loss, val.accuracy, optimizer.lr))
+    history.epochs.append(Epoch(run.total / count, accuracy, val.loss, val.accuracy, run.lr))
     run.total, run.right, run.done, run.before = 0.0, 0, 0, dict(run.rng.bit_generator.state)
     if history.best < 0 or _judged(history[-1]) < _judged(history[history.best]):
         history.best = len(history) - 1
-        run.best = _arrays(model)
+        run.best = arrays(model.parameters())
 
 
 def _judged(epoch: Epoch) -> float:
@@ -363,31 +352,53 @@ class Result(NamedTuple):
 
 def evaluate(model: Model, data: Any, *, loss: Loss = losses.cross_entropy, metric: Metric | None = None) -> Result:
     """Mean loss and accuracy on examples, without learning from them."""
-    data, metric = _dataset(data), metric_of(loss) if metric is None else metric
+    data, metric = dataset_of(data), metric_of(loss) if metric is None else metric
     total, right = 0.0, 0
     with np.errstate(all="ignore"):  # recording, so that the loss sees what made the outputs, and refuses a second softmax
         for start in range(0, len(data), AT_ONCE):
             part = data.take(slice(start, start + AT_ONCE))
             outputs = model(part.x)
             total += float(loss(outputs, part.t).item()) * len(part)
-            right += 0 if metric is None else int(np.sum(metric(_plain(outputs), part.t)))
+            right += _right(metric, outputs, part.t)
     return Result(total / len(data), None if metric is None else right / len(data))
 
 
-def _plain(outputs: Any) -> Any:
-    return outputs.data if isinstance(outputs, ad.Tensor) else np.asarray(outputs)
+def _right(metric: Metric | None, outputs: Any, t: Any) -> int:
+    """How many examples are right."""
+    if metric is None:
+        return 0
+    right = np.asarray(metric(losses.plain(outputs), t))
+    if right.shape != (len(t),):
+        raise ad.ShapeMismatch(f"metric says of each of the {len(t)} examples whether it is right, not shape {right.shape}")
+    return int(np.sum(right))
 
 
 def predict(model: Model, x: Any) -> Any:
     """The model's outputs for rows of examples as a plain array, without recording."""
     x = np.asarray(x)
     with ad.no_record():
-        parts = [np.array(_plain(model(x[start : start + AT_ONCE]))) for start in range(0, max(len(x), 1), AT_ONCE)]
+        parts = [np.array(losses.plain(model(x[start : start + AT_ONCE]))) for start in range(0, max(len(x), 1), AT_ONCE)]
     return np.concatenate(parts)
+
+
+def class_scores(model: Model, x: Any) -> Any:
+    """`predict` with a column for each class: one score s gives (0, s), and one that Sigmoid made, p, gives (1 - p, p).
+
+    Raises ShapeMismatch for outputs that are no rows of scores.
+    """
+    outputs = predict(model, x)
+    if outputs.ndim != 2:
+        raise ad.ShapeMismatch(f"classes need a row of scores for each example, but the outputs have shape {outputs.shape}")
+    if outputs.shape[1] > 1:
+        return outputs
+    is_probability = losses.made_by(model(np.asarray(x)[:1])) == "sigmoid"
+    return np.hstack([1 - outputs if is_probability else np.zeros_like(outputs), outputs])
 
 
 def confusion(model: Model, data: Any) -> Any:
     """How often each class (row) was taken for each class (column): integers of shape (classes, classes).
+
+    Of a model with one output for two classes, too; its targets are 0 and 1 or -1 and 1.
 
     >>> from nets import data, layers
     >>> model = layers.mlp(2, 2, seed=0)
@@ -396,13 +407,11 @@ def confusion(model: Model, data: Any) -> Any:
     array([[2, 2],
            [2, 2]])
     """
-    data = _dataset(data)
-    scores = predict(model, data.x)
-    if scores.ndim != 2 or scores.shape[1] < 2:
-        raise ad.ShapeMismatch(f"a confusion matrix needs a column of scores for each class, but the outputs have shape {scores.shape}")
-    classes = scores.shape[1]
-    table = np.zeros((classes, classes), int)
-    np.add.at(table, (losses.as_targets(data.t, scores.shape).argmax(axis=1), scores.argmax(axis=1)), 1)
+    data = dataset_of(data)
+    scores = class_scores(model, data.x)
+    t = class_numbers(data.t) if scores.shape[1] == 2 else data.t
+    table = np.zeros((scores.shape[1],) * 2, int)
+    np.add.at(table, (losses.as_targets(t, scores.shape).argmax(axis=1), scores.argmax(axis=1)), 1)
     return table
 
 
@@ -427,10 +436,6 @@ def metric_of(loss: Loss) -> Metric | None:
 
 
 # ---------------------------------------------------------------- checkpoints
-
-
-def _arrays(model: Model) -> dict[str, Any]:
-    return {name: p.data if isinstance(p, ad.Value) else np.array(p.data) for name, p in model.parameters().items()}
 
 
 def _settings(
@@ -480,7 +485,7 @@ def _state(run: _Run, model: Model, optimizer: Optimizer, settings: dict[str, An
     return {
         "nets checkpoint": VERSION,
         "settings": settings,
-        "parameters": _arrays(model),
+        "parameters": arrays(model.parameters()),
         "optimizer": optimizer.state(),
         "epoch": {"before": run.before, "done": run.done, "total": run.total, "right": run.right},
         "history": [tuple(epoch) for epoch in run.history],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,8 @@ import numpy as np
 import autodiff as ad
 from autodiff.node import order
 
-from .data import Dataset
+from .data import dataset_of
+from .layers import arrays
 from .losses import cross_entropy
 from .train import Loss, Model
 
@@ -30,6 +32,8 @@ class Look(NamedTuple):
 class Watch:
     """Looks at a model before training and, given to `fit` as `each_epoch`, after each epoch, always on the same examples.
 
+    `data` is a Dataset or a pair (x, t).
+
     `looks` has one Look a time, `parameters` copies of the parameters after 0, 1, 2, 4, 8, ... epochs and the last.
 
     >>> from nets import data, layers, train
@@ -40,8 +44,8 @@ class Watch:
     ([0, 1, 2, 3], ['W1', 'b1', 'W2', 'b2'], ['y1'], [0, 1, 2, 3])
     """
 
-    def __init__(self, model: Model, data: Dataset, *, loss: Loss = cross_entropy) -> None:
-        self.model, self.data, self.loss = model, data, loss
+    def __init__(self, model: Model, data: Any, *, loss: Loss = cross_entropy) -> None:
+        self.model, self.data, self.loss = model, dataset_of(data), loss
         self.looks: list[Look] = []
         self.parameters: dict[int, dict[str, Any]] = {}
         self._look(0)
@@ -63,7 +67,7 @@ class Watch:
         with np.errstate(all="ignore"):
             E = self.loss(self.model(self.data.x), self.data.t)
             found = dict(zip(parameters, ad.gradient(E, list(parameters.values())), strict=True))
-            units = {n.name or f"v{k}": n for k, n in enumerate(order(E)) if n.op is not None and n.op.name in STEEPEST}
+            units = _named(n for n in order(E) if n.op is not None and n.op.name in STEEPEST)
             flat = {name: _slopes(n) < FLAT * STEEPEST[n.op.name] for name, n in units.items()}
             self.looks.append(
                 Look(
@@ -77,7 +81,17 @@ class Watch:
         last = max(self.parameters, default=0)
         if last & (last - 1):  # the last look was kept only until now
             del self.parameters[last]
-        self.parameters[epoch] = {name: np.array(p.data) for name, p in parameters.items()}
+        self.parameters[epoch] = arrays(parameters)
+
+
+def _named(nodes: Iterable[Any]) -> dict[str, Any]:
+    """Nodes by their names; one without is called by its place and op, such as "layer2/act/sigmoid", and those of one name are counted."""
+    found: dict[str, Any] = {}
+    for node in nodes:
+        name = node.name or "/".join((*node.scope, node.op.name))
+        again = sum(n == name or n.startswith(f"{name} ") for n in found)
+        found[f"{name} {again + 1}" if again else name] = node
+    return found
 
 
 def _slopes(node: Any) -> Any:

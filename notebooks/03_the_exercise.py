@@ -525,3 +525,6 @@ check(2, W2.T @ (p - t) * (1 - h1**2), truth_2)
 d = y2 - t
 check(3, y2 * (d - np.sum(d * y2)), truth_3)
 check(4, 20, truth_4)
+
+# %% [markdown]
+# Next: [where did softmax's Jacobian go?](04_where_did_the_jacobian_go.ipynb)

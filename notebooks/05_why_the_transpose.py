@@ -277,9 +277,12 @@ formula(
 )
 
 # %% [markdown]
-# (Written $\mathbf 1$ for a column of ones, the row sums are a product as well.) The famous mistake is to divide in $G$ *and* again in
-# $\partial E/\partial W$. Some courses define $G$ without the $1/m$, as the derivative of each example's own loss, and divide later.
-# That is fine too, as long as it is done once. If your gradients are all off by the same factor, count the examples.
+# (Written $\mathbf 1$ for a column of ones, the row sums are a product as well. And the engine asks whether the 2 in the loss was meant
+# to be $m$, since here both are 2. It was not: it is the 2 of "half the squared distance".)
+#
+# The famous mistake is to divide in $G$ *and* again in $\partial E/\partial W$. Some courses define $G$ without the $1/m$, as the
+# derivative of each example's own loss, and divide later. That is fine too, as long as it is done once. If your gradients are all off by
+# the same factor, count the examples.
 #
 # ## Rows for columns
 #

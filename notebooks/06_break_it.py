@@ -390,7 +390,9 @@ holds("four of the ten learn as well", sum(FATES["learns as well"](losses) for l
 on_paper = {name: np.round(g, 3) for name, g in NoSlope().gradients(forward(first_weights())).items()}
 report = ad.check(E, on_paper)
 assert report.first_wrong.mistake == "derivative_missing"
-print(report.first_wrong.label, report.first_wrong.sentence, sep=": ")
+assert "judged at the 3 decimals given" in report.verdicts[0].notes
+for verdict in report.verdicts:
+    print(*filter(None, [verdict.label, verdict.status, verdict.sentence, *verdict.notes]), sep="; ")
 
 # %% [markdown]
 # Or the formulas themselves, line by line. It finds the *first* wrong line. The lines after it are right, given the one before, and so

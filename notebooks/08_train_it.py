@@ -193,8 +193,8 @@ plots.learning_curves(history)
 
 # %% [markdown]
 # Read the curves. The loss on what it learns from falls nearly all the way. The loss on what it has never seen falls with it at first, and
-# then lags behind: more and more it learns *these* digits, not digits. Neither falls smoothly, and the last epoch is not the best one. So
-# `fit` has put the weights of the best epoch back.
+# then lags behind: more and more it learns *these* digits, not digits. It does not fall smoothly, and its last epoch is
+# not its best. So `fit` has put the weights of the best epoch back.
 #
 # Which digits does it mistake for which?
 
@@ -311,7 +311,7 @@ show("H d", product, hessian(w) @ direction)
 # | `node.op.name` | `tensor.grad_fn` |
 # | every node keeps its `.grad` | only leaves do; others after `.retain_grad()` |
 #
-# So much on paper. Here is five rounds of training, first ours, then the same lines in PyTorch. If PyTorch is installed where you are,
+# So much on paper. Here are five rounds of training, first ours, then the same lines in PyTorch. If PyTorch is installed where you are,
 # the second cell runs them and insists that loss and gradients are the same; if not, it is there to be read.
 
 # %%
@@ -398,9 +398,8 @@ answer_3 = None
 check(3, answer_3, truth_3)
 
 # %% [markdown]
-# **4.** A "network" that says 0 to every digit: what is its accuracy, as a share between 0 and 1, if 178 of the 1,797
-# digits are zeros? And what would be said of a
-# network with 10 % accuracy?
+# **4.** A "network" that says 0 to every digit: what is its accuracy, as a share between 0 and 1, if 178 of the 1,797 digits are zeros? And
+# what would be said of a network with 10 % accuracy?
 
 # %%
 answer_4 = None

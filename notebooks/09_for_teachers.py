@@ -211,7 +211,7 @@ E = exercise.make(seed=1, hidden=2, classes=3, decimals=4).run().E
 points = {points}
 """
 )
-arguments = ["grade", "sheet.py", "answers", "-o", "graded", "--time", "2"]
+arguments = ["grade", "sheet.py", "answers", "-o", "graded", "--time", "10"]
 command = [sys.executable, "-m", "autodiff", *arguments]
 path = os.pathsep.join([str(Path(ad.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
 environment = {**os.environ, "PYTHONPATH": path}
@@ -272,14 +272,14 @@ answer_1 = None
 check(1, answer_1, larger.key["dE/dW2"].size)
 
 # %% [markdown]
-# **2.** Cleo used only the diagonal of softmax's Jacobian, in the very first step. All that follows is right. With `points` as above: how
-# many does she get?
+# **2.** Hal took $\mathbf z_1$ for $\mathbf y_1$ in $\partial E/\partial W_2$, and is careful otherwise. With `points` as above: how many
+# does he get?
 
 # %%
-cleo = ad.check(E, made.wrong["only the diagonal of softmax's Jacobian"])
+hal = ad.check(E, made.wrong["z1 for y1 in dE/dW2"])
 
 answer_2 = None
-check(2, answer_2, cleo.score(points))
+check(2, answer_2, hal.score(points))
 
 # %% [markdown]
 # **3.** A student rounds to *one* decimal, and hands in $(-0.9, 0.7, 0.2)$ for $\partial E/\partial \mathbf z_2 = (-0.9207, 0.6752,
@@ -302,12 +302,12 @@ check(4, answer_4 and answer_4.ok and len(answer_4.verdicts) == 10, True)
 # %% [markdown]
 # ### Solutions
 #
-# **1.** As many as $W_2$ has: 4 rows of 3. **2.** She pays for the first step, 2 points of 6. **3.** It is right as far as one can see, and
-# one can see enough: the numbers are large beside a tenth.
+# **1.** As many as $W_2$ has: 4 rows of 3. **2.** He pays for $W_2$, 1 point of 6: no later step is made from it.
+# **3.** It is right as far as one can see, and one can see enough: the numbers are large beside a tenth.
 
 # %%
 check(1, 4 * 3, larger.key["dE/dW2"].size)
-check(2, 6 - 2, cleo.score(points))
+check(2, 6 - 1, hal.score(points))
 check(3, rounded == "right", True)
 mine = exercise.make(seed=2026, decimals=4)
 own = ad.check(mine.run().E, mine.key)

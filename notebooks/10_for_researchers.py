@@ -70,7 +70,7 @@ show("forward", ad.jvp(swish, (0.0,), (1.0,)), [0, 0.5])
 # %%
 broken = ad.elementwise("broken_swish", lambda x: x / (1 + np.exp(-x)), lambda z, x: ad.sigmoid(x) * (1 - z))
 
-ad.check_grads(swish, np.array([-1.0, 0.0, 2.0]))  # passes, and says nothing
+ad.check_grads(swish, np.array([-1.0, 0.0, 2.0]))  # passes
 try:
     ad.check_grads(broken, np.array([-1.0, 0.0, 2.0]))
 except ad.GradientMismatch as error:
@@ -120,7 +120,7 @@ show("E", E, 1.5)
 formula(ad.derive(E, wrt=P, assume=["P == P.T"]), "dE/dP = 0.5 * (D.T @ D / m - inv(P))    using P == P.T")
 
 # %% [markdown]
-# Read the last line. A precision is symmetric, so we let it use that, and it says where it did; the lines before are true without. (It
+# Read the last line. A precision is symmetric, so we let it use that, and the result says so; the first line is true without. (It
 # treats the two halves of $P$ as independent entries, as gradient descent does. Some books count each off-diagonal pair once, and get
 # twice the number there.)
 #

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from html import escape
 from html.parser import HTMLParser
+from importlib.util import find_spec
 from io import StringIO
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from nets.prove import Differences, Proof, Row, prove_model
 from nets.train import predict
 
 pytestmark = pytest.mark.skipif(
-    any(command.find_spec(module) is None for module in command.EXTRAS), reason="needs scikit-learn, tqdm and matplotlib"
+    any(find_spec(module) is None for module in command.EXTRAS), reason="needs scikit-learn, tqdm and matplotlib"
 )
 FILES = "backprop.html checkpoint.npz config.json confusion.png graph.svg layers.png learning.png report.html report.json weights.png"
 SMALL = ["--data", "iris", "--model", "tanh:5", "--epochs", "3", "--quiet"]
@@ -203,6 +204,13 @@ def test_resuming_a_whole_run_says_that_nothing_is_left_and_writes_the_report_ag
     assert {name: Path("o", name).read_bytes() for name in before} == before
 
 
+def test_a_run_on_few_examples_says_how_many_it_is_proven_on(no_pictures, here, capsys):
+    Path("few.csv").write_text("".join(f"{k}.5,{k % 2}\n" for k in range(12)))
+    assert command.main(["train", "--data", "few.csv", "--model", "tanh:2", "--epochs", "1", "--out", "few"]) == 0
+    out = capsys.readouterr().out
+    assert "8 examples to learn from, 2 held out, 2 to test on" in out and "the gradients on m = 2 held-out examples" in out
+
+
 def test_a_run_that_learnt_nothing_leaves_nothing(here, capsys, monkeypatch):
     monkeypatch.setattr(run, "fit", lambda *a, **kw: signal.raise_signal(signal.SIGINT))
     assert command.main(["train", *SMALL, "--out", "o"]) == 130
@@ -304,7 +312,7 @@ def test_columns_are_found_by_name(iris, here, capsys):
     assert command.main(["predict", "b.csv", "--run", str(iris), "-o", "out.csv"]) == 0
     assert list(csv.reader(StringIO(Path("out.csv").read_text()))) == plain
     assert command.main(["predict", "b.csv", "--run", str(iris), "-o", "out.csv"]) == 2
-    assert "File exists: out.csv" in capsys.readouterr().err
+    assert "out.csv exists, and is not overwritten; name another file" in capsys.readouterr().err
 
 
 def test_the_newest_run_is_meant(no_pictures, here, capsys):
@@ -314,7 +322,12 @@ def test_the_newest_run_is_meant(no_pictures, here, capsys):
         os.utime(f"runs/{name}/config.json", (1e9 + k, 1e9 + k))
     assert run.newest_run() == Path("runs/xor")
     capsys.readouterr()
-    assert len(predicted([table("a.csv", [[1, 1]])], capsys)) == 2
+    assert command.main(["predict", table("a.csv", [[1, 1]])]) == 0
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 2 and err == "the network of runs/xor\n"
+    Path("b.csv").write_text("a,b\n1,2\n")
+    assert command.main(["predict", "b.csv"]) == 2
+    assert "b.csv has no column x1, x2; its columns are a, b, not those that runs/xor learnt from" in capsys.readouterr().err
 
 
 def test_numbers_far_from_the_data_are_told(iris, here, capsys):
@@ -420,7 +433,7 @@ def test_what_cannot_be_done_gets_a_sentence(argv, says, here, capsys):
         (["prove", "--examples", "0"], "--examples: needs a whole number"),
         (["predict"], "the following arguments are required: file"),
         (["derive", "--latex", "--numpy"], "not allowed with"),
-        (["nonsense"], "unrecognized arguments: nonsense"),
+        (["trian"], "there is no command 'trian'; there are train, prove, draw, derive, predict"),
         (["--seed", "3", "train"], "unrecognized arguments: train"),
     ],
 )

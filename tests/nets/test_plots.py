@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from nets import Linear, ReLU, Sequential, Softmax, TwoLayer, data, losses, mlp, train
+from nets import Linear, ReLU, Sequential, Sigmoid, Softmax, TwoLayer, data, losses, mlp, train
 from nets.train import Epoch, History, fit
 from nets.two_layer import ByRows
 from nets.watch import Watch
@@ -70,6 +70,34 @@ def test_regions_of_every_kind_of_model(model):
     drawn(plots.boundary(model, POINTS))
 
 
+def test_regions_of_one_output_are_the_same_by_score_and_by_probability():
+    model, points = mlp(2, 8, 1, activation="tanh", seed=1), data.xor(40)
+    score, probability = (
+        drawn(plots.boundary(m, (points.x, points.t))).axes[0] for m in (model, Sequential(*model.modules, Sigmoid()))
+    )  # fmt: skip
+    by_score, by_probability = (np.array(ax.images[0].get_array()) for ax in (score, probability))
+    assert np.allclose(by_score, by_probability)
+    blue = by_score[..., 2] > by_score[..., 0]
+    assert 0.05 < blue.mean() < 0.95  # there are regions of both classes
+
+
+@pytest.mark.parametrize(
+    "targets", [lambda t: t, lambda t: 2 * t - 1, lambda t: t[:, None], lambda t: 0.1 + 0.8 * t, lambda t: np.eye(2)[t]]
+)
+def test_points_have_the_colour_and_the_name_of_their_class(targets):
+    points = data.xor(40)
+    figure = drawn(plots.boundary(mlp(2, 1, seed=0), data.Dataset(points.x, targets(points.t), classes=("no", "yes"))))
+    for c, shown in enumerate(figure.axes[0].collections[-2:]):
+        assert np.array_equal(shown.get_offsets(), points.x[points.t == c])
+        assert np.allclose(shown.get_facecolor()[0, :3], plots._rgb(plots.COLOURS[c]))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["no", "yes"]
+    second = data.Dataset(points.x[points.t == 1], points.t[points.t == 1])
+    alone = plots.boundary(mlp(2, 2, seed=0), second).axes[0].collections[-1]
+    assert np.allclose(alone.get_facecolor()[0, :3], plots._rgb(plots.COLOURS[1]))  # class 1, though there is no other
+    with pytest.raises(ValueError, match="targets of classes are class numbers"):
+        plots.boundary(mlp(2, 1, seed=0), (points.x, points.x[:, 0]))
+
+
 def test_weights_as_images_and_as_a_matrix(monkeypatch):
     monkeypatch.setattr(plots, "MOST_IMAGES", 4)
     W = np.arange(7 * 6.0).reshape(7, 6) - 20
@@ -98,6 +126,16 @@ def test_confusion_shows_counts_and_any_names():
 def test_shapes_that_cannot_be_drawn(make, says):
     with pytest.raises(ad.ShapeMismatch, match=says):
         make()
+
+
+def test_the_watch_names_what_has_no_name_by_its_place():
+    class Gated(Linear):
+        def forward(self, x):
+            z = super().forward(x)
+            return z * ad.sigmoid(z) + ad.sigmoid(z + 1)
+
+    watch = Watch(Sequential(Linear(2, 4), Gated(4, 3), seed=0), (POINTS.x, POINTS.t))
+    assert list(watch.looks[0].flat) == ["layer2/sigmoid", "layer2/sigmoid 2"]
 
 
 def test_the_watch_sees_dead_units_and_gradients():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from nets import __main__ as command
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.browser,
-    pytest.mark.skipif(any(command.find_spec(m) is None for m in command.EXTRAS), reason="needs scikit-learn, tqdm and matplotlib"),
+    pytest.mark.skipif(any(find_spec(m) is None for m in command.EXTRAS), reason="needs scikit-learn, tqdm and matplotlib"),
 ]
 
 

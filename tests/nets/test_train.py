@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
-from nets import Linear, Sequential, Softmax, TwoLayer, data, losses, mlp, optim, scalar, train
+from nets import Linear, Sequential, Sigmoid, Softmax, TwoLayer, data, losses, mlp, optim, scalar, train
 from nets.data import Dataset
 from nets.train import Diverged, OtherSettings, born, confusion, evaluate, fit, predict
 from nets.two_layer import ByRows
@@ -41,7 +41,7 @@ def test_training_learns_repeats_and_tells():
     assert runs[0] == runs[1] and len(history) == 80 and history.stopped == "finished"
     assert history[-1].loss < 0.3 * history[0].loss and history[-1].accuracy > 0.9 > history[0].accuracy
     assert (history[-1].val_loss, history[-1].val_accuracy) == evaluate(model, HELD_OUT)
-    assert repr(history).startswith(f"History(80 epochs, finished, best {history.best + 1}: Epoch(loss=")
+    assert repr(history).startswith(f"History(80 epochs, finished, best [{history.best}]: Epoch(loss=")
     assert history.best == int(np.argmin([e.val_loss for e in history]))
     assert quiet(net(), TRAIN, epochs=1, seed=5)[0] != quiet(net(), TRAIN, epochs=1, seed=6)[0]
 
@@ -117,6 +117,42 @@ def test_predictions_and_confusion(monkeypatch):
     assert table.sum(axis=1).tolist() == [30, 30, 30] and np.trace(table) / 90 == evaluate(model, POINTS).accuracy
     assert table[0, 1] == np.sum((POINTS.t == 0) & (whole.argmax(axis=1) == 1))
     assert predict(model, np.zeros((0, 2))).shape == (0, 3)
+
+
+class Cube(Linear):
+    def __init__(self):
+        super().__init__(2, 2, seed=0)
+
+    def forward(self, x):
+        return super().forward(x).reshape((-1, 1, 2))
+
+
+@pytest.mark.parametrize("targets", [lambda t: t, lambda t: 2 * t - 1, lambda t: t[:, None], lambda t: 0.1 + 0.8 * t])
+def test_confusion_of_one_output(targets):
+    points, by_score = data.xor(40), mlp(2, 8, 1, activation="tanh", seed=1)
+    by_probability = Sequential(*by_score.modules, Sigmoid())
+    scores = predict(by_score, points.x)[:, 0]
+    want = [[np.sum((points.t == i) & ((scores > 0) == j)) for j in (0, 1)] for i in (0, 1)]
+    assert np.array(want).min() > 0
+    for model in (by_score, by_probability):
+        assert confusion(model, (points.x, targets(points.t))).tolist() == want
+
+
+def test_the_history_tells_the_lr_of_each_epochs_last_step(tmp_path):
+    lrs = [0.1 / (k + 1) for k in range(9)]  # there is no tenth
+    model = net()
+    steps = {"epochs": 3, "batch": -(-len(TRAIN) // 3), "optimizer": optim.SGD(model, lr=lambda k: lrs[k])}
+    history = quiet(model, TRAIN, **steps, checkpoint=tmp_path / "c.npz")
+    assert [epoch.lr for epoch in history] == [lrs[2], lrs[5], lrs[8]]
+
+
+def test_a_model_is_loaded_from_the_parameters_of_another():
+    one, other = net(1), net(2)
+    before = bits(other)
+    one.load(other.parameters())
+    assert bits(one) == before
+    quiet(one, TRAIN, epochs=1)
+    assert bits(one) != before == bits(other)
 
 
 def test_a_bar_shows_loss_and_accuracy(monkeypatch, capsys):
@@ -358,13 +394,27 @@ def test_shapes_and_labels_that_do_not_fit_are_told():
         quiet(mlp(4, 3), TRAIN)
     with pytest.raises(ValueError, match="class numbers go from 0 to 1, but one is 2"):
         quiet(mlp(2, 2), TRAIN)
-    with pytest.raises(ad.ShapeMismatch, match="confusion matrix needs a column of scores for each class"):
+    with pytest.raises(ValueError, match="with 2 classes, class numbers go from 0 to 1, but one is 2"):
         confusion(mlp(2, 1), TRAIN)
+    with pytest.raises(ValueError, match=r"targets of classes are .* these go from 0\.5 to 2\.5"):
+        confusion(mlp(2, 1), (POINTS.x, POINTS.t + 0.5))
+    with pytest.raises(ad.ShapeMismatch, match=r"classes need a row of scores for each example, but the outputs have shape \(63, 1, 2\)"):
+        confusion(Cube(), TRAIN)
 
 
 @pytest.mark.parametrize(
     ("make", "error", "says"),
     [
+        (
+            lambda: quiet(net(), TRAIN, metric=lambda y, t: y > 0),
+            ad.ShapeMismatch,
+            r"metric says of each of the 32 examples whether it is right, not shape \(32, 3\)",
+        ),
+        (
+            lambda: evaluate(net(), TRAIN, metric=lambda y, t: 0.5),
+            ad.ShapeMismatch,
+            r"metric says of each of the 63 examples whether it is right, not shape \(\)",
+        ),
         (lambda: quiet(net(), TRAIN.x), TypeError, r"a Dataset, or a pair \(x, t\), not ndarray"),
         (lambda: quiet(net(), (TRAIN.x, TRAIN.t[:, None])), ad.ShapeMismatch, r"not \(32, 1\); write t\[:, 0\]"),
         (lambda: quiet(net(), TRAIN, held_out=(np.ones((1, 5)), [0])), ad.ShapeMismatch, "held-out examples have 5 numbers each"),
