@@ -120,7 +120,8 @@ class _Closed:
         for slope, n in reversed(named):
             atom = atom_of(slope)
             if atom in wanted and atom not in self._slopes:
-                self._slopes[atom] = self.deriver.best(self.graph.own(n, expr.substitute(self.local[n.id], self._slopes)))
+                slope_of = self.deriver.best(self.graph.own(n, expr.substitute(self.local[n.id], self._slopes)))
+                self._slopes[atom] = self.deriver.plainly(slope_of)
         return expr.substitute(p, self._slopes)
 
     @cached_property

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import expr
-from .simplify import Relation
+from .simplify import Rule, replace_contraction, replace_term
 
 if TYPE_CHECKING:
     from .graph import Graph
@@ -68,28 +68,22 @@ class Assumption:
     def _axis(self, shape: tuple[int, ...]) -> int:
         return self.axis if self.axis is not None else next((i for i, n in enumerate(shape) if n != 1), 0)
 
-    def relations(self, graph: Graph) -> list[Relation]:
-        """The rewrites that it allows."""
-        atom = next((a for a in graph.variables() if a.name == self.name), None)
-        if atom is None:
-            return []
+    def relations(self, graph: Graph, atom: expr.Atom) -> list[Rule]:
+        """The rewrites that it allows, of the variable's atom; what is symmetric or positive needs none."""
         own = tuple(range(len(atom.dims)))
         if self.kind == "sum":
             dims = graph.dims_of(self.name)
             label = [i for i, d in enumerate(dims) if d is not None].index(self._axis(tuple(1 if d is None else 2 for d in dims)))
             total = expr.contract(atom.poly, {label: atom.dims[label]})
-            return [Relation(str(self), total.only()[0], expr.ONE)]
-        if self.kind == "symmetric":
-            return [Relation(str(self), (), expr.ONE, swap=atom)]
+            return [replace_term(total.only()[0], 1, expr.ONE)]
+        out = []
         if self.kind == "orthogonal":
-            out = []
             for k in (0, 1):
                 sides = [expr.relabel(atom.poly, {k: expr.BOUND - 1, 1 - k: side}) for side in (0, 1)]
                 gram = expr.contract(expr.mul(*sides), {expr.BOUND - 1: atom.dims[k]})
                 same = expr.factor(expr.delta(atom.dims[1 - k]), own)
-                out.append(Relation(str(self), gram.only()[0], same, whole=True))
-            return out
-        return [Relation(str(self), (), expr.ONE, positive=atom)]
+                out.append(replace_contraction(gram.only()[0][0][0], same))
+        return out
 
 
 def sums_to_one(name: str, axis: int | None = None) -> Assumption:

@@ -17,7 +17,7 @@ from ..naming import label, user_frame, variables
 from ..node import Node, check_fresh, order
 from ..tensor import Tensor
 from . import expr
-from .assume import Assumption, fitting, found_in
+from .assume import Assumption, fitting, found_in, parse
 from .expr import PASSENGER, Poly
 from .forms import NoForm, Symbol, derivative
 from .graph import Graph, atom_of
@@ -96,20 +96,19 @@ class Derivation:
     @property
     def text(self) -> str:
         """The results, one a line; vectors are columns in products, and broadcast as NumPy's elsewhere."""
-        results = "\n".join(map(str, self.results))
-        return "\n".join([results, *self._where(results)])
+        return "\n".join([*map(str, self.results), *self._where(self.results)])
 
     @property
     def latex(self) -> str:
         """The results in LaTeX, without dollar signs."""
         if len(self.results) == 1:
             f = self.results[0]
-            return f"{f.left_latex} = {f.latex}{_using_latex(f.assumptions)}{self._where_latex(str(f), ', ')}"
+            return f"{f.left_latex} = {f.latex}{_using_latex(f.assumptions)}{self._where_latex(self.results, ', ')}"
         lines = [f"{f.left_latex} &= {f.latex}{_using_latex(f.assumptions)}" for f in self.results]
-        return _aligned([*lines, *filter(None, [self._where_latex("\n".join(map(str, self.results)), "&")])])
+        return _aligned([*lines, *filter(None, [self._where_latex(self.results, "&")])])
 
-    def _where_latex(self, text: str, before: str) -> str:
-        made, recorded = self._unnamed_in(text)
+    def _where_latex(self, shown: Sequence[Formula], before: str) -> str:
+        made, recorded = self._besides(shown)
         tex = Latex(self._graph.all_dims(), self._graph.names[self._graph.root.id])
         said = [f"{f.left_latex} = {f.latex}" for f in made] + [rf"{tex.name(c)} \text{{ is {_described(a)}}}" for c, a in recorded.items()]
         return rf"{before} \quad \text{{where }} " + r", \; ".join(said) if said else ""
@@ -123,12 +122,16 @@ class Derivation:
         ]
         return "\n".join([*(f"# uses {a}" for a in self.assumptions), *constants, source])
 
-    def _source(self) -> str:
+    def _needed(self) -> list[Formula]:
+        """The results, and the gradients above them that they are written in."""
         needed = list(self.results)
         for s in reversed(self.steps):  # long formulas are written in the gradients above them
             if s.result not in needed and any(re.search(rf"\b{s.result.variable}\b", f.numpy) for f in needed):
                 needed.append(s.result)
-        needed = [s.result for s in self.steps if s.result in needed] or needed
+        return [s.result for s in self.steps if s.result in needed] or needed
+
+    def _source(self) -> str:
+        needed = self._needed()
         prelude = dict.fromkeys(line for f in needed for line in f.prelude)
         return "\n".join([*prelude, *(f"{f.variable} = {f.numpy}" for f in needed)])
 
@@ -174,7 +177,6 @@ class Derivation:
         if unknown := set(given) - set(values):
             raise TypeError(f"no variable is called {', '.join(sorted(unknown))}; there are {', '.join(values)}")
         values.update({name: _numbers(name, x) for name, x in given.items()})
-        graph.check_shapes({name: np.shape(values[name]) for name in given})
         source = self._source()
         recorded = graph.recorded_in(lambda name: _mentions(source, name))
         moving = {graph.names[n.id] for n in graph.nodes if n.active and n.id in graph.names}
@@ -186,6 +188,7 @@ class Derivation:
                     f"the formula uses the recorded {kind} {name}, which may be another one at the given {', '.join(given)}: "
                     f"pass it too, as {name}=, an array of {entries} of shape {a.shape}"
                 )
+        graph.check_shapes({name: np.shape(values[name]) for name in given})
         if (lost := graph.perhaps_from(new_data)) is not None:
             raise ValueError(
                 f"the recording holds an array without a name that is {lost[1]} throughout, as 1 - {lost[0]}, -{lost[0]} or "
@@ -218,12 +221,17 @@ class Derivation:
             blocks.append("\n".join(lines))
         if not self.steps:
             blocks = [str(f) for f in self.results] + [f"{f}    without that" for f in self._without]
-        text = "\n".join(blocks)
-        return "\n".join([*blocks, *self._where(text), *self._notes(text)])
+        return "\n".join([*blocks, *self._where(self._shown()), *self._notes("\n".join(blocks))])
 
-    def _unnamed_in(self, text: str) -> tuple[list[Formula], dict[str, Any]]:
-        """What a text speaks of that nobody named: results, as formulas, and constants (and conditions of the recorded data)."""
+    def _shown(self) -> list[Formula]:
+        """All formulas of the derivation."""
+        return [f for s in self.steps for f in (s.rule, s.inserted, s.result, s.without) if f] or [*self.results, *self._without]
+
+    def _besides(self, shown: Sequence[Formula]) -> tuple[list[Formula], dict[str, Any]]:
+        """What formulas speak of that nobody named: gradients not among them and results, as formulas, constants, conditions."""
         graph, made = self._graph, list[Formula]()
+        gradients = [f for f in self._needed() if f not in shown]
+        text = "\n".join(map(str, [*shown, *gradients]))
         expr.start(graph.atoms)
         printer = _Printer(graph, ())
         for name, n in reversed(graph.invented().items()):
@@ -232,10 +240,10 @@ class Derivation:
                 own = name, printer.latex.name(name), name
                 made.insert(0, printer.formula(graph.definition(n).poly, axes, graph.axes[n.id], own, ()))
                 text += "\n" + made[0].text
-        return made, {name: a for name, a in graph.recorded().items() if _mentions(text, name)}
+        return gradients + made, {name: a for name, a in graph.recorded().items() if _mentions(text, name)}
 
-    def _where(self, text: str) -> list[str]:
-        made, recorded = self._unnamed_in(text)
+    def _where(self, shown: Sequence[Formula]) -> list[str]:
+        made, recorded = self._besides(shown)
         lines = ["where " + ", ".join(map(str, made))] if made else []
         return lines + [f"where {name} is {_described(a)}" for name, a in recorded.items()]
 
@@ -252,7 +260,7 @@ class Derivation:
             chain = s.chain("latex")
             lines.append(f"{s.result.left_latex} &= " + r" \\ &= ".join(chain) + _using_latex(s.result.assumptions))
         text, lines = str(self), lines or [self.latex.replace(" = ", " &= ", 1)]
-        where = self._where_latex(text, "&") if self.steps else ""
+        where = self._where_latex(self._shown(), "&") if self.steps else ""
         notes = [r"& \text{" + re.sub(r"([_&%#{}])", r"\\\1", line) + "}" for line in self._notes(text)]
         return f"$\\displaystyle {_aligned([*lines, *filter(None, [where]), *notes]) if self.steps or notes else self.latex}$"
 
@@ -321,7 +329,6 @@ class _Printer:
         tree = _tree(p, axes, dims)
         numpy = Writer(self.dims, False, self.root)
         source = numpy.write(tree, axes)
-        tree = _unturned(tree, {a.name for a in used if a.kind == "symmetric"})
         shown = self._laid_out(transpose(tree) if len(dims) == 2 and dims[0] is None else tree, len(tree.ls))
         text = Writer(self.dims, True, self.root).write(*(shown,) if self.ranks else (tree, tree.ls if matrix else axes))
         made = self._made(source, numpy)
@@ -359,19 +366,6 @@ class _Printer:
 def _tree(p: Poly, axes: Axes, dims: Sequence[str | None]) -> M:
     own = [(k, d) for k, d in zip(axes, dims, strict=True) if k is not None and d is not None]
     return with_ones(to_matrix(for_print(p), tuple(k for k, _ in own)), own)
-
-
-def _unturned(x: Any, symmetric: set[str]) -> Any:
-    """Without the transposes of symmetric matrices and of their inverses."""
-    if not isinstance(x, tuple) or not symmetric:
-        return x
-    if not isinstance(x, M):
-        return tuple(_unturned(y, symmetric) for y in x)
-    inner = x.args[0] if x.op == "T" else x
-    core = inner.args[1] if inner.op == "whole" else inner
-    if x.op == "T" and core.op == "sym" and core.args[0] in symmetric:
-        return M(inner.op, inner.args, x.ls)
-    return M(x.op, _unturned(x.args, symmetric), x.ls)
 
 
 def _swap(x: Any, ranks: tuple[int, ...]) -> Any:
@@ -448,7 +442,7 @@ def derive(
     """
     _check_options(assume, dims, opaque)
     if callable(E) and not isinstance(E, Node):
-        return _of_function(E, assume=assume, layout=layout, dims=dims, opaque=opaque)
+        return _of_function(E, wrt, assume=assume, layout=layout, dims=dims, opaque=opaque)
     if layout not in tuple(LAYOUTS):
         raise ValueError(f"layout={layout!r}: it is one of {', '.join(filter(None, LAYOUTS))}")
     try:
@@ -492,7 +486,7 @@ def _derive(
     if strange:
         raise NotConnected(f"opaque= lists {label(strange[0])}, without which {label(E)} was computed; it takes nodes of that graph")
     expr.start()
-    graph = Graph(E, variables(user_frame()), [*opaque], dims, targets)
+    graph = Graph(E, variables(user_frame()), [*opaque], dims, targets, _square(assume or ()))
     if lost := [t for t in targets if t.id not in graph.axes]:
         raise _cut_off(graph, lost[0])
     targets = targets or [n for n in nodes if n.active and n.id in graph.names and n is not E]
@@ -503,6 +497,12 @@ def _derive(
     if pair or np.size(E.data) != 1:
         return _second(graph, printer, assumptions, targets, single, pair)
     return _first(graph, printer, assumptions, targets, single, everything=wrt is None)
+
+
+def _square(assume: Sequence[Any]) -> set[str]:
+    """The names of matrices that are assumed to have as many rows as columns."""
+    wishes = [parse(a) if isinstance(a, str) else a for a in assume]
+    return {a.name for a in wishes if isinstance(a, Assumption) and a.kind in ("symmetric", "orthogonal")}
 
 
 def _checked(E: Any, targets: list[Any], pair: bool) -> list[Any]:
@@ -628,19 +628,19 @@ def _second(graph: Graph, printer: _Printer, assumptions: list[Assumption], targ
     deriver = Deriver(graph, assumptions, targets[:1])
     if pair:
         first = next((s for s in deriver.steps(inline_limit=float("inf")) if s.node is targets[0]), None)
-        start, y = (expr.ZERO if first is None else first.plain or first.closed), targets[0]
+        start, y = (expr.ZERO if first is None else deriver.plainly(first.plain or first.closed)), targets[0]
     else:
         start, y = graph.definition(graph.root).poly, graph.root
     dims = (*graph.axes[y.id], *graph.axes[v.id])  # those of the variable come last
     own = {PASSENGER + i: len(graph.axes[y.id]) + k for i, k in enumerate(k for k, d in enumerate(graph.axes[v.id]) if d is not None)}
     try:
         raw = expr.relabel(derivative(deriver.unfolded(start, v), atom_of(graph.symbol(v)), graph.space, list(own)), own)
-        best, plain = deriver.best(raw), deriver.plain(raw)
+        plain = deriver.plain(raw)
+        best, used = deriver.shortest(raw, [], plain)
     except expr.TooDeep:
         raise graph.too_big(v) from None
     except NoForm as error:
         raise graph.no_form(y, error) from None
-    used = deriver.needed(raw, [], best) if best != plain else []
     axes = tuple(k if d is not None else None for k, d in enumerate(dims))
     root, (a, b) = printer.root, (graph.names[y.id], graph.names[v.id])
     tex = printer.latex
@@ -667,10 +667,10 @@ def _second(graph: Graph, printer: _Printer, assumptions: list[Assumption], targ
 # ---------------------------------------------------------------- functions
 
 
-def _of_function(f: Callable[..., Any], **options: Any) -> Callable[..., Derivation]:
+def _of_function(f: Callable[..., Any], chosen: Any, **options: Any) -> Callable[..., Derivation]:
     """`derive(f)`: a function of arrays or shapes, and of containers of them, that records f and derives it."""
 
-    def derived(*args: Any, wrt: Any = None) -> Derivation:
+    def derived(*args: Any, wrt: Any = chosen) -> Derivation:
         try:
             names = list(inspect.signature(f).parameters)
         except ValueError:

@@ -27,12 +27,13 @@ Mono = tuple[Factor, ...]
 PASSENGER, BOUND = 100, 1000
 LEAVES = ("var", "num", "size", "delta")
 COMPARISONS = (">", ">=", "==")  # functions that ask how an operand stands to 0
+SIGNED = {"abs": None, "relu": None, "sign": 1, ">": 1, ">=": 1, "==": 0}  # of what is positive; None: that itself
 DEPTH_LIMIT = 60  # parentheses within parentheses; nobody reads more
 ATOM_LIMIT = 20_000
 COST_LIMIT = 3_000  # symbols to read
 
 _fresh = count(BOUND).__next__
-_ids = count(1).__next__
+_ids = count(4, 4).__next__  # those between are for what is known of a variable
 _atoms: ContextVar[dict[Any, Atom]] = ContextVar("atoms")
 
 
@@ -60,7 +61,7 @@ class Atom(int):
     has_delta: bool
     positive: bool
     indicator: bool  # is every entry 0 or 1?
-    symmetric: bool  # is it a matrix that equals its transpose by how it is made?
+    symmetric: bool  # is it a matrix that equals its transpose, by assumption or by how it is made?
     poly: Poly  # the atom alone, over its own axes
 
 
@@ -112,14 +113,16 @@ def constant(c: Number) -> Poly:
 # ---------------------------------------------------------------- atoms
 
 
-def _make(key: Any, kind: str, name: str, dims: tuple[str, ...], body: Poly = ZERO, bound: tuple[str, ...] = ()) -> Atom:
+def _make(
+    key: Any, kind: str, name: str, dims: tuple[str, ...], body: Poly = ZERO, bound: tuple[str, ...] = (), place: int | None = None
+) -> Atom:
     atoms = _atoms.get()
     found = atoms.get(key)
     if found is not None:
         return found
     if len(atoms) > ATOM_LIMIT:
         raise TooDeep
-    atom = Atom(-_ids() if kind == "delta" else _ids())
+    atom = Atom(-_ids() if kind == "delta" else _ids() if place is None else place)
     atom.kind, atom.name, atom.dims, atom.body, atom.bound = kind, name, dims, body, bound
     atom.parts = frozenset(a for m in body.terms for a, _, _ in m)
     atom.depth = 1 + max((a.depth for a in atom.parts), default=0)
@@ -129,7 +132,7 @@ def _make(key: Any, kind: str, name: str, dims: tuple[str, ...], body: Poly = ZE
     atom.indicator = kind == "fn" and name in COMPARISONS
     atom.positive = kind in ("size", "along") or (kind == "fn" and name in ("exp", "sigmoid", "softplus"))
     atom.positive = atom.positive or (kind in ("group", "contr") and _positive(body))
-    atom.symmetric = kind in ("fn", "group") and len(dims) == 2 and dims[0] == dims[1] and relabel(body, {0: 1, 1: 0}) == body
+    atom.symmetric = kind in ("fn", "group", "whole") and len(dims) == 2 and dims[0] == dims[1] and relabel(body, {0: 1, 1: 0}) == body
     inside = cost(body)
     sums = {a for a in atom.parts if a.kind == "contr"}
     nested = kind == "group" and any(a.kind == "group" for a in atom.parts.union(*(a.parts for a in sums)))
@@ -152,6 +155,15 @@ def var(name: str, dims: Iterable[str], indicator: bool = False) -> Atom:
     atom = _make(("var", name), "var", name, tuple(dims))
     atom.indicator = atom.indicator or indicator
     return atom
+
+
+def known(atom: Atom, symmetric: bool, positive: bool) -> Atom:
+    """The atom of a variable of which something is assumed, beside that of the variable."""
+    if not (symmetric or positive):
+        return atom
+    found = _make(("var", atom.name, symmetric, positive), "var", atom.name, atom.dims, place=atom + symmetric + 2 * positive)
+    found.indicator, found.symmetric, found.positive = atom.indicator, symmetric, positive
+    return found
 
 
 def numeral(x: float) -> Poly:
@@ -405,8 +417,15 @@ def _canonical(p: Poly, signed: bool = False) -> tuple[Poly, Labels, int]:
         q = relabel(p, {label: i for i, label in enumerate(order)})
         ways.append((sorted((m, c if signed else abs(c)) for m, c in q.terms.items()), order, q))
     _, order, q = min(ways, key=lambda way: way[:2])  # of equal ones the lowest labels
-    sign = 1 if signed or q.terms[min(q.terms)] > 0 else -1
+    if signed:
+        return q, order, 1
+    sign = 1 if q.terms[(max if only_lengths(q) else min)(q.terms)] > 0 else -1  # m - 1, but 1 - y
     return scale(q, sign), order, sign
+
+
+def only_lengths(p: Poly) -> bool:
+    """Is it made of numbers and lengths of axes alone?"""
+    return all(a.kind == "size" for m in p.terms for a, _, _ in m)
 
 
 def _orders(terms: list[tuple[Mono, Number]], labels: set[int]) -> Iterable[Labels]:
@@ -418,7 +437,7 @@ def _orders(terms: list[tuple[Mono, Number]], labels: set[int]) -> Iterable[Labe
         for a, ls, q in m:
             for label in set(ls):
                 if label in marks:
-                    marks[label].append((a, q, tuple([i for i, x in enumerate(ls) if x == label]), abs(c)))
+                    marks[label].append((a, q, tuple([0 if a.symmetric else i for i, x in enumerate(ls) if x == label]), abs(c)))
     for mark in marks.values():
         mark.sort()
     ranked = sorted(labels, key=lambda label: marks[label])
@@ -525,6 +544,13 @@ def fn(name: str, p: Poly) -> Poly:
     found = _exp(p) if name == "exp" else _log(p) if name == "log" else _compared(name, p) if name in COMPARISONS else None
     if found is not None:
         return found
+    if (
+        name in SIGNED
+        and len(p) == 1
+        and p.only()[1] > 0
+        and all(a.positive and a.kind not in ("group", "contr") for a, _, _ in p.only()[0])
+    ):
+        return p if SIGNED[name] is None else constant(SIGNED[name])  # type: ignore[arg-type]
     q, order, _ = _canonical(p, signed=True)
     return factor(_make(("fn", name, q), "fn", name, _dims(p, order), q), order)
 

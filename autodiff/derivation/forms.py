@@ -109,6 +109,10 @@ class Size(int):
 
     __rmul__ = __mul__
 
+    def __sub__(self, other: Any) -> Any:
+        less = expr.scale(plain_number(float(other)), -1)
+        return Size.of(int(int(self) - other), add(self.poly, less), self.space) if other else self
+
     def __truediv__(self, other: Any) -> Any:
         return self.space.lift(self) / (self.space.lift(other) if isinstance(other, Size) else other)
 
@@ -162,6 +166,7 @@ class Symbol(Operand):
             return product(space, op.form(*(len(shape_of(a)) for a in args), **kw), args)
         if isinstance(op.index, str) and len(args[0]._shape) == 2 and None not in args[0].dims:
             x = args[0]
+            space.join(*x.dims)
             before, _, after = op.index.partition("->")
             axes = [before.index(letter) for letter in after]
             dims = tuple(x.dims[i] for i in axes)

@@ -23,7 +23,13 @@ class Graph:
     """The nodes below `root`, in order, with names, axes and symbols."""
 
     def __init__(
-        self, root: Any, names: Mapping[int, str], opaque: Collection[Any], dims: Mapping[str, Sequence[str]], targets: Sequence[Any]
+        self,
+        root: Any,
+        names: Mapping[int, str],
+        opaque: Collection[Any],
+        dims: Mapping[str, Sequence[str]],
+        targets: Sequence[Any],
+        square: Collection[str] = (),
     ) -> None:
         self.root = root
         self.cut = {n.id for n in opaque}
@@ -45,7 +51,7 @@ class Graph:
         self.links = {key: link for key, link in made.items() if link is not None}
         self.space.taken = self._taken
         self.sizes: dict[str, int] = {}
-        self.axes = self._axes(dims)
+        self.axes = self._axes(dims, square)
         self._taken.update(self.sizes)
         self._inline: dict[int, Symbol] = {}
         self._raw: dict[int, Symbol] = {}
@@ -161,7 +167,7 @@ class Graph:
 
     # ------------------------------------------------------------ axes
 
-    def _axes(self, wished: Mapping[str, Sequence[str]]) -> dict[int, tuple[str | None, ...]]:
+    def _axes(self, wished: Mapping[str, Sequence[str]], square: Collection[str]) -> dict[int, tuple[str | None, ...]]:
         """The name of each axis of each node: axes that must have the same length share theirs."""
         space, axes = self.space, {n.id: self._new_dims(n) for n in self.nodes if self.is_variable(n)}
         raw = {key: space.lift(a) for key, a in self.arrays.items() if key not in self.links}
@@ -170,6 +176,10 @@ class Graph:
         def operand(a: Any) -> Any:
             return space.opaque(f"#{a.id}", a.shape, axes[a.id]) if isinstance(a, Node) else raw.get(id(a), a)
 
+        held = [(self.names[i], ds) for i, ds in axes.items() if i in self.names]
+        for name, ds in [*held, *((name, raw[key].dims) for key, name in space.called.items() if key in raw)]:
+            if name in square and len(ds) == 2 and None not in ds:  # it equals its transpose, so its axes are the same
+                space.join(*map(str, ds))
         raw.update({key: k * operand(a) + c for key, (a, k, c) in self.links.items()})
         averaged: list[str] = []
         first: list[str] = []
@@ -192,9 +202,9 @@ class Graph:
         fixed += [ds for n, ds in leaves if not n.active]
         moving = [ds for n, ds in leaves if n.active]
         first += [d for ds in (*fixed, *moving) for d in ds if d]
-        held = {self.names[n.id]: (axes[n.id], n.shape) for n in self.nodes if n.id in self.names}
-        held.update({name: (raw[key].dims, self.arrays[key].shape) for key, name in space.called.items()})
-        names = self._dim_names(first, averaged, fixed, moving, wished, held)
+        shaped = {self.names[n.id]: (axes[n.id], n.shape) for n in self.nodes if n.id in self.names}
+        shaped.update({name: (raw[key].dims, self.arrays[key].shape) for key, name in space.called.items()})
+        names = self._dim_names(first, averaged, fixed, moving, wished, shaped)
         out = {i: tuple(names[space.find(d)] if d else None for d in ds) for i, ds in axes.items()}
         for n in self.nodes:
             self.sizes.update({d: k for d, k in zip(out[n.id], n.shape, strict=True) if d})

@@ -180,7 +180,7 @@ class Latex:
         return form.format(self.write(inner))
 
     def _whole(self, x: M) -> tuple[str, float]:
-        name, inner = x.args
+        name, inner = x.args[:2]
         if name == "inv":
             return _power(self.write(inner, ATOM), "-1"), ATOM
         return self._call(name, inner), ATOM

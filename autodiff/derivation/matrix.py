@@ -81,9 +81,9 @@ def transpose(x: M) -> M:
         return M("scale", (x.args[0], transpose(x.args[1])), ls)
     if x.op == "had" and len(ls) == 1 and (x.args[0].op == "mm" or is_upstream(x.args[0])):
         return mm([transpose(x.args[0]), M("diag", (hadamard(x.args[1:]),), ls * 2)], ls)
-    if x.op in ("diag", "eye"):
+    if x.op in ("diag", "eye") or (x.op in ("sym", "whole") and len(x.args) > 1 and x.args[-1] == "symmetric"):
         return M(x.op, x.args, ls)
-    if len(ls) == 2 and (pushed := _pushed(x, ls)) is not None and _transposes(pushed) <= _transposes(x) - (x.op == "fn"):
+    if len(ls) == 2 and (pushed := _pushed(x, ls)) is not None and transposes(pushed) <= transposes(x) - (x.op == "fn"):
         return pushed
     return M("T", (x,), ls)
 
@@ -102,7 +102,8 @@ def _pushed(x: M, ls: Labels) -> M | None:
     return None
 
 
-def _transposes(x: Any) -> int:
+def transposes(x: Any) -> int:
+    """How many there are in a tree."""
     return sum(y.op == "T" for y in walk(x))
 
 
@@ -135,9 +136,9 @@ def _odd(q: Number) -> bool:
 
 
 def _prefers_flip(f: Factor) -> bool:
-    """(y - 1) reads better as -(1 - y)."""
+    """(y - 1) reads better as -(1 - y), m - 1 of lengths as it is."""
     a, _, q = f
-    if a.kind == "group" and _odd(q):
+    if a.kind == "group" and _odd(q) and not expr.only_lengths(a.body):
         terms = a.body.terms
         return terms.get((), 0) < 0 or all(c < 0 for c in terms.values())
     return a.kind == "contr" and _odd(q) and sum(map(_prefers_flip, a.body.only()[0])) % 2 == 1
@@ -197,7 +198,7 @@ def to_matrix(p: Poly, want: Labels = ()) -> M:
 def _reading_order(term: tuple[Number, M]) -> Any:
     """1 first, then long terms before short ones, names before their transposes, what is subtracted last."""
     c, x = term
-    turned = _transposes(x)
+    turned = transposes(x)
     return c < 0, (x.op != "num") == (c > 0), turned - length(x), turned, repr(x)
 
 
@@ -217,7 +218,15 @@ def _term(m: Mono, want: Labels, flips: set[Factor]) -> M:
     try:
         return _assemble(base, want)
     except NoMatrixForm:
-        return M("ein", tuple(base.values()), tuple(x for x in want if any(x in s for s in base)))
+        return _indexed(base, want)
+
+
+def _indexed(base: Base, want: Labels) -> M:
+    """A product in index notation; numbers stand before it."""
+    ls = tuple(x for x in want if any(x in s for s in base))
+    numbers, others = base.get(frozenset()), tuple(x for s, x in base.items() if s)
+    x = M("ein", others, ls)
+    return x if numbers is None else M("scale", (numbers, x), ls)
 
 
 def _atom(a: Atom, ls: Labels, flip: bool, want: Labels) -> M:
@@ -225,7 +234,7 @@ def _atom(a: Atom, ls: Labels, flip: bool, want: Labels) -> M:
         return M("diagof", (_atom(a, tuple(expr.fresh((0, 1)).values()), flip, ()),), ls[:1])
     order = _in_order(ls, want)
     if a.kind in ("var", "num", "size"):
-        x = M("sym", (a.name, "condition") if a.indicator else (a.name,), ls)
+        x = M("sym", (a.name, "condition") if a.indicator else (a.name, "symmetric") if a.symmetric else (a.name,), ls)
         if len(set(ls)) < len(ls):  # the diagonal of two of three axes
             return M("ein", (x,), tuple(dict.fromkeys(ls)))
         return transpose(x) if len(ls) == 2 and order != ls else x
@@ -249,7 +258,7 @@ def _atom(a: Atom, ls: Labels, flip: bool, want: Labels) -> M:
         return M("over", (a.name, _spread(inner, (*order, *gone)), gone), order)
     if a.kind == "whole":
         inner = to_matrix(a.body, (0, 1))
-        x = M("whole", (a.name, inner), ls)
+        x = M("whole", (a.name, inner, "symmetric") if a.symmetric else (a.name, inner), ls)
         return transpose(x) if len(ls) == 2 and order != ls else x
     inner_m, bound = expr.inside(a, ls)
     left, inner_flips = _flips(inner_m, flip)
@@ -334,9 +343,7 @@ def _network(base: Base, bound: list[int], want: Labels) -> M:
                 continue
             if best is None or _effort(x) < _effort(best):
                 best = x
-    if best is not None:
-        return best
-    return M("ein", tuple(base.values()), tuple(x for x in want if any(x in s for s in base)))
+    return _indexed(base, want) if best is None else best
 
 
 def _from_the_vectors(base: Base, bound: list[int]) -> list[int]:

@@ -132,7 +132,7 @@ class Writer:
             return Code(src, prec, ())
         labels = iter(x.ls)
         axes = tuple(None if d is None else next(labels) for d in self.dims[name])
-        c = Code(src, prec, axes, mask=len(x.args) > 1 and not self.text)
+        c = Code(src, prec, axes, mask=x.args[1:] == ("condition",) and not self.text)
         return c if len(axes) < 3 or axes == hint else self.fit(c, x.ls)
 
     def _num(self, x: M, hint: Axes) -> Code:
@@ -273,7 +273,7 @@ class Writer:
         return Code(f"np.diag({inner.src})", ATOM, x.ls)
 
     def _whole(self, x: M, hint: Axes) -> Code:
-        name, inner = x.args
+        name, inner = x.args[:2]
         return Code(f"{self._function(name)}({self.fit(self.code(inner), (0, 1)).src})", ATOM, x.ls)
 
     def _ein(self, x: M, hint: Axes) -> Code:
@@ -388,7 +388,7 @@ class Writer:
         """Does it begin with a comparison, whose booleans NumPy does not negate?"""
         while x.op in ("had", "div", "scale", "bc"):
             x = x.args[1 if x.op == "scale" else 0]
-        return not self.text and ((x.op == "fn" and x.args[0] in COMPARISONS) or (x.op == "sym" and len(x.args) > 1))
+        return not self.text and ((x.op == "fn" and x.args[0] in COMPARISONS) or (x.op == "sym" and x.args[1:] == ("condition",)))
 
     def _bc(self, x: M, hint: Axes) -> Code:
         return self.code(x.args[0], hint)

@@ -8,8 +8,7 @@ rewrite is kept only if the reading cost drops.  Nothing here is trusted: verify
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import combinations, count, permutations
 
@@ -44,8 +43,6 @@ from .expr import (
 )
 
 EXPAND_LIMIT = 40  # terms; beyond, multiplying out helps nobody
-
-SIGNED = {"abs": None, "relu": None, "sign": 1, ">": 1, ">=": 1, "==": 0}  # of what is positive; None: that itself
 
 # ---------------------------------------------------------------- multiplying out
 
@@ -495,88 +492,28 @@ def _joined(q: Poly, m: Mono, c: Number, n: Mono, d: Number) -> Iterator[Poly]:
 # ---------------------------------------------------------------- the choice
 
 
-@dataclass
-class Relation:
-    """Something known of a variable: a term equals something simpler (`whole`: also inside larger contractions)."""
-
-    text: str
-    lhs: Mono
-    rhs: Poly
-    whole: bool = False
-    swap: Atom | None = None  # a matrix that equals its transpose
-    positive: Atom | None = None  # what may leave a square root
-
-    def rule(self) -> Callable[[Poly], Poly]:
-        """The rewrite."""
-        if self.swap is not None:
-            return _sorted_labels(self.swap)
-        if self.positive is not None:
-            return lambda q, atom=self.positive: _out_of_roots(_signed(q, atom), atom)  # type: ignore[misc]
-        return replace_contraction(self.lhs[0][0], self.rhs) if self.whole else replace_term(self.lhs, 1, self.rhs)
-
-
-def _sorted_labels(atom: Atom) -> Callable[[Poly], Poly]:
-    def rule(q: Poly) -> Poly:
-        if not any(a is atom or atom in a.parts for m in q.terms for a, _, _ in m):
-            return q
-        out = []
-        for m, c in q.terms.items():
-            out.append(Poly({expr.settle({(a, tuple(sorted(ls)) if _symmetric(a, atom) else ls): p for a, ls, p in m}): c}))
-        return add(*out)
-
-    return rule
-
-
-def _signed(q: Poly, atom: Atom) -> Poly:
-    """The functions that ask for the sign of a positive variable."""
-    out = []
-    for m, c in q.terms.items():
-        t = constant(c)
-        for a, ls, k in m:
-            body = opened(a, ls) if a.kind == "fn" and a.name in SIGNED and len(a.body) == 1 else expr.ZERO
-            if body.terms and (n := body.only())[0] and n[1] > 0 and all(b is atom for b, _, _ in n[0]):
-                known = SIGNED[a.name]
-                t = mul(t, power(body if known is None else constant(known), k))
-            else:
-                t = mul(t, factor(a, ls, k))
-        out.append(t)
-    return add(*out)
-
-
-def _out_of_roots(q: Poly, atom: Atom) -> Poly:
-    out = []
-    for m, c in q.terms.items():
-        t = constant(c)
-        for a, ls, k in m:
-            inner, d = a.body.only() if a.kind == "group" and len(a.body) == 1 and k.__class__ is Fraction else ((), 1)
-            mine = [(b, tuple([ls[x] for x in lb]), p) for b, lb, p in inner if b is atom]
-            if mine:
-                rest = tuple([f for f in inner if f[0] is not atom])
-                t = mul(t, power(relabel(Poly({rest: d}), dict(enumerate(ls))), k))
-                t = mul(t, Poly({expr.settle({(b, lb): p * k for b, lb, p in mine}): 1}))
-            else:
-                t = mul(t, factor(a, ls, k))
-        out.append(t)
-    return add(*out)
-
-
-def _symmetric(a: Atom, atom: Atom) -> bool:
-    return a is atom or (a.kind == "whole" and len(a.dims) == 2 and a.body == atom.poly)
+Rule = Callable[[Poly], Poly]
 
 
 class Simplifier:
-    """Simplifies expressions in which names stand for definitions, given relations that hold."""
+    """Simplifies expressions in which names stand for definitions, given relations that hold and variables to put for others."""
 
-    def __init__(self, definitions: dict[Atom, Poly], relations: Sequence[Relation] = ()) -> None:
-        self.definitions = definitions
+    def __init__(self, definitions: dict[Atom, Poly], relations: Sequence[Rule] = (), known: Mapping[Atom, Atom] = {}) -> None:
+        self.put = {a: k.poly for a, k in known.items() if k is not a}
+        self.definitions: dict[Atom, Poly] = {}
+        for a, p in definitions.items():  # a result that equals its transpose is known to, as variables may be
+            p = expr.substitute(p, self.put)
+            k = expr.known(a, len(a.dims) == 2 and a.dims[0] == a.dims[1] and relabel(p, {0: 1, 1: 0}) == p, False)
+            self.put.update({a: k.poly} if k is not a else {})
+            self.definitions[k] = p
         self._expand = Rewrite(_expand)
         self._sums = Rewrite(lambda q: _settled(q, self._termwise))
         self._known = Rewrite(known_functions)
         self._out = Rewrite(_take_out)
         self._flat = Rewrite(_flat)
-        folds = [fold for atom, body in reversed(definitions.items()) for fold in _folds(atom, body)]
+        folds = [fold for atom, body in reversed(self.definitions.items()) for fold in _folds(atom, body)]
         self._folds = [(needed, Rewrite(fold)) for needed, fold in folds]
-        self._relations = [Rewrite(r.rule()) for r in relations]
+        self._relations = [Rewrite(r) for r in relations]
         self._learn()
 
     def _learn(self) -> None:
@@ -590,12 +527,13 @@ class Simplifier:
                     total = self._named(total)
                     m, c = contract(factor(atom, tuple(range(len(atom.dims))), k), {axis: dim}).only()
                     if not total.terms or (len(total) == 1 and all(a.kind == "size" for a, _, _ in total.only()[0])):
-                        self._relations.append(Rewrite(Relation("", m, scale(total, Fraction(1) / c)).rule()))
+                        self._relations.append(Rewrite(replace_term(m, 1, scale(total, Fraction(1) / c))))
 
     def __call__(self, p: Poly, unfold: Sequence[Atom] = ()) -> Poly:
         """The cheapest form of p found; names in `unfold` may be replaced by what they stand for."""
-        starts = [p]
-        unfolded = {a: self.definitions[a] for a in unfold if a in self.definitions}
+        starts = [p := expr.substitute(p, self.put)]
+        named = [self.put.get(a, a.poly).only()[0][0][0] for a in unfold]
+        unfolded = {a: self.definitions[a] for a in named if a in self.definitions}
         if unfolded:
             starts.append(expr.substitute(p, unfolded))
         tried = dict.fromkeys(q for start in dict.fromkeys(starts) for q in (start, self._expand(start)))

@@ -17,9 +17,14 @@ from .assume import Assumption
 from .expr import Atom, Poly
 from .forms import Symbol
 from .graph import Graph, atom_of
+from .matrix import to_matrix, transposes
 from .simplify import Simplifier
 
 INLINE_LIMIT = 50  # a longer gradient stays a symbol in the formulas below it, about three layers up
+
+
+def _turned(p: Poly) -> int:
+    return transposes(to_matrix(p, tuple(sorted(expr.free(p)))))
 
 
 @dataclass
@@ -49,11 +54,22 @@ class Deriver:
         if np.size(graph.root.data) != 1:  # of a vector y, the Jacobian is written in y
             y = graph.space.opaque(graph.names[graph.root.id], graph.root.shape, graph.axes[graph.root.id])
             self.definitions[atom_of(y)] = graph.own(graph.root, graph.definition(graph.root).poly)
-        relations = {a: a.relations(graph) for a in self.assumptions}
-        self._using = cache(lambda *used: Simplifier(self.definitions, [r for a in used for r in relations[a]]))
+        self._unmarked: dict[Atom, Poly] = {}
+        self._using = cache(self._simplifier)
         self.plain, self.best = self._using(), self._using(*self.assumptions)
         self.upstream = {n.id: graph.space.opaque("∂" + graph.names[n.id], n.shape, graph.axes[n.id]) for n in self.named}
         self.targets = targets
+
+    def _simplifier(self, *used: Assumption) -> Simplifier:
+        """That which relies on these assumptions: by atoms that know them, or by what is put for terms."""
+        held = {(a.name, a.kind) for a in used}
+        known = (
+            {v: expr.known(v, (v.name, "symmetric") in held, (v.name, "positive") in held) for v in self.graph.variables()} if used else {}
+        )
+        relations = [r for a in used for v, k in known.items() if v.name == a.name for r in a.relations(self.graph, k)]
+        found = Simplifier(self.definitions, relations, known)
+        self._unmarked.update({p.only()[0][0][0]: a.poly for a, p in found.put.items()})
+        return found
 
     def steps(self, inline_limit: float = INLINE_LIMIT) -> list[Step]:
         """The steps to every target, the loss's neighbours first; upstream gradients up to the limit are written out."""
@@ -67,15 +83,14 @@ class Deriver:
             unfold = [atom_of(graph.symbol(c)) for c in above]
             inserted = expr.substitute(local[n.id], closed)
             try:
-                simple = self.best(inserted, unfold)
                 without = expr.substitute(local[n.id], plain)
-                bare = simple if self.best is self.plain else self.plain(without, unfold)
-                now = [] if simple == bare else self.needed(inserted, unfold, simple)
+                bare = self.plain(without, unfold)
+                simple, now = self.shortest(inserted, unfold, bare)
                 short = self.plain(local[n.id])
             except expr.TooDeep:
                 raise graph.too_big(n) from None
             inherited = [a for c in above for a in used[c.id]]
-            used[n.id] = [a for a in self.assumptions if a in now or a in inherited] if simple != bare else []
+            used[n.id] = [a for a in self.assumptions if a in now or a in inherited] if simple is not bare else []
             atom = atom_of(self.upstream[n.id])
             if max(expr.cost(simple), expr.cost(bare)) <= inline_limit:
                 closed[atom], plain[atom] = graph.own(n, simple), graph.own(n, bare)
@@ -95,13 +110,23 @@ class Deriver:
                 table[atom_of(self.graph.symbol(n))] = expr.substitute(self.graph.own(n, self.graph.definition(n).poly), table)
         return expr.substitute(p, table)
 
-    def needed(self, p: Poly, unfold: Sequence[Atom], simple: Poly) -> list[Assumption]:
-        """The assumptions that p becomes `simple` by, without those that can be spared beside the others."""
-        kept = self.assumptions
+    def shortest(self, p: Poly, unfold: Sequence[Atom], bare: Poly) -> tuple[Poly, list[Assumption]]:
+        """The closed form, and the assumptions that it needs; `bare`, the form without any, if they change nothing."""
+        simple, kept = self.best(p, unfold), self.assumptions
         for a in self.assumptions if len(kept) > 1 else []:
             fewer = [b for b in kept if b is not a]
-            kept = fewer if self._using(*fewer)(p, unfold) == simple else kept
-        return kept
+            other = self._using(*fewer)(p, unfold)
+            if self._alike(other, simple):
+                simple, kept = other, fewer
+        return (bare, []) if self._alike(simple, bare) else (simple, kept)
+
+    def plainly(self, p: Poly) -> Poly:
+        """The same in atoms of which nothing is known."""
+        return expr.substitute(p, self._unmarked)
+
+    def _alike(self, p: Poly, q: Poly) -> bool:
+        """Do they read the same, whatever is known of their atoms?"""
+        return p == q or (self.plainly(p) == self.plainly(q) and _turned(p) == _turned(q))
 
     def sweep(self) -> tuple[dict[int, Poly], dict[int, dict[int, Any]]]:
         """The local rule of each named node: reverse mode in which named nodes pass on a symbol for their gradient."""

@@ -343,6 +343,7 @@ nan_to_num: Op = elementwise(
     numpy=(np.nan_to_num,),
     analytic=False,
     monotone=True,
+    index=lambda x: x,  # of what is finite, as all that formulas speak of
     scalar="0.0 if {0} != {0} else fmax_ if {0} > fmax_ else -fmax_ if {0} < -fmax_ else {0}".replace(
         "fmax_", repr(np.finfo(float).max.item())
     ),

@@ -16,10 +16,10 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from ..errors import BadOperand, Degenerate, NoRule, ShapeMismatch
 from .arrange import any_diagonal, matrix_transpose, moveaxis
-from .operand import plain
+from .operand import Operand, plain
 from .pointwise import abs, attach, exp, sign, sqrt, where
 from .products import matmul, outer
-from .reductions import Axis, freedom, mean, others, restore
+from .reductions import Axis, freedom, mean, others, restore, var
 from .reductions import max as max_
 from .reductions import min as min_
 from .reductions import sum as sum_
@@ -264,10 +264,27 @@ def _matrix_norm(x: Any, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Any
     return reshape(z, shape=kept) if keepdims else z
 
 
-@composed(np.std, sample=_sampler((((5,),), {}), (((3, 4),), {"axis": 0, "ddof": 1}), (((2, 3, 4),), {"axis": (0, 2), "keepdims": True})))
-def std(x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
-    """The root of the variance: the norm of the distances from the mean, and so with derivative 0 where all are 0."""
-    return _of_entries(x - mean(x, axis=axis, keepdims=True), axis=axis, keepdims=keepdims) / np.sqrt(freedom(x, axis, ddof)).item()
+def _std(x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
+    return np.std(floats(x), axis=axis, ddof=ddof, keepdims=keepdims)
+
+
+def _from_mean(z: Any, x: Any, axis: Axis, ddof: float) -> Any:
+    """The derivative of a standard deviation; 0 where all entries are the same, as that of a norm is."""
+    far = x - mean(x, axis=axis, keepdims=True)
+    return _direction(z, far, axis, 2) / freedom(x, axis, ddof)
+
+
+std = general(
+    "std",
+    _std,
+    lambda i, g, z, x, axis=None, ddof=0, keepdims=False: restore(g, shape_of(x), axis) * _from_mean(z, x, axis, ddof),
+    lambda ts, z, x, axis=None, ddof=0, keepdims=False: sum_(ts[0] * _from_mean(z, x, axis, ddof), axis=axis, keepdims=keepdims),
+    numpy=(np.std,),
+    symbol="std",
+    sample=_sampler((((5,),), {}), (((3, 4),), {"axis": 0, "ddof": 1}), (((2, 3, 4),), {"axis": (0, 2), "keepdims": True})),
+    analytic=False,
+    index=lambda x, axis=None, ddof=0, keepdims=False: sqrt(var(x, axis=axis, ddof=ddof, keepdims=keepdims)),
+)
 
 
 # ---------------------------------------------------------------- inverses and determinants
@@ -444,7 +461,7 @@ NEARLY_SINGULAR = 1e-6  # beside the largest singular value; at 1e-6 four digits
 
 def _third_of_det(s: Any, t: Any, x: Any) -> Any:
     """The third derivative of det along s and t, from the inverse; its terms cancel, to as many digits as the condition number squared."""
-    values = finite_svd(plain(x))[1]
+    values = np.ones(1) if isinstance(a := plain(x), Operand) else finite_svd(a)[1]  # the symbols of a formula have none
     if np.any(values.min(-1, initial=np.inf) <= NEARLY_SINGULAR * values.max(-1, initial=0.0)):
         raise Degenerate(f"the third derivative of det of a matrix of shape {tuple(shape_of(x))}: the matrix is singular, or nearly so")
     r = turned(inv(x))
@@ -452,6 +469,11 @@ def _third_of_det(s: Any, t: Any, x: Any) -> Any:
     a, b, both = _inner(r, s), _inner(r, t), _inner(rs, t)
     mixed = matmul(matmul(rs, turned(t)), r) + matmul(matmul(rt, turned(s)), r)
     return spread(det(x)) * (spread(a * b - both) * r - spread(b) * rs - spread(a) * rt + mixed)
+
+
+def _moved_form(t: Any, x: Any) -> Any:
+    r = turned(inv(x))
+    return spread(det(x)) * (spread(_inner(r, t)) * r - matmul(matmul(r, turned(t)), r))
 
 
 det: Op = general(
@@ -462,6 +484,7 @@ det: Op = general(
     numpy=(np.linalg.det,),
     symbol="|x|",
     sample=_MATRICES,
+    index="ij->",
     latex=r"\det\left({0}\right)",
 )
 cofactors: Op = general(
@@ -471,6 +494,7 @@ cofactors: Op = general(
     lambda ts, z, x: cofactors_moved(ts[0], x),
     sample=_MATRICES,
     analytic=False,
+    index=lambda x: spread(det(x)) * turned(inv(x)),
 )
 cofactors_moved: Op = general(
     "cofactors_moved",
@@ -482,6 +506,7 @@ cofactors_moved: Op = general(
     arity=2,
     sample=lambda rng: [((rng.normal(size=s), np.eye(3) * 4 + rng.normal(size=s)), {}) for s in ((3, 3), (2, 3, 3))],
     analytic=False,
+    index=_moved_form,
 )
 
 

@@ -65,19 +65,24 @@ def _sum_transpose(i: int, g: Any, x: Any, axis: Axis = None, keepdims: bool = F
     return broadcast_to(g if axis is None else restore(g, shape, axis), shape=shape)
 
 
-def _mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    return np.mean(x, axis=axis, keepdims=keepdims)
+def _mean(x: Any, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Any:
+    return _sum(x, axis, keepdims) / freedom(x, axis, ddof) if ddof else np.mean(x, axis=axis, keepdims=keepdims)
 
 
-def _mean_transpose(i: int, g: Any, x: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+def _mean_transpose(i: int, g: Any, x: Any, axis: Axis = None, keepdims: bool = False, ddof: float = 0) -> Any:
     shape = shape_of(x)
-    return broadcast_to(restore(g / (_count(x, axis) or 1), shape, axis), shape=shape)
+    return broadcast_to(restore(g / (freedom(x, axis, ddof) if ddof else _count(x, axis) or 1), shape, axis), shape=shape)
 
 
 def _count(x: Any, axis: Axis) -> int:
     """How many entries are averaged."""
     shape = shape_of(x)
     return math.prod(n for n, k in zip(shape, kept_shape(shape, axis), strict=True) if n != k)
+
+
+def freedom(x: Any, axis: Axis, ddof: float) -> float:
+    """What a sum of squared distances from a mean is divided by."""
+    return builtins.max(_count(x, axis) - ddof, 0)
 
 
 def _sum_form(x: Any, axis: Axis = None, keepdims: bool = False) -> str:
@@ -116,7 +121,7 @@ mean = linear(
     symbol="mean",
     sample=sample_axes,
     monotone=True,
-    index=lambda x, axis=None, keepdims=False: sum(x, axis=axis, keepdims=keepdims) / _count(x, axis),
+    index=lambda x, axis=None, keepdims=False, ddof=0: sum(x, axis=axis, keepdims=keepdims) / freedom(x, axis, ddof),
 )
 max = _extreme("max", np.max, np.amax)
 min = _extreme("min", np.min, np.amin)
@@ -127,12 +132,7 @@ min = _extreme("min", np.min, np.amin)
 @composed(np.var, sample=lambda rng: [*sample_axes(rng), ((rng.normal(size=(3, 4)),), {"ddof": 1, "axis": 0})])
 def var(x: Any, axis: Axis = None, ddof: float = 0, keepdims: bool = False) -> Any:
     """The mean of the squared distances from the mean; with `ddof`, their sum divided by n - ddof."""
-    return sum(square(x - mean(x, axis=axis, keepdims=True)), axis=axis, keepdims=keepdims) / freedom(x, axis, ddof)
-
-
-def freedom(x: Any, axis: Axis, ddof: float) -> float:
-    """What a sum of squared distances is divided by."""
-    return builtins.max(_count(x, axis) - ddof, 0)
+    return mean(square(x - mean(x, axis=axis, keepdims=True)), axis=axis, keepdims=keepdims, ddof=ddof)
 
 
 # ---------------------------------------------------------------- products

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -399,3 +400,97 @@ def test_a_literal_infinity_has_no_formula() -> None:
     for E in (np.sum(np.minimum(x, np.inf)), np.sum(np.clip(x, 0.0, None))):
         with pytest.raises(ad.NoIndexForm):
             ad.derive(E, wrt=x)
+
+
+LENGTHS: dict[str, Callable[..., Any]] = {
+    "mean": lambda x: np.mean(x**2),
+    "var": lambda x: np.var(x),
+    "var of columns": lambda x: np.sum(np.var(x, axis=0) ** 2),
+    "unbiased var": lambda x: np.var(x, ddof=1),
+    "std": lambda x: np.std(x),
+    "unbiased std of rows": lambda x: np.sum(np.std(x, axis=1, ddof=1)),
+    "batch norm": lambda x: np.sum(np.tanh((x - np.mean(x, axis=0)) / np.sqrt(np.var(x, axis=0) + 1e-5))),
+    "determinant": lambda x: np.linalg.det(x.T @ x) + np.std(x),
+}
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+def test_a_formula_holds_at_arrays_of_other_lengths(name: str) -> None:
+    f = LENGTHS[name]
+    d = ad.derive(f, wrt=0)((5, 3))
+    for shape in (5, 3), (4, 2), (7, 3):
+        x = np.random.default_rng(2).normal(size=shape)
+        assert np.allclose(d(x=x), ad.grad(f)(x))
+
+
+def test_the_variables_of_a_function_are_chosen_before_or_after() -> None:
+    f = lambda x, y: np.sum(x * y)
+    assert ad.derive(f, wrt=1)((3,), (3,)).text == ad.derive(f)((3,), (3,), wrt=1).text == "dE/dy = x"
+
+
+@pytest.mark.parametrize(
+    "f, text",
+    [
+        (lambda A: np.linalg.det(A), "det(A) * inv(A).T"),
+        (lambda A: np.log(np.linalg.det(A)), "inv(A).T"),
+        (lambda A: np.sum(np.logaddexp(A, 0)), "sigmoid(A)"),
+        (lambda A: np.var(A), "2 * (A - sum(A) / (n0 * n1)) / (n0 * n1)"),
+        (lambda A: np.sum(np.var(A, axis=0, ddof=1)), "2 * (A - A.sum(0) / m) / (m - 1)"),
+    ],
+)
+def test_formulas_of_determinants_and_variances(f: Callable[..., Any], text: str) -> None:
+    assert ad.derive(f)(np.eye(3) + 0.1).text == f"dE/dA = {text}"
+
+
+def _innovation(z: Any, H: Any, P: Any, N: Any) -> Any:
+    S = H @ P @ H.T + N
+    return (ad.logdet(S) + z @ np.linalg.solve(S, z)) / 2
+
+
+SYMMETRIC: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]], int, str, str]] = {
+    "Gram matrix": (lambda A: ad.logdet(A.T @ A), [(4, 3)], 0, "", "2 * A @ inv(A.T @ A)"),
+    "ridge": (lambda A, y: y @ np.linalg.inv(A @ A.T + np.eye(3)) @ y, [(3, 2), (3,)], 1, "", "2 * inv(z1) @ y"),
+    "two": (lambda A, B, x: x @ A @ B @ x, [(3, 3), (3, 3), (3,)], 2, "A B", "A @ B @ x + B @ A @ x"),
+    "one of two": (lambda A, B, x: x @ A @ x + np.trace(B) * (x @ x), [(3, 3), (3, 3), (3,)], 2, "A", "2 * (trace(B) * x + A @ x)"),
+    "Kalman": (_innovation, [(2,), (2, 4), (4, 4), (2, 2)], 0, "P N", "inv(H @ P @ H.T + N) @ z"),
+    "Kalman gain": (
+        lambda K, H, P, N: np.trace((np.eye(4) - K @ H) @ P @ (np.eye(4) - K @ H).T + K @ N @ K.T),
+        [(4, 2), (2, 4), (4, 4), (2, 2)],
+        0,
+        "P N",
+        "2 * (K @ H @ P - P) @ H.T + 2 * K @ N",
+    ),
+    "graphical lasso": (lambda T, S: np.trace(S @ T) - ad.logdet(T), [(3, 3), (3, 3)], 0, "T S", "S - inv(T)"),
+}
+
+
+@pytest.mark.parametrize("name", SYMMETRIC)
+def test_what_is_made_of_symmetric_matrices_alone_is_symmetric(name: str) -> None:
+    f, shapes, k, assumed, text = SYMMETRIC[name]
+    rng = np.random.default_rng(3)
+    arrays = [a @ a.T + np.eye(len(a)) if a.ndim == 2 and len(set(a.shape)) == 1 else a for a in (rng.normal(size=s) for s in shapes)]
+    d = ad.derive(f, assume=[f"{a} == {a}.T" for a in assumed.split()])(*arrays, wrt=k)
+    assert d.results[0].text == text and {a.name for a in d.assumptions} == set(assumed.split())
+    assert np.allclose(d(), ad.grad(f, k)(*arrays))
+
+
+def test_products_of_what_is_positive_lose_their_absolute_values() -> None:
+    d = ad.derive(lambda x, y: np.sum(np.abs(x * y)) + np.sum(ad.relu(x)), assume=["x > 0", "y > 0"])((3,), (3,))
+    assert [f.text for f in d.results] == ["x", "1 + y"]
+
+
+def test_a_function_of_zero_is_no_error() -> None:
+    assert ad.derive(lambda x: np.sum(np.cos(x - x) * x))((3,)).text == "dE/dx = cos(0) * ones(n0)"
+
+
+def test_numbers_stand_beside_index_notation() -> None:
+    d = ad.derive(lambda X, W: np.mean((X @ W) ** 2))((6, 4), (4, 3), wrt=(1, 1))
+    assert d.text == 'd²E/dW² = 2 * einsum("ab,cd->acbd", X.T @ X, eye(n2)) / (n1 * n2)'
+
+
+def test_data_of_another_length_is_asked_for_the_recorded_condition() -> None:
+    huber = lambda r, d: np.sum(np.where(np.abs(r) <= d, r**2 / 2, d * (np.abs(r) - d / 2)))
+    d = ad.derive(huber, wrt=0)(np.array([-3.0, 0.5, 2.0]), 1.0)
+    with pytest.raises(ValueError, match=r"recorded condition c1.*pass it too, as c1="):
+        d(r=np.ones(5))
+    assert np.allclose(d(r=np.array([4.0, 0.1]), c1=np.array([False, True])), [1.0, 0.1])
