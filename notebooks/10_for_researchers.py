@@ -120,7 +120,7 @@ show("E", E, 1.5)
 formula(ad.derive(E, wrt=P, assume=["P == P.T"]), "dE/dP = 0.5 * (D.T @ D / m - inv(P))    using P == P.T")
 
 # %% [markdown]
-# Read the last line. A precision is symmetric, so we let it use that, and the result says so; the first line is true without. (It
+# Read the last line. A precision is symmetric, so we let it use that, and the result says so; the lines before are true without. (It
 # treats the two halves of $P$ as independent entries, as gradient descent does. Some books count each off-diagonal pair once, and get
 # twice the number there.)
 #
