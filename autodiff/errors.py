@@ -91,6 +91,10 @@ class BadFormula(AutodiffError, ValueError):
     """The text of a formula cannot be read, or uses names that there are not."""
 
 
+class NotRead(BadFormula):
+    """The text of a formula calls what NumPy or LaTeX has and the reader of formulas does not know, so it is not judged."""
+
+
 class WrongClaim(AutodiffError, AssertionError):
     """A claim of a derivation, which was required to be right, is not."""
 

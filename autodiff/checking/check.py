@@ -125,7 +125,7 @@ def compared(claim: Claim, a: Array, truth: Array, point: Point, reading: Readin
 def judge(claim: Claim, points: Sequence[Point]) -> Judged:
     """Compare a claim with the truth at every point, in each way that it can be read and laid out."""
     if claim.broken:
-        return Judged(claim, WRONG, problem=claim.broken)
+        return Judged(claim, UNDECIDED if claim.unread else WRONG, problem=claim.broken)
     first: Judged | None = None
     for reading in claim.readings():
         try:
@@ -377,6 +377,8 @@ class Check:
 
     def undecided(self, j: Judged) -> Verdict:
         d = j.claim.decimals
+        if j.problem:
+            return self._made(j, UNDECIDED, mistake=Mistake.UNREADABLE, sentence=j.problem)
         if j.proved:
             return self._made(
                 j, UNDECIDED, sentence=f"by algebra this is {j.goal.text}, but computed as it is written it loses all its digits"

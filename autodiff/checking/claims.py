@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import AutodiffError, BadFormula, BadOperand, NotConnected
+from ..errors import AutodiffError, BadFormula, BadOperand, NotConnected, NotRead
 from ..node import Node
 from .mathtext import Formula, Line, Target, defined, read, read_target
 from .mathtext.names import Names
@@ -105,6 +105,7 @@ class Claim:
     numpy: bool = False  # is the formula Python's, so that it means what NumPy computes?
     text: str = ""
     broken: str = ""
+    unread: bool = False  # is it broken for the reader alone?
     numbers_known: Mapping[str, float] = field(default_factory=dict)
     decimals: int | None = None  # how many decimals the numbers were rounded to; None if they were not
     digits: int = FULL  # how many decimals they show
@@ -444,7 +445,7 @@ class Reader:
                 goal, self.last = self._goal_of(target, item.label), Line(text, "", target, ())
             if goal is None:
                 raise _not_there(self.graph, text, item.label) or BadFormula(f"{item.label}: {error}") from None
-            yield Claim(item.label, goal, text=text, broken=str(error), numbers_known=self.known)
+            yield Claim(item.label, goal, text=text, broken=str(error), unread=isinstance(error, NotRead), numbers_known=self.known)
             return
         if line.target is not None and (length := {**self.known, **self.graph.sizes}.get(line.target.of)) is not None:
             self.remarks.append(f"{item.label} is about {line.target.of}, which is {length:g} here; it was not judged.")

@@ -775,3 +775,17 @@ def test_a_remark_between_the_lines_is_about_no_gradient(run: Any) -> None:
     report = ad.check(run.E, lines)
     assert [v.label for v in report.verdicts] == ["line 1", "line 3", "(4)"] and report.ok, str(report)
     assert "line 2 was not judged: its left side is no gradient, value or Jacobian." in report.remarks
+
+
+@pytest.mark.parametrize("text", ["np.einsum('ij,kj->ik', h - t, x)", "(h - t) @ x.cumsum().T", r"(h - t) \star x^T"])
+def test_what_cannot_be_read_here_is_not_judged(text: str) -> None:
+    report = ad.check(two_layers(), [f"dE/dW = {text}", "dE/dh = (h - t) / m"])
+    first, second = report.verdicts
+    assert (first.status, first.mistake, second.status) == ("undecided", Mistake.UNREADABLE, "right")
+    assert "not judged" in first.sentence and "is not known here" in first.sentence
+    assert report.first_wrong is None and not report.ok and "does not follow" not in str(report)
+
+
+def test_a_name_that_numpy_does_not_have_is_wrong() -> None:
+    (verdict,) = ad.check(two_layers(), ["dE/dW = np.summ(h - t)"]).verdicts
+    assert verdict.status == "wrong" and "np.summ is not known here; did you mean sum" in verdict.sentence

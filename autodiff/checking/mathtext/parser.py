@@ -15,7 +15,9 @@ from functools import wraps
 from itertools import takewhile
 from typing import Any, TypeVar, cast
 
-from ...errors import BadFormula
+import numpy as np
+
+from ...errors import BadFormula, NotRead
 from ...ops import TABLE
 from .formula import Formula
 from .names import GREEK, Names
@@ -126,6 +128,12 @@ class Parser:
 
     def error(self, what: str, token: Token | None = None) -> BadFormula:
         return problem(self.text, (token or self.now).start, what)
+
+    def unknown(self, elsewhere: bool, what: str, instead: str, token: Token) -> BadFormula:
+        """The error for a call that is not known here; whether it is right cannot be told if it is known `elsewhere`."""
+        if elsewhere:
+            return NotRead(f"not judged: {self.error(f'{what} is not known here', token)}")
+        return self.error(f"{what} is not known here{instead}", token)
 
     # ------------------------------------------------------------ sums and products
 
@@ -314,7 +322,7 @@ class Parser:
             return self.axis_of(value)
         if name.text not in _METHODS:
             known = ", ".join(f".{method}()" for method in _METHODS)
-            raise self.error(f".{name.text} is not known here; there are .T, .shape[0], .size, {known}", name)
+            raise self.unknown(hasattr(np.ndarray, name.text), f".{name.text}", f"; there are .T, .shape[0], .size, {known}", name)
         if not self.sees("("):
             raise self.error(f".{name.text} is a method: write .{name.text}()")
         args, options = self.arguments()
@@ -440,7 +448,7 @@ class Parser:
             self.at -= 1
             self.tokens[self.at] = Token("name", name, t.start)
             return self.named()
-        raise self.error(f"\\{name} is not known here", t)
+        raise self.unknown(True, f"\\{name}", "", t)
 
     def fraction(self) -> Formula:
         if self.sees("{") and (derived := self.derivative()):
@@ -575,7 +583,7 @@ class Parser:
         if t.text == "ones":
             return self.filled()
         if t.text not in FUNCTIONS and t.text != "transpose":
-            raise self.error(f"np.{t.text} is not known here{self.names.nearest(t.text, FUNCTIONS)}", t)
+            raise self.unknown(hasattr(np, t.text), f"np.{t.text}", self.names.nearest(t.text, FUNCTIONS), t)
         return self.function(t)
 
     def unit(self) -> Formula:
