@@ -163,6 +163,15 @@ class ValueBase(NumpyProtocols, Node):
     def __isub__(self, other: Any) -> Any:
         return rebound(self) - other
 
+    def __iadd__(self, other: Any) -> Any:
+        return rebound(self) + other
+
+    def __imul__(self, other: Any) -> Any:
+        return rebound(self) * other
+
+    def __itruediv__(self, other: Any) -> Any:
+        return rebound(self) / other
+
     def __float__(self) -> float:
         if self.active and switches.differentiated(self):
             raise Detached(

@@ -550,3 +550,13 @@ def test_a_rule_that_writes_into_its_cotangent_is_refused(reader: str) -> None:
         x = ad.Tensor([1.0, 2.0])
         with pytest.raises(ValueError, match="read-only"):
             READING[reader]((rude(x) + x).sum(), x)
+
+
+@pytest.mark.parametrize("in_place", [operator.iadd, operator.isub, operator.imul, operator.itruediv])
+@pytest.mark.parametrize("leaf", [lambda: ad.Value(2.0, name="v"), lambda: ad.Tensor([2.0], name="v")], ids=["Value", "Tensor"])
+def test_an_update_in_place_binds_the_name_anew_and_is_refused_where_data_was_meant(leaf: Any, in_place: Any) -> None:
+    v = leaf()
+    w = in_place(v, 3.0)
+    assert w is not v and w.op is not None and v.item() == 2.0
+    with ad.no_record(), pytest.raises(ad.errors.NoRule, match=r"write `v.data"):
+        in_place(v, 3.0)
