@@ -378,7 +378,7 @@ class Check:
     def undecided(self, j: Judged) -> Verdict:
         d = j.claim.decimals
         if j.problem:
-            return self._made(j, UNDECIDED, mistake=Mistake.UNREADABLE, sentence=j.problem)
+            return self._made(j, UNDECIDED, mistake=Mistake.UNREADABLE, sentence=f"not judged: {j.problem}")
         if j.proved:
             return self._made(
                 j, UNDECIDED, sentence=f"by algebra this is {j.goal.text}, but computed as it is written it loses all its digits"

@@ -786,6 +786,11 @@ def test_what_cannot_be_read_here_is_not_judged(text: str) -> None:
     assert report.first_wrong is None and not report.ok and "does not follow" not in str(report)
 
 
+def test_a_definition_that_cannot_be_read_is_an_error_at_its_column() -> None:
+    with pytest.raises(ad.errors.BadFormula, match=r"line 1: np.einsum is not known here, at column 5"):
+        ad.check(two_layers(), ["d = np.einsum('ij->ij', h - t)", "dE/dh = d / m"])
+
+
 def test_a_name_that_numpy_does_not_have_is_wrong() -> None:
     (verdict,) = ad.check(two_layers(), ["dE/dW = np.summ(h - t)"]).verdicts
     assert verdict.status == "wrong" and "np.summ is not known here; did you mean sum" in verdict.sentence

@@ -132,7 +132,7 @@ class Parser:
     def unknown(self, elsewhere: bool, what: str, instead: str, token: Token) -> BadFormula:
         """The error for a call that is not known here; whether it is right cannot be told if it is known `elsewhere`."""
         if elsewhere:
-            return NotRead(f"not judged: {self.error(f'{what} is not known here', token)}")
+            return NotRead(str(self.error(f"{what} is not known here", token)))
         return self.error(f"{what} is not known here{instead}", token)
 
     # ------------------------------------------------------------ sums and products
