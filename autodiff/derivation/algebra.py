@@ -17,8 +17,8 @@ from ..naming import user_frame, variables
 from ..node import Node
 from . import expr
 from .assume import Assumption, fitting
-from .expr import PASSENGER, Atom, Poly
-from .forms import NoForm, Size, Symbol, derivative
+from .expr import Atom, Poly
+from .forms import NoForm, Size, Symbol
 from .graph import Graph, atom_of
 from .steps import Deriver
 
@@ -63,11 +63,8 @@ class Algebra:
         if of is self.root and np.size(of.data) == 1:
             return self._assuming(()).deriver.upstream[wrt.id]
         graph = self._graph
-        p = graph.definition(of).poly
-        labels = [PASSENGER + i for i, d in enumerate(graph.axes[wrt.id]) if d]
-        moved = {PASSENGER + i: len(of.shape) + i for i in range(len(wrt.shape))}
-        p = derivative(self._assuming(()).deriver.unfolded(p, wrt), atom_of(graph.symbol(wrt)), graph.space, labels)
-        return Symbol(graph.space, expr.relabel(p, moved), (*of.shape, *wrt.shape), (*graph.axes[of.id], *graph.axes[wrt.id]))
+        p = self._assuming(()).deriver.slope(graph.definition(of).poly, len(of.shape), wrt)
+        return Symbol(graph.space, p, (*of.shape, *wrt.shape), (*graph.axes[of.id], *graph.axes[wrt.id]))
 
     def same(self, claim: Callable[[], Any], of: Any, wrt: Any = None, part: str = "", assume: Iterable[str] = ()) -> bool:
         """Is what `claim` computes the value of a node, or its derivative `wrt` another, in either layout, by algebra alone?

@@ -4,39 +4,42 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from keyword import iskeyword
 from typing import Any
 
 import numpy as np
 
-from ..errors import AutodiffError, DerivationFailed, NotConnected, NotScalar, NotVerified, TooBig
+from ..errors import AutodiffError, NotConnected, NotScalar, NotVerified, TooBig
 from ..functional import transform
 from ..naming import label, user_frame, variables
 from ..node import Node, check_fresh, order
 from ..tensor import Tensor
 from . import expr
 from .assume import Assumption, fitting, found_in, parse
-from .expr import PASSENGER, Poly
-from .forms import NoForm, Symbol, derivative
-from .graph import Graph, atom_of
+from .expr import Poly
+from .forms import Dims, NoForm, Symbol
+from .graph import Graph
 from .latex import Latex
 from .matrix import M, is_upstream, to_matrix, transpose, with_ones
-from .show import Axes, Writer, helper
+from .show import Writer, helper
 from .simplify import for_print
 from .steps import Deriver, Step
-from .verify import POINTS, Points, jacobian_rows, replay, run, same, second_order
+from .verify import Points, replay, run
 
 LAYOUTS: dict[str | None, tuple[int, ...]] = {None: (), "denominator": (), "numerator": (1, 2), "mixed": (1,)}  # what is transposed
 JACOBIANS: dict[str | None, tuple[int, ...]] = {None: (), "denominator": (1, 2), "numerator": (), "mixed": ()}
 
 SMALL = 12  # entries of a recorded constant that the NumPy source writes out
+Name = tuple[str, str, str]  # as text, in LaTeX, and as the variable that NumPy source assigns
 
 
 @dataclass(frozen=True)
 class Formula:
-    """One formula for one node: the same expression as text, LaTeX and NumPy source."""
+    """One formula: the same expression as text, LaTeX and NumPy source."""
 
     left: str
     left_latex: str
@@ -68,8 +71,12 @@ class DerivedStep:
 
     def chain(self, kind: str) -> list[str]:
         """The different right-hand sides from rule to result, as "text" or "latex"."""
-        found = [getattr(f, kind) for f in (self.rule, self.inserted, self.result)]
-        return [x for i, x in enumerate(found) if x not in found[i + 1 :]]
+        found = [getattr(f, kind) for f in (self.result, self.inserted, self.rule)]
+        return list(dict.fromkeys(found))[::-1]
+
+    def ending(self) -> DerivedStep:
+        """Its result alone."""
+        return DerivedStep(self.node, self.name, self.result, self.result, self.result, None)
 
 
 class Derivation:
@@ -82,58 +89,33 @@ class Derivation:
 
     def __init__(
         self,
-        graph: Graph,
+        printer: _Printer,
         steps: Sequence[DerivedStep],
-        results: Sequence[Formula],
-        without: Sequence[Formula],
+        wanted: Sequence[DerivedStep],
         guards: Sequence[Formula],
         notes: Sequence[str],
     ) -> None:
-        self._graph, self.steps, self.results, self._without = graph, tuple(steps), tuple(results), tuple(without)
-        self._guards = guards  # what was taken not to be zero
-        self._more = [*(f"where {g.text} is not zero" for g in guards), *notes]
+        self._printer, self._graph = printer, printer.graph
+        self.steps, self._wanted, self._guards = tuple(steps), wanted, guards  # guards: what was taken not to be zero
+        self.results = tuple(s.result for s in wanted)
+        self._remarks = [*(f"where {g.text} is not zero" for g in guards), *notes]
 
     @property
     def text(self) -> str:
         """The results, one a line; vectors are columns in products, and broadcast as NumPy's elsewhere."""
-        return "\n".join([*map(str, self.results), *self._where(self.results)])
+        return "\n".join(self._lines([s.ending() for s in self._wanted]))
 
     @property
     def latex(self) -> str:
         """The results in LaTeX, without dollar signs."""
-        if len(self.results) == 1:
-            f = self.results[0]
-            return f"{f.left_latex} = {f.latex}{_using_latex(f.assumptions)}{self._where_latex(self.results, ', ')}"
-        lines = [f"{f.left_latex} &= {f.latex}{_using_latex(f.assumptions)}" for f in self.results]
-        return _aligned([*lines, *filter(None, [self._where_latex(self.results, "&")])])
-
-    def _where_latex(self, shown: Sequence[Formula], before: str) -> str:
-        made, recorded = self._besides(shown)
-        tex = Latex(self._graph.all_dims(), self._graph.names[self._graph.root.id])
-        said = [f"{f.left_latex} = {f.latex}" for f in made] + [rf"{tex.name(c)} \text{{ is {_described(a)}}}" for c, a in recorded.items()]
-        return rf"{before} \quad \text{{where }} " + r", \; ".join(said) if said else ""
+        return self._typeset([s.ending() for s in self._wanted])
 
     @property
     def numpy(self) -> str:
         """Source that computes the results from arrays of the names in the formula; it needs NumPy as np."""
-        source = self._source()
-        constants = [
-            _definition(name, a) for name, a in self._graph.recorded().items() if _mentions(source, name) and self._graph.unnamed(name)
-        ]
-        return "\n".join([*(f"# uses {a}" for a in self.assumptions), *constants, source])
-
-    def _needed(self) -> list[Formula]:
-        """The results, and the gradients above them that they are written in."""
-        needed = list(self.results)
-        for s in reversed(self.steps):  # long formulas are written in the gradients above them
-            if s.result not in needed and any(re.search(rf"\b{s.result.variable}\b", f.numpy) for f in needed):
-                needed.append(s.result)
-        return [s.result for s in self.steps if s.result in needed] or needed
-
-    def _source(self) -> str:
-        needed = self._needed()
-        prelude = dict.fromkeys(line for f in needed for line in f.prelude)
-        return "\n".join([*prelude, *(f"{f.variable} = {f.numpy}" for f in needed)])
+        words = _words(self._source)
+        unnamed = {name: a for name, a in self._graph.recorded().items() if name in words and self._graph.unnamed(name)}
+        return "\n".join([*(f"# uses {a}" for a in self.assumptions), *map(_definition, unnamed, unnamed.values()), self._source])
 
     @property
     def assumptions(self) -> tuple[Assumption, ...]:
@@ -143,7 +125,7 @@ class Derivation:
     @property
     def unassumed(self) -> str:
         """The results that use assumptions, as they are without them."""
-        return "\n".join(f"{f.left} = {f.text}" for f in self._without)
+        return "\n".join(str(s.without) for s in self._wanted if s.without)
 
     def formula(self, node: Any) -> Formula | None:
         """The closed form at a named node, for pictures; None if there is none, or it counts repeats of the node, too."""
@@ -151,18 +133,16 @@ class Derivation:
 
     def rule(self, node: Any, i: int) -> str:
         """What the gradient of `node` gives its operand i, in symbols: the text on an edge of a picture."""
-        graph = self._graph
+        graph, dims = self._graph, self._graph.all_dims()
         expr.start(graph.atoms)
-        if node is graph.root and np.size(node.data) == 1:
-            g = Symbol(graph.space, expr.ONE, node.shape, graph.axes[node.id])
-        else:
-            g = graph.space.opaque("∂" + graph.label(node).split(",")[0], node.shape, graph.axes[node.id])
+        g = Symbol(graph.space, expr.ONE, node.shape, graph.axes[node.id])
+        if node is not graph.root or np.size(node.data) != 1:
+            name = "∂" + graph.label(node).split(",")[0]
+            g, dims[name] = graph.space.opaque(name, node.shape, g.dims), g.dims
         d = graph.pull(node, i, g)
         if d is None:
             return "0"
-        dims = {**graph.all_dims(), "∂" + graph.label(node).split(",")[0]: graph.axes[node.id]}
-        given = graph.axes[graph.args[node.id][i].id]
-        return Writer(dims, True, graph.names[graph.root.id]).write(_tree(d.poly, tuple(range(len(given))), given))
+        return Writer(dims, True, self._printer.root).write(_tree(d.poly, graph.axes[graph.args[node.id][i].id]))
 
     def __call__(self, **arrays: Any) -> Any:
         """The derivative at the arrays given by name, by the printed source; leaves not given keep their recorded values.
@@ -173,27 +153,12 @@ class Derivation:
         """
         graph = self._graph
         values = {name: _numbers(name, x) for name, x in graph.data()}
-        given = {graph.found_as(name): x for name, x in arrays.items()}
-        if unknown := set(given) - set(values):
+        given = {graph.found_as(name): _numbers(name, x) for name, x in arrays.items()}
+        if unknown := given.keys() - values.keys():
             raise TypeError(f"no variable is called {', '.join(sorted(unknown))}; there are {', '.join(values)}")
-        values.update({name: _numbers(name, x) for name, x in given.items()})
-        source = self._source()
-        recorded = graph.recorded_in(lambda name: _mentions(source, name))
-        moving = {graph.names[n.id] for n in graph.nodes if n.active and n.id in graph.names}
-        new_data = given.keys() - moving - graph.recorded().keys()  # a constant may be computed from it, not from a variable
-        for name, a in recorded.items():
-            if name not in given and given and (a.dtype == bool or new_data):
-                kind, entries = ("condition", "booleans") if a.dtype == bool else ("constant", "numbers")
-                raise ValueError(
-                    f"the formula uses the recorded {kind} {name}, which may be another one at the given {', '.join(given)}: "
-                    f"pass it too, as {name}=, an array of {entries} of shape {a.shape}"
-                )
-        graph.check_shapes({name: np.shape(values[name]) for name in given})
-        if (lost := graph.perhaps_from(new_data)) is not None:
-            raise ValueError(
-                f"the recording holds an array without a name that is {lost[1]} throughout, as 1 - {lost[0]}, -{lost[0]} or "
-                f"2 * {lost[0]} - 1 was there; at another {lost[0]} it may be another one. Give it a name of its own before recording"
-            )
+        self._check_recorded(given.keys())
+        graph.check_shapes({name: np.shape(x) for name, x in given.items()})
+        values.update(given)
         new = replay(graph, values)
         for a in self.assumptions:
             if not a.holds(values[a.name]):
@@ -202,80 +167,112 @@ class Derivation:
                     "derive with assume=() for a formula that holds without it"
                 )
         values.update({graph.names[i]: np.asarray(n.data) for i, n in new.items() if i in graph.names})
-        zero = [g for g in self._guards if not np.all(run(g.source(), g.variable, values))]
+        zero = [g for g in self._guards if not np.all(run(g.source(), [g.variable], values))]
         with np.errstate(all="ignore" if zero else None):
-            found = {f.left: _floats(run(source, f.variable, values)) for f in self.results}
-        if zero and not all(np.all(np.isfinite(x)) for x in found.values()):
+            found = run(self._source, [f.variable for f in self.results], values)
+        if zero and not all(np.all(np.isfinite(x)) for x in found):
             raise ValueError(f"the formula holds where {zero[0].text} is not zero, and at the given or recorded values it is zero")
-        return next(iter(found.values())) if len(found) == 1 else found
+        return found[0] if len(found) == 1 else {f.left: x for f, x in zip(self.results, found, strict=True)}
+
+    def _check_recorded(self, given: Set[str]) -> None:
+        """Raises ValueError where the formula uses what was recorded besides the variables, and the given data may change it."""
+        graph, words = self._graph, _words(self._source)
+        moving = {graph.names[n.id] for n in graph.nodes if n.active and n.id in graph.names}
+        new_data = given - moving - graph.recorded().keys()  # a constant may be computed from it, not from a variable
+        for name, a in graph.recorded_in(words.__contains__).items():
+            if name not in given and given and (a.dtype == bool or new_data):
+                kind, entries = ("condition", "booleans") if a.dtype == bool else ("constant", "numbers")
+                raise ValueError(
+                    f"the formula uses the recorded {kind} {name}, which may be another one at the given {', '.join(given)}: "
+                    f"pass it too, as {name}=, an array of {entries} of shape {a.shape}"
+                )
+        if (lost := graph.perhaps_from(new_data)) is not None:
+            raise ValueError(
+                f"the recording holds an array without a name that is {lost[1]} throughout, as 1 - {lost[0]}, -{lost[0]} or "
+                f"2 * {lost[0]} - 1 was there; at another {lost[0]} it may be another one. Give it a name of its own before recording"
+            )
 
     def __str__(self) -> str:
-        blocks = []
-        for s in self.steps:
-            chain = s.chain("text")
-            head = s.result.left + " = "
-            lines = [head + chain[0], *(" " * (len(head) - 2) + "= " + x for x in chain[1:])]
-            lines[-1] += _using(s.result.assumptions)
-            if s.without is not None:
-                lines.append(" " * (len(head) - 2) + f"= {s.without.text}    without that")
-            blocks.append("\n".join(lines))
-        if not self.steps:
-            blocks = [str(f) for f in self.results] + [f"{f}    without that" for f in self._without]
-        return "\n".join([*blocks, *self._where(self._shown()), *self._notes("\n".join(blocks))])
-
-    def _shown(self) -> list[Formula]:
-        """All formulas of the derivation."""
-        return [f for s in self.steps for f in (s.rule, s.inserted, s.result, s.without) if f] or [*self.results, *self._without]
-
-    def _besides(self, shown: Sequence[Formula]) -> tuple[list[Formula], dict[str, Any]]:
-        """What formulas speak of that nobody named: gradients not among them and results, as formulas, constants, conditions."""
-        graph, made = self._graph, list[Formula]()
-        gradients = [f for f in self._needed() if f not in shown]
-        text = "\n".join(map(str, [*shown, *gradients]))
-        expr.start(graph.atoms)
-        printer = _Printer(graph, ())
-        for name, n in reversed(graph.invented().items()):
-            if re.search(rf"\b{name}\b|/d{name}\b", text):
-                axes = tuple(k if d is not None else None for k, d in enumerate(graph.axes[n.id]))
-                own = name, printer.latex.name(name), name
-                made.insert(0, printer.formula(graph.definition(n).poly, axes, graph.axes[n.id], own, ()))
-                text += "\n" + made[0].text
-        return gradients + made, {name: a for name, a in graph.recorded().items() if _mentions(text, name)}
-
-    def _where(self, shown: Sequence[Formula]) -> list[str]:
-        made, recorded = self._besides(shown)
-        lines = ["where " + ", ".join(map(str, made))] if made else []
-        return lines + [f"where {name} is {_described(a)}" for name, a in recorded.items()]
-
-    def _notes(self, text: str) -> list[str]:
-        renamed = [f"where {new} is the variable {old!r}" for new, old in self._graph.renamed.items() if _mentions(text, new)]
-        return [*renamed, *self._more]
+        lines = self._lines(self.steps)
+        return "\n".join(lines + self._notes(lines))
 
     def __repr__(self) -> str:
         return self.text
 
     def _repr_latex_(self) -> str:
-        lines = []
-        for s in self.steps:
-            chain = s.chain("latex")
-            lines.append(f"{s.result.left_latex} &= " + r" \\ &= ".join(chain) + _using_latex(s.result.assumptions))
-        text, lines = str(self), lines or [self.latex.replace(" = ", " &= ", 1)]
-        where = self._where_latex(self._shown(), "&") if self.steps else ""
-        notes = [r"& \text{" + re.sub(r"([_&%#{}])", r"\\\1", line) + "}" for line in self._notes(text)]
-        return f"$\\displaystyle {_aligned([*lines, *filter(None, [where]), *notes]) if self.steps or notes else self.latex}$"
+        return f"$\\displaystyle {self._typeset(self.steps, self._notes(self._lines(self.steps)))}$"
 
     def _repr_markdown_(self) -> str:
         return "$" + self._repr_latex_() + "$"
 
+    def _lines(self, steps: Sequence[DerivedStep]) -> list[str]:
+        """Steps as text, with what they speak of."""
+        lines = []
+        for s in steps:
+            first, *others = s.chain("text")
+            indent = " " * len(s.result.left)
+            lines += [f"{s.result.left} = {first}", *(f"{indent} = {x}" for x in others)]
+            lines[-1] += _using(s.result.assumptions)
+            if s.without is not None:
+                lines.append(f"{indent} = {s.without.text}    without that")
+        return lines + [f"where {text}" for text, _ in self._besides(steps)]
 
-def _mentions(text: str, name: str) -> bool:
-    return re.search(rf"\b{name}\b", text) is not None
+    def _typeset(self, steps: Sequence[DerivedStep], notes: Sequence[str] = ()) -> str:
+        """The same in LaTeX, one formula alone without an alignment."""
+        chains = [s.chain("latex") for s in steps]
+        alone = sum(map(len, chains)) == 1 and not notes
+        mark, end = ("", ", ") if alone else ("&", r" \\ ")
+        lines = [
+            f"{s.result.left_latex} {mark}= " + rf" \\ {mark}= ".join(chain) + _using_latex(s.result.assumptions)
+            for s, chain in zip(steps, chains, strict=True)
+        ]
+        where = r", \; ".join(latex for _, latex in self._besides(steps))
+        lines += [rf"{mark} \quad \text{{where }} {where}"] if where else []
+        lines += [r"& \text{" + re.sub(r"([_&%#{}])", r"\\\1", note) + "}" for note in notes]
+        return end.join(lines) if alone else rf"\begin{{aligned}} {end.join(lines)} \end{{aligned}}"
+
+    def _besides(self, steps: Sequence[DerivedStep]) -> list[tuple[str, str]]:
+        """What steps speak of that nobody named, as text and in LaTeX: gradients above them and results, constants, conditions."""
+        shown = [f for s in steps for f in (s.rule, s.inserted, s.result, s.without) if f is not None]
+        made = [f for f in self._needed if f not in shown]
+        words, defined = _words("\n".join(map(str, [*shown, *made])).replace("/d", "/")), list[Formula]()
+        for f in reversed(self._printer.defined.values()):
+            if f.variable in words:
+                defined.insert(0, f)
+                words |= _words(f.text)
+        made += defined
+        said = [(", ".join(map(str, made)), r", \; ".join(f"{f.left_latex} = {f.latex}" for f in made))] if made else []
+        recorded = {name: _described(a) for name, a in self._graph.recorded().items() if name in words}
+        name_of = self._printer.latex.name
+        return said + [(f"{name} is {what}", rf"{name_of(name)} \text{{ is {what}}}") for name, what in recorded.items()]
+
+    def _notes(self, lines: Sequence[str]) -> list[str]:
+        words = _words("\n".join(lines))
+        return [*(f"where {new} is the variable {old!r}" for new, old in self._graph.renamed.items() if new in words), *self._remarks]
+
+    @cached_property
+    def _needed(self) -> list[Formula]:
+        """The results, and the gradients above them that they are written in."""
+        needed = list(self.results)
+        for s in reversed(self.steps):  # long formulas are written in the gradients above them
+            if s.result not in needed and any(s.result.variable in _words(f.numpy) for f in needed):
+                needed.append(s.result)
+        return [s.result for s in self.steps if s.result in needed]
+
+    @cached_property
+    def _source(self) -> str:
+        lines = dict.fromkeys(line for f in self._needed for line in f.prelude)
+        prelude = sorted(lines, key=lambda line: not line.startswith(("def ", "#")))  # functions first
+        return "\n".join([*prelude, *(f"{f.variable} = {f.numpy}" for f in self._needed)])
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text))
 
 
 def _described(a: Any) -> str:
-    if a.dtype == bool:
-        return f"a recorded condition of shape {a.shape}: other data may need another one"
-    return f"a recorded constant of shape {a.shape}"
+    kind, note = ("condition", ": other data may need another one") if a.dtype == bool else ("constant", "")
+    return f"a recorded {kind} of shape {a.shape}{note}"
 
 
 def _definition(name: str, a: Any) -> str:
@@ -285,20 +282,11 @@ def _definition(name: str, a: Any) -> str:
     return f"# {name}: pass {_described(a).replace('a recorded', 'the recorded')}"
 
 
-def _floats(x: Any) -> Any:
-    a = np.asarray(x)
-    return (a if a.dtype.kind == "f" else a.astype(float))[()]
-
-
 def _numbers(name: str, x: Any) -> Any:
     a = np.asarray(x.data if isinstance(x, Node) else x)
     if a.dtype.kind not in "biuf":
         raise TypeError(f"{name}={x!r} is not an array of real numbers")
     return a.astype(float) if a.dtype.kind in "iu" else a  # int8 would overflow
-
-
-def _aligned(lines: Sequence[str]) -> str:
-    return r"\begin{aligned} " + r" \\ ".join(lines) + r" \end{aligned}"
 
 
 def _using(assumptions: Sequence[Assumption]) -> str:
@@ -314,43 +302,42 @@ def _using_latex(assumptions: Sequence[Assumption]) -> str:
 
 
 class _Printer:
-    """Turns expressions into checked formulas."""
+    """Turns expressions into formulas."""
 
-    def __init__(self, graph: Graph, ranks: tuple[int, ...]) -> None:
-        self.graph, self.ranks = graph, ranks
-        self.dims = graph.all_dims()
-        self.root = graph.names[graph.root.id]
+    def __init__(self, graph: Graph) -> None:
+        self.graph, self.dims, self.root = graph, graph.all_dims(), graph.names[graph.root.id]
         self.latex = Latex(self.dims, self.root)
+        self.defined: dict[str, Formula] = {}  # what the names stand for which nobody gave
+        for name, n in graph.invented().items():
+            self.defined[name] = self.formula(graph.definition(n).poly, graph.axes[n.id], (name, self.latex.name(name), name))
 
     def formula(
-        self, p: Poly, axes: Axes, dims: Sequence[str | None], name: tuple[str, str, str], used: Sequence[Assumption], matrix: bool = False
+        self, p: Poly, dims: Dims, name: Name, used: Sequence[Assumption] = (), ranks: tuple[int, ...] = (), matrix: bool = False
     ) -> Formula:
-        """The text has the shape of the source; of a `matrix`, such as a Hessian, only the axes longer than 1."""
-        tree = _tree(p, axes, dims)
-        numpy = Writer(self.dims, False, self.root)
+        """An expression over the axes `dims`; gradients of these ranks are rows or transposes in text and LaTeX.
+
+        The text has the shape of the source; of a `matrix`, such as a Hessian, only the axes longer than 1.
+        """
+        axes = tuple(k if d is not None else None for k, d in enumerate(dims))
+        tree = _tree(p, dims)
+        shown = transpose(tree) if len(dims) == 2 and dims[0] is None else tree
+        if ranks:
+            shown = _swap(transpose(shown) if len(tree.ls) in ranks else shown, ranks)
+        numpy, text = (Writer(self.dims, kind, self.root) for kind in (False, True))
         source = numpy.write(tree, axes)
-        shown = self._laid_out(transpose(tree) if len(dims) == 2 and dims[0] is None else tree, len(tree.ls))
-        text = Writer(self.dims, True, self.root).write(*(shown,) if self.ranks else (tree, tree.ls if matrix else axes))
-        made = self._made(source, numpy)
-        prelude = [helper(h) for h in sorted(numpy.helpers)] + [self._size(d) for d in sorted(numpy.sizes)] + made
-        return Formula(*name, text, self.latex.write(shown), source, tuple(prelude), tuple(used))
-
-    def _made(self, source: str, numpy: Writer) -> list[str]:
-        """Lines that compute the names which nobody gave, as far as the source needs them."""
-        lines: list[str] = []
-        for name, n in reversed(self.graph.invented().items()):
-            if re.search(rf"\b{name}\b", "\n".join([source, *lines])):
-                dims = self.graph.axes[n.id]
-                axes = tuple(k if d is not None else None for k, d in enumerate(dims))
-                lines.insert(0, f"{name} = {numpy.write(_tree(self.graph.definition(n).poly, axes, dims), axes)}")
-        return lines
-
-    def _laid_out(self, x: M, rank: int) -> M:
-        """In another layout gradients of these ranks are rows or transposes, the symbols of those above too."""
-        if not self.ranks:
-            return x
-        swapped: M = _swap(transpose(x) if rank in self.ranks else x, self.ranks)
-        return swapped
+        words = _words(source)
+        prelude = [*map(helper, sorted(numpy.helpers)), *map(self._size, sorted(numpy.sizes))]
+        for f in self.defined.values():
+            if f.variable in words:
+                prelude += [*f.prelude, f"{f.variable} = {f.numpy}"]
+        return Formula(
+            *name,
+            text.write(shown) if ranks else text.write(tree, tree.ls if matrix else axes),
+            self.latex.write(shown),
+            source,
+            tuple(dict.fromkeys(prelude)),
+            tuple(used),
+        )
 
     def _size(self, dim: str) -> str:
         """A line that reads the length of an axis off an array that has it."""
@@ -359,16 +346,26 @@ class _Printer:
                 return f"{dim} = {name}.shape[{self.dims[name].index(dim)}]"
         return f"{dim} = {self.graph.sizes[dim]}"
 
-    def name(self, node: str) -> tuple[str, str, str]:
-        return f"d{self.root}/d{node}", self.latex.gradient(node), f"d{self.root}_d{node}"
+    def gradient(self, v: Any) -> Name:
+        name = self.graph.names[v.id]
+        return f"d{self.root}/d{name}", self.latex.gradient(name), f"d{self.root}_d{name}"
+
+    def second(self, u: Any, v: Any) -> Name:
+        root, tex, a, b = self.root, self.latex.name, self.graph.names[u.id], self.graph.names[v.id]
+        return (
+            f"d²{root}/d{a}²" if a == b else f"d²{root}/d{a}d{b}",
+            rf"\frac{{\partial^2 {tex(root)}}}{{\partial {tex(a)} \, \partial {tex(b)}}}",
+            f"d2{root}_d{a}_d{b}",
+        )
 
 
-def _tree(p: Poly, axes: Axes, dims: Sequence[str | None]) -> M:
-    own = [(k, d) for k, d in zip(axes, dims, strict=True) if k is not None and d is not None]
+def _tree(p: Poly, dims: Dims) -> M:
+    own = [(k, d) for k, d in enumerate(dims) if d is not None]
     return with_ones(to_matrix(for_print(p), tuple(k for k, _ in own)), own)
 
 
 def _swap(x: Any, ranks: tuple[int, ...]) -> Any:
+    """The symbols of gradients of these ranks in a layout where they are rows or transposes."""
     if isinstance(x, tuple) and not isinstance(x, M):
         return tuple(_swap(y, ranks) for y in x)
     if not isinstance(x, M):
@@ -378,35 +375,6 @@ def _swap(x: Any, ranks: tuple[int, ...]) -> Any:
     if x.op == "T" and is_upstream(x.args[0]) and len(x.ls) in ranks:
         return M("row", x.args, x.ls)
     return M(x.op, _swap(x.args, ranks), x.ls)
-
-
-_BUG = "This is a bug of autodiff; nothing was shown."
-
-
-def _check(f: Formula, points: Points, expected: Callable[[Mapping[str, Any], Mapping[int, Any]], Any], single: bool) -> Formula:
-    """The formula, if its printed source gives the engine's numbers at every point; raises otherwise."""
-    source, undefined = f.source(), 0
-    for values, new in points.values:
-        try:
-            with np.errstate(all="ignore"):
-                found = run(source, f.variable, values)
-        except Exception as error:
-            raise DerivationFailed(f"{f.left} was derived as `{f.numpy}`, which does not run: {error}. {_BUG}") from error
-        if not np.all(np.isfinite(found)):  # printed as it is, it overflows here, where the engine does not
-            undefined += 1
-            continue
-        truth = expected(values, new)
-        if not same(found, truth, single):
-            gap = np.max(np.abs(found - truth)) if np.shape(found) == np.shape(truth) else f"shape {np.shape(found)} for {np.shape(truth)}"
-            raise DerivationFailed(
-                f"{f.left} was derived as `{f.numpy}`, but the engine's gradient differs from it by {gap} at a random point. {_BUG}"
-            )
-    if len(points.values) - undefined < POINTS:
-        raise NotVerified(
-            f"{f.left} was derived as `{f.text}`, which is infinite or undefined at the recorded values and near them, so it could not "
-            "be checked and is not shown; record the computation at values where it is defined"
-        )
-    return f
 
 
 # ---------------------------------------------------------------- derive
@@ -481,22 +449,43 @@ def _derive(
 ) -> Derivation:
     pair = isinstance(wrt, tuple)
     targets = [] if wrt is None else list(wrt) if isinstance(wrt, list | tuple) else [wrt]
-    nodes = _checked(E, targets, pair)
-    strange = [n for n in opaque if all(n is not m for m in nodes)]
-    if strange:
-        raise NotConnected(f"opaque= lists {label(strange[0])}, without which {label(E)} was computed; it takes nodes of that graph")
+    nodes = _checked(E, targets, pair, opaque)
     expr.start()
     graph = Graph(E, variables(user_frame()), [*opaque], dims, targets, _square(assume or ()))
     if lost := [t for t in targets if t.id not in graph.axes]:
         raise _cut_off(graph, lost[0])
-    targets = targets or [n for n in nodes if n.active and n.id in graph.names and n is not E]
     assumptions = found_in(graph) if assume is None else list(dict.fromkeys(fitting(a, graph) for a in assume))
-    single = any(getattr(n, "dtype", None) == np.float32 for n in nodes)
-    jacobian = not pair and np.size(E.data) != 1
-    printer = _Printer(graph, JACOBIANS[layout] if jacobian else LAYOUTS[layout])
-    if pair or np.size(E.data) != 1:
-        return _second(graph, printer, assumptions, targets, single, pair)
-    return _first(graph, printer, assumptions, targets, single, everything=wrt is None)
+    printer, truth = _Printer(graph), None
+    if matrix := pair or np.size(E.data) != 1:  # a derivative of a gradient, or of a result of several numbers
+        y, v = targets if pair else (E, *targets)
+        name = printer.second(y, v) if pair else printer.gradient(v)
+        truth = name[2], y, v
+        steps = [_matrix_step(Deriver(graph, assumptions, targets[:1]), y, v)]
+        axes = (*graph.axes[y.id], *graph.axes[v.id])  # those of the variable come last
+    else:
+        everything = [n for n in nodes if n.active and n.id in graph.names and n is not E]
+        steps = Deriver(graph, assumptions, targets or everything).steps()
+        if lost := [t for t in targets if t.id not in {s.node.id for s in steps}]:
+            raise _cut_off(graph, lost[0])
+    used = [a for a in assumptions if any(a in s.used for s in steps)]
+    points = Points(graph, used, truth)
+    free = Points(graph, [], truth, seed=1) if used else points
+    ranks = (JACOBIANS if matrix and not pair else LAYOUTS)[layout]
+
+    def formula(s: Step, p: Poly, used: Sequence[Assumption]) -> Formula:
+        own = (axes, name) if matrix else (graph.axes[s.node.id], printer.gradient(s.node))
+        return (points if used else free).check(printer.formula(p, *own, used, ranks, matrix))
+
+    shown = {s.node.id: _proved(s, formula) for s in steps}
+    guards = dict.fromkeys(f[0] for p in graph.space.guards if len(p) == 1 for f in p.only()[0] if f[0].name == "==")
+    data = dict(graph.data())
+    return Derivation(
+        printer,
+        list(shown.values()),
+        [shown[t.id] for t in (targets[-1:] if pair else targets)] or list(shown.values()),
+        [printer.formula(a.body, a.dims, ("divisor",) * 3, (), ranks) for a in guards],
+        [*(f"the recorded {a.name} does not satisfy {a}" for a in used if not a.holds(data[a.name])), *_literals(graph)],
+    )
 
 
 def _square(assume: Sequence[Any]) -> set[str]:
@@ -505,7 +494,8 @@ def _square(assume: Sequence[Any]) -> set[str]:
     return {a.name for a in wishes if isinstance(a, Assumption) and a.kind in ("symmetric", "orthogonal")}
 
 
-def _checked(E: Any, targets: list[Any], pair: bool) -> list[Any]:
+def _checked(E: Any, targets: Sequence[Any], pair: bool, opaque: Sequence[Any]) -> list[Any]:
+    """The nodes below E, if what is asked of them can be answered."""
     if not isinstance(E, Node):
         raise NotConnected(f"derive takes a node, such as a loss, or a function; {type(E).__name__} has no recorded graph")
     nodes = order(E)
@@ -529,24 +519,9 @@ def _checked(E: Any, targets: list[Any], pair: bool) -> list[Any]:
             f"{label(E)} has shape {tuple(E.shape)}. Derive a single number, such as its sum, or write wrt=node for the Jacobian in "
             "one variable"
         )
+    if strange := [n for n in opaque if n.id not in reached]:
+        raise NotConnected(f"opaque= lists {label(strange[0])}, without which {label(E)} was computed; it takes nodes of that graph")
     return nodes
-
-
-def _first(
-    graph: Graph, printer: _Printer, assumptions: list[Assumption], targets: list[Any], single: bool, everything: bool
-) -> Derivation:
-    deriver = Deriver(graph, assumptions, targets)
-    steps = deriver.steps()
-    missing = [t for t in targets if t.id not in {s.node.id for s in steps}]
-    if missing and not everything:
-        raise _cut_off(graph, missing[0])
-    used = [a for a in assumptions if any(a in s.used for s in steps)]
-    points = Points(graph, used, targets)
-    free = Points(graph, [], targets, seed=1) if used else points
-    shown = [_derived(s, graph, printer, points, free, single) for s in steps]
-    by_node = {s.node.id: s for s in shown}
-    mine = [s for s in shown if s.node.id in {t.id for t in targets}] if everything else [by_node[t.id] for t in targets]
-    return _answer(graph, printer, used, shown, [s.result for s in mine], [s.without for s in mine if s.without is not None])
 
 
 def _cut_off(graph: Graph, target: Any) -> NotConnected:
@@ -556,50 +531,34 @@ def _cut_off(graph: Graph, target: Any) -> NotConnected:
     )
 
 
-def _derived(s: Step, graph: Graph, printer: _Printer, points: Points, free: Points, single: bool) -> DerivedStep:
-    dims = graph.axes[s.node.id]
-    axes = tuple(k if d is not None else None for k, d in enumerate(dims))
-    name = printer.name(s.name)
-    made: dict[Any, Formula] = {}
-
-    def checked(p: Poly, used: Sequence[Assumption], at: Points) -> Formula:
-        key = p, tuple(used), at is points
-        if key not in made:
-            made[key] = _check(printer.formula(p, axes, dims, name, used), at, lambda values, new: values[name[2]], single)
-        return made[key]
-
-    def on_the_way(p: Poly, used: Sequence[Assumption], at: Points) -> Formula:
-        try:
-            return checked(p, used, at)
-        except NotVerified:  # it overflows where the result does not: left out
-            return result
-
-    result = checked(s.closed, s.used, points)
-    return DerivedStep(
-        s.node,
-        s.name,
-        on_the_way(s.local, (), free),
-        on_the_way(s.inserted, s.used, points),
-        result,
-        checked(s.plain, (), free) if s.plain is not None else None,
-    )
+def _matrix_step(deriver: Deriver, y: Any, v: Any) -> Step:
+    """The derivative in v of a result of several numbers, or of the gradient in y, over the axes of both."""
+    graph = deriver.graph
+    p = graph.definition(y).poly
+    if y is not graph.root:
+        first = next((s for s in deriver.steps(inline_limit=float("inf")) if s.node is y), None)
+        p = expr.ZERO if first is None else deriver.plainly(first.plain or first.closed)
+    try:
+        raw = deriver.slope(p, len(y.shape), v)
+        plain = deriver.plain(raw)
+        best, used = deriver.shortest(raw, [], plain)
+    except expr.TooDeep:
+        raise graph.too_big(v) from None
+    except NoForm as error:
+        raise graph.no_form(y, error) from None
+    return Step(v, graph.names[v.id], best, best, best, plain if used else None, used)
 
 
-def _answer(
-    graph: Graph,
-    printer: _Printer,
-    used: Sequence[Assumption],
-    steps: Sequence[DerivedStep],
-    results: Sequence[Formula],
-    without: Sequence[Formula],
-) -> Derivation:
-    """The derivation with what a reader must know besides: what was divided by, assumptions that the data contradicts, odd literals."""
-    asked = [f[0] for p in graph.space.guards if len(p) == 1 for f in p.only()[0] if f[0].name == "=="]
-    name = "divisor", "divisor", "divisor"
-    guards = {a: printer.formula(a.body, tuple(range(len(a.dims))), a.dims, name, ()) for a in asked}
-    data = dict(graph.data())
-    broken = [f"the recorded {a.name} does not satisfy {a}" for a in used if not a.holds(data[a.name])]
-    return Derivation(graph, steps, results, without, list(guards.values()), [*broken, *_literals(graph)])
+def _proved(s: Step, formula: Callable[[Step, Poly, Sequence[Assumption]], Formula]) -> DerivedStep:
+    """A step in formulas that were checked; what overflows on the way, where the result does not, is left out."""
+    made = {s.closed: formula(s, s.closed, s.used)}
+    for p, used in (s.local, []), (s.inserted, s.used):
+        if p not in made:
+            with suppress(NotVerified):
+                made[p] = formula(s, p, used)
+    result = made[s.closed]
+    without = None if s.plain is None else formula(s, s.plain, [])
+    return DerivedStep(s.node, s.name, made.get(s.local, result), made.get(s.inserted, result), result, without)
 
 
 def _literals(graph: Graph) -> list[str]:
@@ -617,51 +576,6 @@ def _literals(graph: Graph) -> list[str]:
 
 def _is_number(x: Any, value: float) -> bool:
     return not isinstance(x, Node) and np.ndim(x) == 0 and bool(x == value)
-
-
-# ---------------------------------------------------------------- second derivatives and Jacobians
-
-
-def _second(graph: Graph, printer: _Printer, assumptions: list[Assumption], targets: list[Any], single: bool, pair: bool) -> Derivation:
-    """The derivative of a gradient in v, or of a result of several numbers."""
-    v = targets[-1]
-    deriver = Deriver(graph, assumptions, targets[:1])
-    if pair:
-        first = next((s for s in deriver.steps(inline_limit=float("inf")) if s.node is targets[0]), None)
-        start, y = (expr.ZERO if first is None else deriver.plainly(first.plain or first.closed)), targets[0]
-    else:
-        start, y = graph.definition(graph.root).poly, graph.root
-    dims = (*graph.axes[y.id], *graph.axes[v.id])  # those of the variable come last
-    own = {PASSENGER + i: len(graph.axes[y.id]) + k for i, k in enumerate(k for k, d in enumerate(graph.axes[v.id]) if d is not None)}
-    try:
-        raw = expr.relabel(derivative(deriver.unfolded(start, v), atom_of(graph.symbol(v)), graph.space, list(own)), own)
-        plain = deriver.plain(raw)
-        best, used = deriver.shortest(raw, [], plain)
-    except expr.TooDeep:
-        raise graph.too_big(v) from None
-    except NoForm as error:
-        raise graph.no_form(y, error) from None
-    axes = tuple(k if d is not None else None for k, d in enumerate(dims))
-    root, (a, b) = printer.root, (graph.names[y.id], graph.names[v.id])
-    tex = printer.latex
-    if pair:
-        name = (
-            f"d²{root}/d{a}²" if a == b else f"d²{root}/d{a}d{b}",
-            rf"\frac{{\partial^2 {tex.name(root)}}}{{\partial {tex.name(a)} \, \partial {tex.name(b)}}}",
-            f"d2{root}_d{a}_d{b}",
-        )
-    else:
-        name = printer.name(b)
-
-    def truth(values: Mapping[str, Any], new: Mapping[int, Any]) -> Any:
-        return second_order(new, graph.root, targets) if pair else jacobian_rows(new[y.id], new[v.id])
-
-    points = Points(graph, used, targets)
-    result = _check(printer.formula(best, axes, dims, name, used, True), points, truth, single)
-    without = (
-        [_check(printer.formula(plain, axes, dims, name, (), True), Points(graph, [], targets, seed=1), truth, single)] if used else []
-    )
-    return _answer(graph, printer, used, [], [result], without)
 
 
 # ---------------------------------------------------------------- functions

@@ -15,7 +15,7 @@ from ..node import Node
 from . import expr
 from .assume import Assumption
 from .expr import Atom, Poly
-from .forms import Symbol
+from .forms import Symbol, derivative
 from .graph import Graph, atom_of
 from .matrix import to_matrix, transposes
 from .simplify import Simplifier
@@ -98,17 +98,19 @@ class Deriver:
             out.append(Step(n, graph.names[n.id], short, inserted, simple, bare if used[n.id] else None, used[n.id]))
         return out
 
-    def unfolded(self, p: Poly, v: Any) -> Poly:
-        """p with every name that depends on node v replaced by what it stands for."""
+    def slope(self, p: Poly, rank: int, v: Any) -> Poly:
+        """The derivative of p, an expression over so many axes, in node v, whose axes come after those."""
         depends = {v.id}
         for n in self.graph.nodes:
             if any(isinstance(a, Node) and a.id in depends for a in self.graph.args[n.id]):
                 depends.add(n.id)
-        table: dict[Atom, Poly] = {}
+        table: dict[Atom, Poly] = {}  # names that depend on v, and what they stand for
         for n in self.named:
             if n.id in depends and n is not v and n.op is not None:
                 table[atom_of(self.graph.symbol(n))] = expr.substitute(self.graph.own(n, self.graph.definition(n).poly), table)
-        return expr.substitute(p, table)
+        own = {expr.PASSENGER + i: rank + i for i, d in enumerate(self.graph.axes[v.id]) if d is not None}
+        p = derivative(expr.substitute(p, table), atom_of(self.graph.symbol(v)), self.graph.space, list(own))
+        return expr.relabel(p, own)
 
     def shortest(self, p: Poly, unfold: Sequence[Atom], bare: Poly) -> tuple[Poly, list[Assumption]]:
         """The closed form, and the assumptions that it needs; `bare`, the form without any, if they change nothing."""
