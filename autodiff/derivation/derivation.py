@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from keyword import iskeyword
 from typing import Any
 
@@ -19,7 +21,7 @@ from ..naming import label, user_frame, variables
 from ..node import Node, check_fresh, order
 from ..tensor import Tensor
 from . import expr
-from .assume import Assumption, fitting, found_in, parse
+from .assume import SQUARE, Assumption, fitting, found_in, parse
 from .expr import Poly
 from .forms import Dims, NoForm, Symbol
 from .graph import Graph
@@ -58,27 +60,7 @@ class Formula:
         return f"{self.left} = {self.text}{_using(self.assumptions)}"
 
 
-@dataclass(frozen=True)
-class DerivedStep:
-    """One step: `rule` (the local rule), `inserted` (with the upstream gradients put in), `result`, `without` assumptions."""
-
-    node: Any
-    name: str
-    rule: Formula
-    inserted: Formula
-    result: Formula
-    without: Formula | None
-
-    def chain(self, kind: str) -> list[str]:
-        """The different right-hand sides from rule to result, as "text" or "latex"."""
-        found = [getattr(f, kind) for f in (self.result, self.inserted, self.rule)]
-        return list(dict.fromkeys(found))[::-1]
-
-    def ending(self) -> DerivedStep:
-        """Its result alone."""
-        return DerivedStep(self.node, self.name, self.result, self.result, self.result, None)
-
-
+@dataclass(repr=False, eq=False)
 class Derivation:
     """Closed forms of derivatives, made by `derive`; shows itself in notebooks and prints as a derivation.
 
@@ -87,18 +69,15 @@ class Derivation:
     raises ValueError where the arrays break an assumption that it uses.
     """
 
-    def __init__(
-        self,
-        printer: _Printer,
-        steps: Sequence[DerivedStep],
-        wanted: Sequence[DerivedStep],
-        guards: Sequence[Formula],
-        notes: Sequence[str],
-    ) -> None:
-        self._printer, self._graph = printer, printer.graph
-        self.steps, self._wanted, self._guards = tuple(steps), wanted, guards  # guards: what was taken not to be zero
-        self.results = tuple(s.result for s in wanted)
-        self._remarks = [*(f"where {g.text} is not zero" for g in guards), *notes]
+    _printer: _Printer
+    steps: Sequence[Step[Formula]]
+    _wanted: Sequence[Step[Formula]]
+    _guards: Sequence[Formula]  # what was taken not to be zero
+    _remarks: Sequence[str]
+
+    def __post_init__(self) -> None:
+        self._graph = self._printer.graph
+        self.results = tuple(s.result for s in self._wanted)
 
     @property
     def text(self) -> str:
@@ -205,7 +184,7 @@ class Derivation:
     def _repr_markdown_(self) -> str:
         return "$" + self._repr_latex_() + "$"
 
-    def _lines(self, steps: Sequence[DerivedStep]) -> list[str]:
+    def _lines(self, steps: Sequence[Step[Formula]]) -> list[str]:
         """Steps as text, with what they speak of."""
         lines = []
         for s in steps:
@@ -217,7 +196,7 @@ class Derivation:
                 lines.append(f"{indent} = {s.without.text}    without that")
         return lines + [f"where {text}" for text, _ in self._besides(steps)]
 
-    def _typeset(self, steps: Sequence[DerivedStep], notes: Sequence[str] = ()) -> str:
+    def _typeset(self, steps: Sequence[Step[Formula]], notes: Sequence[str] = ()) -> str:
         """The same in LaTeX, one formula alone without an alignment."""
         chains = [s.chain("latex") for s in steps]
         alone = sum(map(len, chains)) == 1 and not notes
@@ -231,7 +210,7 @@ class Derivation:
         lines += [r"& \text{" + re.sub(r"([_&%#{}])", r"\\\1", note) + "}" for note in notes]
         return end.join(lines) if alone else rf"\begin{{aligned}} {end.join(lines)} \end{{aligned}}"
 
-    def _besides(self, steps: Sequence[DerivedStep]) -> list[tuple[str, str]]:
+    def _besides(self, steps: Sequence[Step[Formula]]) -> list[tuple[str, str]]:
         """What steps speak of that nobody named, as text and in LaTeX: gradients above them and results, constants, conditions."""
         shown = [f for s in steps for f in (s.rule, s.inserted, s.result, s.without) if f is not None]
         made = [f for f in self._needed if f not in shown]
@@ -253,11 +232,12 @@ class Derivation:
     @cached_property
     def _needed(self) -> list[Formula]:
         """The results, and the gradients above them that they are written in."""
-        needed = list(self.results)
+        needed, words = list[Formula](), set[str]()
         for s in reversed(self.steps):  # long formulas are written in the gradients above them
-            if s.result not in needed and any(s.result.variable in _words(f.numpy) for f in needed):
-                needed.append(s.result)
-        return [s.result for s in self.steps if s.result in needed]
+            if s.result in self.results or s.result.variable in words:
+                needed.insert(0, s.result)
+                words |= _words(s.result.numpy)
+        return needed
 
     @cached_property
     def _source(self) -> str:
@@ -302,22 +282,24 @@ def _using_latex(assumptions: Sequence[Assumption]) -> str:
 
 
 class _Printer:
-    """Turns expressions into formulas."""
+    """Turns expressions into formulas: of derivatives of the loss or, given y, of y or the gradient in y, in the axes of both."""
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph, self.dims, self.root = graph, graph.all_dims(), graph.names[graph.root.id]
+    def __init__(self, graph: Graph, y: Any, layout: str | None) -> None:
+        self.graph, self.y = graph, y
+        self.dims, self.root = graph.all_dims(), graph.names[graph.root.id]
         self.latex = Latex(self.dims, self.root)
+        self.ranks = (JACOBIANS if y is graph.root else LAYOUTS)[layout]
         self.defined: dict[str, Formula] = {}  # what the names stand for which nobody gave
         for name, n in graph.invented().items():
             self.defined[name] = self.formula(graph.definition(n).poly, graph.axes[n.id], (name, self.latex.name(name), name))
 
-    def formula(
-        self, p: Poly, dims: Dims, name: Name, used: Sequence[Assumption] = (), ranks: tuple[int, ...] = (), matrix: bool = False
-    ) -> Formula:
-        """An expression over the axes `dims`; gradients of these ranks are rows or transposes in text and LaTeX.
+    def derivative(self, p: Poly, v: Any, used: Sequence[Assumption]) -> Formula:
+        """The derivative in node v."""
+        above = () if self.y is None else self.graph.axes[self.y.id]
+        return self.formula(p, (*above, *self.graph.axes[v.id]), self._name(v), used, self.ranks)
 
-        The text has the shape of the source; of a `matrix`, such as a Hessian, only the axes longer than 1.
-        """
+    def formula(self, p: Poly, dims: Dims, name: Name, used: Sequence[Assumption] = (), ranks: tuple[int, ...] = ()) -> Formula:
+        """An expression over the axes `dims`; gradients of these ranks are rows or transposes in text and LaTeX."""
         axes = tuple(k if d is not None else None for k, d in enumerate(dims))
         tree = _tree(p, dims)
         shown = transpose(tree) if len(dims) == 2 and dims[0] is None else tree
@@ -330,14 +312,8 @@ class _Printer:
         for f in self.defined.values():
             if f.variable in words:
                 prelude += [*f.prelude, f"{f.variable} = {f.numpy}"]
-        return Formula(
-            *name,
-            text.write(shown) if ranks else text.write(tree, tree.ls if matrix else axes),
-            self.latex.write(shown),
-            source,
-            tuple(dict.fromkeys(prelude)),
-            tuple(used),
-        )
+        printed = text.write(shown) if ranks else text.write(tree, axes if len(dims) < 3 else tree.ls)
+        return Formula(*name, printed, self.latex.write(shown), source, tuple(dict.fromkeys(prelude)), tuple(used))
 
     def _size(self, dim: str) -> str:
         """A line that reads the length of an axis off an array that has it."""
@@ -346,16 +322,15 @@ class _Printer:
                 return f"{dim} = {name}.shape[{self.dims[name].index(dim)}]"
         return f"{dim} = {self.graph.sizes[dim]}"
 
-    def gradient(self, v: Any) -> Name:
-        name = self.graph.names[v.id]
-        return f"d{self.root}/d{name}", self.latex.gradient(name), f"d{self.root}_d{name}"
-
-    def second(self, u: Any, v: Any) -> Name:
-        root, tex, a, b = self.root, self.latex.name, self.graph.names[u.id], self.graph.names[v.id]
+    def _name(self, v: Any) -> Name:
+        root, name = self.root, self.graph.names[v.id]
+        if self.y is None or self.y is self.graph.root:
+            return f"d{root}/d{name}", self.latex.gradient(name), f"d{root}_d{name}"
+        first, tex = self.graph.names[self.y.id], self.latex.name
         return (
-            f"d²{root}/d{a}²" if a == b else f"d²{root}/d{a}d{b}",
-            rf"\frac{{\partial^2 {tex(root)}}}{{\partial {tex(a)} \, \partial {tex(b)}}}",
-            f"d2{root}_d{a}_d{b}",
+            f"d²{root}/d{name}²" if first == name else f"d²{root}/d{first}d{name}",
+            rf"\frac{{\partial^2 {tex(root)}}}{{\partial {tex(first)} \, \partial {tex(name)}}}",
+            f"d2{root}_d{first}_d{name}",
         )
 
 
@@ -451,47 +426,31 @@ def _derive(
     targets = [] if wrt is None else list(wrt) if isinstance(wrt, list | tuple) else [wrt]
     nodes = _checked(E, targets, pair, opaque)
     expr.start()
-    graph = Graph(E, variables(user_frame()), [*opaque], dims, targets, _square(assume or ()))
+    wishes = list(map(parse, assume or ()))
+    graph = Graph(E, variables(user_frame()), opaque, dims, targets, {a.name for a in wishes if a.kind in SQUARE})
     if lost := [t for t in targets if t.id not in graph.axes]:
         raise _cut_off(graph, lost[0])
-    assumptions = found_in(graph) if assume is None else list(dict.fromkeys(fitting(a, graph) for a in assume))
-    printer, truth = _Printer(graph), None
-    if matrix := pair or np.size(E.data) != 1:  # a derivative of a gradient, or of a result of several numbers
-        y, v = targets if pair else (E, *targets)
-        name = printer.second(y, v) if pair else printer.gradient(v)
-        truth = name[2], y, v
-        steps = [_matrix_step(Deriver(graph, assumptions, targets[:1]), y, v)]
-        axes = (*graph.axes[y.id], *graph.axes[v.id])  # those of the variable come last
-    else:
-        everything = [n for n in nodes if n.active and n.id in graph.names and n is not E]
-        steps = Deriver(graph, assumptions, targets or everything).steps()
+    assumptions = found_in(graph) if assume is None else list(dict.fromkeys(fitting(a, graph) for a in wishes))
+    y, v = targets if pair else (None, None) if np.size(E.data) == 1 else (E, *targets)
+    if y is None:
+        wanted = targets or [n for n in nodes if n.active and n.id in graph.names and n is not E]
+        steps = Deriver(graph, assumptions, wanted).steps()
         if lost := [t for t in targets if t.id not in {s.node.id for s in steps}]:
             raise _cut_off(graph, lost[0])
+    else:
+        steps = [_slope(Deriver(graph, assumptions, [y]), y, v)]
     used = [a for a in assumptions if any(a in s.used for s in steps)]
-    points = Points(graph, used, truth)
-    free = Points(graph, [], truth, seed=1) if used else points
-    ranks = (JACOBIANS if matrix and not pair else LAYOUTS)[layout]
-
-    def formula(s: Step, p: Poly, used: Sequence[Assumption]) -> Formula:
-        own = (axes, name) if matrix else (graph.axes[s.node.id], printer.gradient(s.node))
-        return (points if used else free).check(printer.formula(p, *own, used, ranks, matrix))
-
-    shown = {s.node.id: _proved(s, formula) for s in steps}
-    guards = dict.fromkeys(f[0] for p in graph.space.guards if len(p) == 1 for f in p.only()[0] if f[0].name == "==")
+    points = Points(graph, used, y, v)
+    free = Points(graph, [], y, v, seed=1) if used else points
+    printer = _Printer(graph, y, layout)
+    shown = {s.node.id: _proved(s, printer, points, free) for s in steps}
+    divisors = dict.fromkeys(f[0] for p in graph.space.guards if len(p) == 1 for f in p.only()[0] if f[0].name == "==")
+    guards = [printer.formula(a.body, a.dims, ("divisor",) * 3, (), printer.ranks) for a in divisors]
     data = dict(graph.data())
-    return Derivation(
-        printer,
-        list(shown.values()),
-        [shown[t.id] for t in (targets[-1:] if pair else targets)] or list(shown.values()),
-        [printer.formula(a.body, a.dims, ("divisor",) * 3, (), ranks) for a in guards],
-        [*(f"the recorded {a.name} does not satisfy {a}" for a in used if not a.holds(data[a.name])), *_literals(graph)],
-    )
-
-
-def _square(assume: Sequence[Any]) -> set[str]:
-    """The names of matrices that are assumed to have as many rows as columns."""
-    wishes = [parse(a) if isinstance(a, str) else a for a in assume]
-    return {a.name for a in wishes if isinstance(a, Assumption) and a.kind in ("symmetric", "orthogonal")}
+    remarks = [f"where {g.text} is not zero" for g in guards]
+    remarks += [f"the recorded {a.name} does not satisfy {a}" for a in used if not a.holds(data[a.name])]
+    results = [shown[t.id] for t in targets] if y is None and targets else shown.values()
+    return Derivation(printer, tuple(shown.values()), tuple(results), guards, [*remarks, *_literals(graph)])
 
 
 def _checked(E: Any, targets: Sequence[Any], pair: bool, opaque: Sequence[Any]) -> list[Any]:
@@ -531,13 +490,13 @@ def _cut_off(graph: Graph, target: Any) -> NotConnected:
     )
 
 
-def _matrix_step(deriver: Deriver, y: Any, v: Any) -> Step:
-    """The derivative in v of a result of several numbers, or of the gradient in y, over the axes of both."""
+def _slope(deriver: Deriver, y: Any, v: Any) -> Step[Poly]:
+    """The derivative in v of a result y of several numbers, or of the gradient in y, over the axes of both."""
     graph = deriver.graph
     p = graph.definition(y).poly
     if y is not graph.root:
         first = next((s for s in deriver.steps(inline_limit=float("inf")) if s.node is y), None)
-        p = expr.ZERO if first is None else deriver.plainly(first.plain or first.closed)
+        p = expr.ZERO if first is None else deriver.plainly(first.without or first.result)
     try:
         raw = deriver.slope(p, len(y.shape), v)
         plain = deriver.plain(raw)
@@ -549,33 +508,33 @@ def _matrix_step(deriver: Deriver, y: Any, v: Any) -> Step:
     return Step(v, graph.names[v.id], best, best, best, plain if used else None, used)
 
 
-def _proved(s: Step, formula: Callable[[Step, Poly, Sequence[Assumption]], Formula]) -> DerivedStep:
+def _proved(s: Step[Poly], printer: _Printer, points: Points, free: Points) -> Step[Formula]:
     """A step in formulas that were checked; what overflows on the way, where the result does not, is left out."""
-    made = {s.closed: formula(s, s.closed, s.used)}
-    for p, used in (s.local, []), (s.inserted, s.used):
+
+    def formula(p: Poly, used: Sequence[Assumption]) -> Formula:
+        return (points if used else free).check(printer.derivative(p, s.node, used), s.node)
+
+    result = formula(s.result, s.used)
+    made = {s.result: result}
+    for p, used in (s.rule, ()), (s.inserted, s.used):
         if p not in made:
             with suppress(NotVerified):
-                made[p] = formula(s, p, used)
-    result = made[s.closed]
-    without = None if s.plain is None else formula(s, s.plain, [])
-    return DerivedStep(s.node, s.name, made.get(s.local, result), made.get(s.inserted, result), result, without)
+                made[p] = formula(p, used)
+    without = None if s.without is None else formula(s.without, ())
+    return Step(s.node, s.name, made.get(s.rule, result), made.get(s.inserted, result), result, without, s.used)
 
 
 def _literals(graph: Graph) -> list[str]:
     """What to say where the recording divides by a plain number that is also the number of examples."""
-    m = graph.sizes.get("m", 0)
-    divides = [n for n in graph.nodes if n.op is not None and n.op.name in ("div", "mul") and n.active]
-    for k, stands, write in (1, "m", "np.mean"), (2, "2 * m", "np.mean(...) / 2"):
-        if m > 1 and any(
-            _is_number(n.args[1], k * m) if n.op.name == "div" else any(_is_number(a, 1 / (k * m)) for a in n.args) for n in divides
-        ):
-            known = "the number of examples" if k == 1 else "with m the number of examples"
-            return [f"{k * m} is a literal of the recording; where it stands for {stands}, {known}, write {write}, which gives m"]
+    m, by = graph.sizes.get("m", 0), list[float]()
+    for n in graph.nodes:
+        if n.active and n.op is not None and n.op.name in ("div", "mul"):
+            plain = [a for a in n.args[n.op.name == "div" :] if not isinstance(a, Node) and np.ndim(a) == 0 and a]
+            by += [1 / a if n.op.name == "mul" else a for a in plain]
+    for k, stands, write in (1, "m, the number of examples", "np.mean"), (2, "2 * m, with m the number of examples", "np.mean(...) / 2"):
+        if m > 1 and any(math.isclose(x, k * m) for x in by):
+            return [f"{k * m} is a literal of the recording; where it stands for {stands}, write {write}, which gives m"]
     return []
-
-
-def _is_number(x: Any, value: float) -> bool:
-    return not isinstance(x, Node) and np.ndim(x) == 0 and bool(x == value)
 
 
 # ---------------------------------------------------------------- functions
@@ -583,25 +542,22 @@ def _is_number(x: Any, value: float) -> bool:
 
 def _of_function(f: Callable[..., Any], chosen: Any, **options: Any) -> Callable[..., Derivation]:
     """`derive(f)`: a function of arrays or shapes, and of containers of them, that records f and derives it."""
+    try:
+        names = list(inspect.signature(f).parameters)
+    except ValueError:
+        names = []
 
     def derived(*args: Any, wrt: Any = chosen) -> Derivation:
-        try:
-            names = list(inspect.signature(f).parameters)
-        except ValueError:
-            names = []
         rng = np.random.default_rng(0)
-        found: list[tuple[tuple[str, ...], Any]] = []
-        moved, groups = [], []
-        for i, x in enumerate(args):
-            before = len(found)
-            moved.append(_filled(x, (names[i] if i < len(names) else f"x{i}",), found, rng))
-            groups.append([t for _, t in found[before:]])
-        lasts = [path[-1] for path, _ in found]
-        for path, t in found:
+        made: list[list[tuple[tuple[str, ...], Any]]] = [[] for _ in args]  # the Tensors in each argument, with the way to them
+        called = [*names[: len(args)], *(f"x{i}" for i in range(len(names), len(args)))]
+        moved = [_filled(x, (name,), found, rng) for x, name, found in zip(args, called, made, strict=True)]
+        lasts = [path[-1] for found in made for path, _ in found]
+        for path, t in chain(*made):
             t.name = path[-1] if lasts.count(path[-1]) == 1 and path[-1].isidentifier() else "_".join(path)
         with transform():
             out = f(*moved)
-        return derive(out, _chosen(wrt, groups), **options)  # type: ignore[no-any-return]
+        return derive(out, _chosen(wrt, made), **options)  # type: ignore[no-any-return]
 
     return derived
 
@@ -613,7 +569,8 @@ def _filled(x: Any, path: tuple[str, ...], found: list[tuple[tuple[str, ...], An
     if isinstance(x, list | tuple) and any(isinstance(item, dict | np.ndarray | Node) or _is_shape(item) for item in x):
         items = [_filled(item, (*path, str(i)), found, rng) for i, item in enumerate(x)]
         return type(x)(*items) if hasattr(x, "_fields") else type(x)(items)
-    t = Tensor(rng.uniform(0.5, 1.5, size=x) if _is_shape(x) else _numbers(path[0] + "".join(f"[{k}]" for k in path[1:]), x).astype(float))
+    name = path[0] + "".join(f"[{k}]" for k in path[1:])
+    t = Tensor(rng.uniform(0.5, 1.5, size=x) if _is_shape(x) else _numbers(name, x).astype(float))
     found.append((path, t))
     return t
 
@@ -622,20 +579,17 @@ def _is_shape(x: Any) -> bool:
     return isinstance(x, tuple) and all(isinstance(n, int) for n in x)
 
 
-def _chosen(wrt: Any, groups: Sequence[list[Any]]) -> Any:
-    """The arrays of the arguments that wrt= counts."""
-    several = isinstance(wrt, list | tuple)
-    counted = list(wrt) if several else [] if wrt is None else [wrt]
+def _chosen(wrt: Any, made: Sequence[Sequence[tuple[Any, Any]]]) -> list[Any] | tuple[Any, ...]:
+    """The Tensors in the arguments that wrt= counts."""
+    counted = wrt if isinstance(wrt, list | tuple) else [] if wrt is None else [wrt]
     for k in counted:
         if not isinstance(k, int):
             raise TypeError(f"wrt={wrt!r}: of a function it counts the arguments from 0: wrt=0, or several, wrt=[0, 1]")
-        if not -len(groups) <= k < len(groups):
-            raise ValueError(f"wrt={wrt!r}: there is no argument {k}; the function was given {len(groups)}, counted from 0")
-        if isinstance(wrt, tuple) and len(groups[k]) != 1:
+        if not -len(made) <= k < len(made):
+            raise ValueError(f"wrt={wrt!r}: there is no argument {k}; the function was given {len(made)}, counted from 0")
+        if isinstance(wrt, tuple) and len(made[k]) != 1:
             raise ValueError(
-                f"wrt={wrt!r}: argument {k} holds {len(groups[k])} arrays, and a second derivative is in two: pass them one by one"
+                f"wrt={wrt!r}: argument {k} holds {len(made[k])} arrays, and a second derivative is in two: pass them one by one"
             )
-    chosen = [t for k in counted for t in groups[k]]
-    if wrt is None:
-        return None
-    return tuple(chosen) if isinstance(wrt, tuple) else chosen if several or len(chosen) != 1 else chosen[0]
+    chosen = [t for k in counted for _, t in made[k]]
+    return tuple(chosen) if isinstance(wrt, tuple) else chosen

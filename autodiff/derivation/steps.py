@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -27,17 +27,29 @@ def _turned(p: Poly) -> int:
     return transposes(to_matrix(p, tuple(sorted(expr.free(p)))))
 
 
-@dataclass
-class Step:
-    """One derivative: its local rule, the rule with the upstream gradients put in, and the closed form."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Step(Generic[T]):
+    """One derivative, as expressions or as the formulas made of them: its local rule, and how it becomes the closed form."""
 
     node: Any
     name: str
-    local: Poly  # with upstream gradients as symbols
-    inserted: Poly  # with their closed forms in place
-    closed: Poly  # simplified
-    plain: Poly | None  # simplified without the assumptions, where that makes a difference
-    used: list[Assumption]
+    rule: T  # with upstream gradients as symbols
+    inserted: T  # with their closed forms in place
+    result: T  # simplified
+    without: T | None  # simplified without the assumptions, where that makes a difference
+    used: Sequence[Assumption]
+
+    def chain(self, kind: str) -> list[str]:
+        """The different right-hand sides of formulas from rule to result, as "text" or "latex"."""
+        found = [getattr(f, kind) for f in (self.result, self.inserted, self.rule)]
+        return list(dict.fromkeys(found))[::-1]
+
+    def ending(self) -> Step[T]:
+        """Its result alone."""
+        return replace(self, rule=self.result, inserted=self.result, without=None)
 
 
 class Deriver:
@@ -71,7 +83,7 @@ class Deriver:
         self._unmarked.update({p.only()[0][0][0]: a.poly for a, p in found.put.items()})
         return found
 
-    def steps(self, inline_limit: float = INLINE_LIMIT) -> list[Step]:
+    def steps(self, inline_limit: float = INLINE_LIMIT) -> list[Step[Poly]]:
         """The steps to every target, the loss's neighbours first; upstream gradients up to the limit are written out."""
         local, consumers = self.sweep()
         graph, out = self.graph, []

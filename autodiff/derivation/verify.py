@@ -49,16 +49,17 @@ def _cut(x: Any, lengths: Mapping[int, int]) -> Any:
 
 def shorter_axes(graph: Graph) -> dict[int, int]:
     """Lengths for random points of a large graph: axes of equal lengths stay so, longer ones stay longer; none where all can stay."""
-    held = [np.asarray(x) for _, x in graph.data()]
-    if sum(x.size for x in held) <= LARGE:
+    held = {name: np.asarray(x) for name, x in graph.data()}
+    if sum(x.size for x in held.values()) <= LARGE:
         return {}
     out: dict[int, int] = {}
-    for n in sorted({n for x in held for n in x.shape}):
+    for n in sorted({n for x in held.values() for n in x.shape}):
         out[n] = max(min(n, SHORT), max(out.values(), default=-1) + 1)
-    if any(out.get(n, n) != n for d, n in graph.sizes.items() if not any(d in graph.dims_of(name) for name, _ in graph.data())):
+    readable = {d for name in held for d in graph.dims_of(name)}
+    if any(out.get(n, n) != n for d, n in graph.sizes.items() if d not in readable):
         return {}  # a length that a formula writes as a number
     try:
-        new = replay(graph, {name: _cut(np.asarray(x), out) for name, x in graph.data()}, out)
+        new = replay(graph, {name: _cut(x, out) for name, x in held.items()}, out)
     except Exception:  # an op recorded lengths of its own
         return {}
     kept = all(np.shape(new[n.id].data) == tuple(out.get(k, k) for k in n.shape) for n in graph.nodes)
@@ -68,14 +69,14 @@ def shorter_axes(graph: Graph) -> dict[int, int]:
 class Points:
     """Points at which formulas are checked, with what the engine says there: the recorded values, and random ones.
 
-    Of a large graph the random ones have shorter axes.  The engine says the gradient of every name, or with `of` the
-    derivatives of node y (of the gradient in y, if it is not the root) in node v, under a name: (name, y, v).
+    Of a large graph the random ones have shorter axes.  The engine says the gradient of every name or, given y and v, the
+    derivative in v of y, or of the gradient in y if that is not the root.
     """
 
-    def __init__(self, graph: Graph, assumptions: Sequence[Assumption], of: tuple[str, Any, Any] | None = None, seed: int = 0) -> None:
-        self.graph, self.of = graph, of
-        self.values: list[Arrays] = []
-        self.single = any(getattr(n, "dtype", None) == np.float32 for n in graph.nodes)
+    def __init__(self, graph: Graph, assumptions: Sequence[Assumption], y: Any, v: Any, seed: int = 0) -> None:
+        self.graph, self.y, self.v = graph, y, v
+        self.values: list[tuple[Arrays, dict[int, Any]]] = []  # values by name, and what the engine says by node
+        self.loose = 1e-3 if any(getattr(n, "dtype", None) == np.float32 for n in graph.nodes) else 1e-6
         _check_names(graph)
         rng = np.random.default_rng(seed)
         recorded = {name: np.asarray(x) if np.asarray(x).dtype == bool else np.array(x, dtype=float) for name, x in graph.data()}
@@ -97,28 +98,28 @@ class Points:
     def _try(self, leaves: Arrays, lengths: Mapping[int, int]) -> bool:
         new = replay(self.graph, leaves, lengths)
         names = {i: name for i, name in self.graph.names.items() if i in new}
-        found = {name: np.asarray(new[i].data) for i, name in names.items()} | self._truth(new, names)
-        if not all(np.all(np.isfinite(x)) for name, x in found.items() if name not in leaves):  # a mask holds -inf
+        truth, root = self._truth(new, [i for i in names if new[i].active]), names[self.graph.root.id]
+        point = {name: np.asarray(new[i].data) for i, name in names.items()} | {f"d{root}_d{names[i]}": x for i, x in truth.items()}
+        if not all(np.all(np.isfinite(x)) for name, x in point.items() if name not in leaves):  # a mask holds -inf
             return False
-        self.values.append(leaves | found)
+        self.values.append((leaves | point, truth))
         return True
 
-    def _truth(self, new: Mapping[int, Any], names: Mapping[int, str]) -> Arrays:
+    def _truth(self, new: Mapping[int, Any], moving: Sequence[int]) -> dict[int, Any]:
         """What the engine says of a graph that was run again."""
         root = new[self.graph.root.id]
-        if self.of is None:
-            moving = [i for i in names if new[i].active]
+        if self.y is None:
             found = pull([root], [None], [new[i] for i in moving], record=False, allow_unused=True)
-            return {f"d{self.graph.names[self.graph.root.id]}_d{names[i]}": np.asarray(g) for i, g in zip(moving, found, strict=True)}
-        name, y, v = self.of
-        of = new[y.id] if y is self.graph.root else pull([root], [None], [new[y.id]], record=True)[0]
-        rows = [row for (row,) in pull_each(of, [new[v.id]])]
-        return {name: np.array(rows, dtype=float).reshape((*of.shape, *new[v.id].shape))}
+            return {i: np.asarray(g) for i, g in zip(moving, found, strict=True)}
+        y = root if self.y is self.graph.root else pull([root], [None], [new[self.y.id]], record=True)[0]
+        v = new[self.v.id]
+        rows = [row for (row,) in pull_each(y, [v])]
+        return {self.v.id: np.array(rows, dtype=float).reshape((*y.shape, *v.shape))}
 
-    def check(self, f: Formula) -> Formula:
-        """The formula, if its printed source gives the engine's numbers at every point; raises otherwise."""
+    def check(self, f: Formula, v: Any) -> Formula:
+        """The formula of the derivative in v, if its printed source gives the engine's numbers at every point; raises otherwise."""
         proofs = 0
-        for values in self.values:
+        for values, truths in self.values:
             try:
                 with np.errstate(all="ignore"):
                     (found,) = run(f.source(), [f.variable], values)
@@ -127,8 +128,10 @@ class Points:
             if not np.all(np.isfinite(found)):  # printed as it is, it overflows here, where the engine does not
                 continue
             proofs += 1
-            if not self._same(found, truth := values[f.variable]):
-                gap = np.max(np.abs(found - truth)) if found.shape == truth.shape else f"shape {found.shape} for {truth.shape}"
+            truth = truths[v.id]
+            alike, size = found.shape == truth.shape, float(np.abs(truth).max(initial=0.0))
+            if not (alike and np.allclose(found, truth, rtol=self.loose, atol=self.loose * 1e-2 * (0.01 + size))):
+                gap = np.max(np.abs(found - truth)) if alike else f"shape {found.shape} for {truth.shape}"
                 raise DerivationFailed(
                     f"{f.left} was derived as `{f.numpy}`, but the engine's gradient differs from it by {gap} at a random point. {BUG}"
                 )
@@ -138,11 +141,6 @@ class Points:
                 "be checked and is not shown; record the computation at values where it is defined"
             )
         return f
-
-    def _same(self, a: Any, b: Any) -> bool:
-        """Equal up to rounding, in double or single precision."""
-        loose = 1e-3 if self.single else 1e-6
-        return a.shape == b.shape and bool(np.allclose(a, b, rtol=loose, atol=loose * 1e-2 * (0.01 + float(np.abs(b).max(initial=0.0)))))
 
 
 def _check_names(graph: Graph) -> None:
