@@ -296,10 +296,15 @@ class _Printer:
     def derivative(self, p: Poly, v: Any, used: Sequence[Assumption]) -> Formula:
         """The derivative in node v."""
         above = () if self.y is None else self.graph.axes[self.y.id]
-        return self.formula(p, (*above, *self.graph.axes[v.id]), self._name(v), used, self.ranks)
+        return self.formula(p, (*above, *self.graph.axes[v.id]), self._name(v), used, self.ranks, self.y is not None)
 
-    def formula(self, p: Poly, dims: Dims, name: Name, used: Sequence[Assumption] = (), ranks: tuple[int, ...] = ()) -> Formula:
-        """An expression over the axes `dims`; gradients of these ranks are rows or transposes in text and LaTeX."""
+    def formula(
+        self, p: Poly, dims: Dims, name: Name, used: Sequence[Assumption] = (), ranks: tuple[int, ...] = (), matrix: bool = False
+    ) -> Formula:
+        """An expression over the axes `dims`; gradients of these ranks are rows or transposes in text and LaTeX.
+
+        The text has the shape of the source; of a `matrix`, such as a Hessian, only the axes longer than 1.
+        """
         axes = tuple(k if d is not None else None for k, d in enumerate(dims))
         tree = _tree(p, dims)
         shown = transpose(tree) if len(dims) == 2 and dims[0] is None else tree
@@ -312,7 +317,7 @@ class _Printer:
         for f in self.defined.values():
             if f.variable in words:
                 prelude += [*f.prelude, f"{f.variable} = {f.numpy}"]
-        printed = text.write(shown) if ranks else text.write(tree, axes if len(dims) < 3 else tree.ls)
+        printed = text.write(shown) if ranks else text.write(tree, tree.ls if matrix else axes)
         return Formula(*name, printed, self.latex.write(shown), source, tuple(dict.fromkeys(prelude)), tuple(used))
 
     def _size(self, dim: str) -> str:
