@@ -7,7 +7,7 @@ comes out is compared with what the graph's own rules give.  No proof says nothi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ class Algebra:
         expr.start()
         self.root, self._graph = E, Graph(E, variables(user_frame()) if names is None else names, [], {}, [])
         self.sizes: dict[str, int] = dict(self._graph.sizes)
-        self._closed: dict[tuple[Assumption, ...], _Closed] = {}
+        self._assuming = cache(lambda *assumptions: _Closed(self._graph, assumptions))
 
     def value(self, x: Any) -> Symbol:
         """A named node, or an array among the operands; raises KeyError for what formulas have no name for."""
@@ -61,9 +61,9 @@ class Algebra:
     def slope(self, of: Any, wrt: Any) -> Symbol:
         """The derivative of a node in another: an array of the axes of both."""
         if of is self.root and np.size(of.data) == 1:
-            return self._assuming(()).deriver.upstream[wrt.id]
+            return self._assuming().deriver.upstream[wrt.id]
         graph = self._graph
-        p = self._assuming(()).deriver.slope(graph.definition(of).poly, len(of.shape), wrt)
+        p = self._assuming().deriver.slope(graph.definition(of).poly, len(of.shape), wrt)
         return Symbol(graph.space, p, (*of.shape, *wrt.shape), (*graph.axes[of.id], *graph.axes[wrt.id]))
 
     def same(self, claim: Callable[[], Any], of: Any, wrt: Any = None, part: str = "", assume: Iterable[str] = ()) -> bool:
@@ -75,7 +75,7 @@ class Algebra:
         graph = self._graph
         expr.start(graph.atoms)
         try:
-            closed = self._assuming(tuple(fitting(a, graph) for a in assume))
+            closed = self._assuming(*[fitting(a, graph) for a in assume])
             found = graph.space.lift(claim())
             if wrt is None:
                 truth = graph.definition(of)
@@ -83,14 +83,9 @@ class Algebra:
                 truth = Symbol(graph.space, closed.local[wrt.id], wrt.shape, graph.axes[wrt.id])
             else:
                 truth = self.slope(of, wrt)
-            return any(closed.is_zero(expr.add(p, expr.scale(q, -1))) for p, q in _lined_up(found, truth, part))
+            return any(map(closed.is_zero, _gaps(found, truth, part)))
         except UNPROVED:
             return False
-
-    def _assuming(self, assumptions: tuple[Assumption, ...]) -> _Closed:
-        if assumptions not in self._closed:
-            self._closed[assumptions] = _Closed(self._graph, assumptions)
-        return self._closed[assumptions]
 
 
 class _Closed:
@@ -136,20 +131,15 @@ class _Closed:
         return not self.deriver.best(p).terms or not self.deriver.best(expr.substitute(p, self.values)).terms
 
 
-def _lined_up(claim: Symbol, truth: Symbol, part: str) -> Iterator[tuple[Poly, Poly]]:
-    """Both over the labels 0, 1, ... of the axes longer than 1: in the order of the truth's, and in the other layout."""
+def _gaps(claim: Symbol, truth: Symbol, part: str) -> Iterator[Poly]:
+    """Claim minus truth over the labels 0, 1, .. of the axes longer than 1: in the order of the truth's, and in the other layout."""
     mine, due = ([i for i, d in enumerate(s.dims) if d] for s in (claim, truth))
-    dims = [str(truth.dims[i]) for i in due]
-    q = _part(expr.relabel(truth.poly, {i: k for k, i in enumerate(due)}), dims, part if len(due) == 2 else "")
+    part = part if len(due) == 2 else ""
+    q = expr.scale(expr.relabel(truth.poly, {i: k for k, i in enumerate(due)}), -1)
+    q = expr.relabel(q, {1: 0}) if part == "diagonal" else q
     for order in (mine, mine[::-1]) if len(mine) == 2 else (mine,):
-        p = expr.relabel(claim.poly, {i: k for k, i in enumerate(order)})
-        yield _part(p, dims, part if part == "rest" and len(due) == 2 else ""), q
-
-
-def _part(p: Poly, dims: list[str], part: str) -> Poly:
-    """The diagonal of a matrix, or the matrix without it; all of it for neither."""
-    if not part:
-        return p
-    diagonal = expr.relabel(p, {1: 0})
-    delta = expr.factor(expr.delta(dims[0]), (0, 1))
-    return diagonal if part == "diagonal" else expr.add(p, expr.scale(expr.mul(diagonal, delta), -1))
+        gap = expr.add(expr.relabel(claim.poly, {i: k for k, i in enumerate(order)}), q)
+        if part == "rest":
+            diagonal = expr.mul(expr.relabel(gap, {1: 0}), expr.factor(expr.delta(str(truth.dims[due[0]])), (0, 1)))
+            gap = expr.add(gap, expr.scale(diagonal, -1))
+        yield gap
