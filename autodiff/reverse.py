@@ -138,9 +138,8 @@ def check_connected(roots: list[Any], nodes: list[Any], targets: list[Any], allo
     reached = {n.id for n in nodes}
     for t in targets:
         if not isinstance(t, Node):
-            raise NotConnected(
-                f"derivatives are taken with respect to nodes, not {type(t).__name__}; make it one with ad.Tensor or ad.Value"
-            )
+            advice = f"write the node, wrt={t}" if isinstance(t, str) else "make it one with ad.Tensor or ad.Value"
+            raise NotConnected(f"derivatives are taken with respect to nodes, not {type(t).__name__}; {advice}")
         if not t.active:
             raise NotConnected(f"{label(t)} is a constant, so nothing has a derivative with respect to it")
         if t.id not in reached and not allow_unused:

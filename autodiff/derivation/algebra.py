@@ -103,17 +103,16 @@ class _Closed:
 
     def written_out(self, p: Poly) -> Poly:
         """The same without slopes: each is replaced by its local rule, in which those of later nodes have been replaced before."""
-        named = [(self.deriver.upstream[n.id], n) for n in self.deriver.named if n.id in self.local]
+        slopes = {atom_of(self.deriver.upstream[n.id]): n for n in self.deriver.named if n.id in self.local}
         wanted = set(expr.atoms_in(p))
-        for slope, n in named:
-            wanted |= set(expr.atoms_in(self.local[n.id])) if atom_of(slope) in wanted else set()
-        if sum(atom_of(slope) in wanted for slope, _ in named) > FAR:
+        for atom, n in slopes.items():
+            wanted |= set(expr.atoms_in(self.local[n.id])) if atom in wanted else set()
+        if len(wanted & slopes.keys()) > FAR:
             raise expr.TooDeep
-        for slope, n in reversed(named):
-            atom = atom_of(slope)
+        for atom, n in reversed(slopes.items()):
             if atom in wanted and atom not in self._slopes:
-                slope_of = self.deriver.best(self.graph.own(n, expr.substitute(self.local[n.id], self._slopes)))
-                self._slopes[atom] = self.deriver.plainly(slope_of)
+                simple = self.deriver.best(self.graph.own(n, expr.substitute(self.local[n.id], self._slopes)))
+                self._slopes[atom] = self.deriver.plainly(simple)
         return expr.substitute(p, self._slopes)
 
     @cached_property

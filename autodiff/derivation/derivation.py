@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,8 +16,9 @@ import numpy as np
 
 from ..errors import AutodiffError, NotConnected, NotScalar, NotVerified, TooBig
 from ..functional import transform
-from ..naming import label, user_frame, variables
+from ..naming import label, parameters, user_frame, variables
 from ..node import Node, check_fresh, order
+from ..reverse import check_connected
 from ..tensor import Tensor
 from . import expr
 from .assume import SQUARE, Assumption, fitting, found_in, parse
@@ -64,9 +64,9 @@ class Formula:
 class Derivation:
     """Closed forms of derivatives, made by `derive`; shows itself in notebooks and prints as a derivation.
 
-    `.text`, `.latex` and `.numpy` give the results; `.steps` how they came about; `.assumptions` what they
-    use.  Called with arrays by name, `d(W1=..., x=...)`, it computes the derivative by the printed source, and
-    raises ValueError where the arrays break an assumption that it uses.
+    `.text`, `.latex` and `.numpy` give the results, and `.results` each of them; `.steps` how they came about; `.assumptions`
+    what they take for granted; `.unassumed` those that do, as they are without.  Called with arrays by name, `d(W1=..., x=...)`,
+    it computes the derivative by the printed source, and raises ValueError where the arrays break an assumption that it uses.
     """
 
     _printer: _Printer
@@ -78,6 +78,8 @@ class Derivation:
     def __post_init__(self) -> None:
         self._graph = self._printer.graph
         self.results = tuple(s.result for s in self._wanted)
+        self.assumptions = tuple(dict.fromkeys(a for f in self.results for a in f.assumptions))
+        self.unassumed = "\n".join(str(s.without) for s in self._wanted if s.without)
 
     @property
     def text(self) -> str:
@@ -95,16 +97,6 @@ class Derivation:
         words = _words(self._source)
         unnamed = {name: a for name, a in self._graph.recorded().items() if name in words and self._graph.unnamed(name)}
         return "\n".join([*(f"# uses {a}" for a in self.assumptions), *map(_definition, unnamed, unnamed.values()), self._source])
-
-    @property
-    def assumptions(self) -> tuple[Assumption, ...]:
-        """What the results take for granted."""
-        return tuple(dict.fromkeys(a for f in self.results for a in f.assumptions))
-
-    @property
-    def unassumed(self) -> str:
-        """The results that use assumptions, as they are without them."""
-        return "\n".join(str(s.without) for s in self._wanted if s.without)
 
     def formula(self, node: Any) -> Formula | None:
         """The closed form at a named node, for pictures; None if there is none, or it counts repeats of the node, too."""
@@ -188,12 +180,11 @@ class Derivation:
         """Steps as text, with what they speak of."""
         lines = []
         for s in steps:
-            first, *others = s.chain("text")
+            chain = s.chain("text")
+            chain[-1] += _using(s.result.assumptions)
+            chain += [] if s.without is None else [f"{s.without.text}    without that"]
             indent = " " * len(s.result.left)
-            lines += [f"{s.result.left} = {first}", *(f"{indent} = {x}" for x in others)]
-            lines[-1] += _using(s.result.assumptions)
-            if s.without is not None:
-                lines.append(f"{indent} = {s.without.text}    without that")
+            lines += [f"{indent if i else s.result.left} = {x}" for i, x in enumerate(chain)]
         return lines + [f"where {text}" for text, _ in self._besides(steps)]
 
     def _typeset(self, steps: Sequence[Step[Formula]], notes: Sequence[str] = ()) -> str:
@@ -433,15 +424,13 @@ def _derive(
     expr.start()
     wishes = list(map(parse, assume or ()))
     graph = Graph(E, variables(user_frame()), opaque, dims, targets, {a.name for a in wishes if a.kind in SQUARE})
-    if lost := [t for t in targets if t.id not in graph.axes]:
-        raise _cut_off(graph, lost[0])
+    _check_reached(graph, targets, graph.axes)
     assumptions = found_in(graph) if assume is None else list(dict.fromkeys(fitting(a, graph) for a in wishes))
     y, v = targets if pair else (None, None) if np.size(E.data) == 1 else (E, *targets)
     if y is None:
         wanted = targets or [n for n in nodes if n.active and n.id in graph.names and n is not E]
         steps = Deriver(graph, assumptions, wanted).steps()
-        if lost := [t for t in targets if t.id not in {s.node.id for s in steps}]:
-            raise _cut_off(graph, lost[0])
+        _check_reached(graph, targets, {s.node.id for s in steps})
     else:
         steps = [_slope(Deriver(graph, assumptions, [y]), y, v)]
     used = [a for a in assumptions if any(a in s.used for s in steps)]
@@ -458,7 +447,7 @@ def _derive(
     return Derivation(printer, tuple(shown.values()), tuple(results), guards, [*remarks, *_literals(graph)])
 
 
-def _checked(E: Any, targets: Sequence[Any], pair: bool, opaque: Sequence[Any]) -> list[Any]:
+def _checked(E: Any, targets: list[Any], pair: bool, opaque: Sequence[Any]) -> list[Any]:
     """The nodes below E, if what is asked of them can be answered."""
     if not isinstance(E, Node):
         raise NotConnected(f"derive takes a node, such as a loss, or a function; {type(E).__name__} has no recorded graph")
@@ -466,16 +455,9 @@ def _checked(E: Any, targets: Sequence[Any], pair: bool, opaque: Sequence[Any]) 
     check_fresh(nodes)
     if not E.active:
         raise NotConnected(f"{label(E)} is a constant: nothing it depends on is a variable, so there is nothing to derive")
-    reached = {n.id for n in nodes}
-    for t in targets:
-        if not isinstance(t, Node) or not t.active:
-            what = f"the constant {label(t)}" if isinstance(t, Node) else f"{type(t).__name__} {t!r}"
-            advice = f": write the node, wrt={t}" if isinstance(t, str) else ""
-            raise NotConnected(f"formulas are derived with respect to variables and results, not {what}{advice}")
-        if t is E:
-            raise NotConnected(f"{label(E)} is what is derived, and its derivative in itself is 1: give wrt= a variable that it depends on")
-        if t.id not in reached:
-            raise NotConnected(f"{label(t)} does not reach {label(E)}: it was computed without it, so there is no derivative to write down")
+    check_connected([E], nodes, targets)
+    if any(t is E for t in targets):
+        raise NotConnected(f"{label(E)} is what is derived, and its derivative in itself is 1: give wrt= a variable that it depends on")
     if pair and len(targets) != 2:
         raise ValueError(f"wrt=(u, v) is the second derivative in two variables; {len(targets)} came. For several gradients write a list")
     if np.size(E.data) != 1 and (pair or len(targets) != 1):
@@ -483,16 +465,18 @@ def _checked(E: Any, targets: Sequence[Any], pair: bool, opaque: Sequence[Any]) 
             f"{label(E)} has shape {tuple(E.shape)}. Derive a single number, such as its sum, or write wrt=node for the Jacobian in "
             "one variable"
         )
-    if strange := [n for n in opaque if n.id not in reached]:
+    if strange := [n for n in opaque if n.id not in {m.id for m in nodes}]:
         raise NotConnected(f"opaque= lists {label(strange[0])}, without which {label(E)} was computed; it takes nodes of that graph")
     return nodes
 
 
-def _cut_off(graph: Graph, target: Any) -> NotConnected:
-    return NotConnected(
-        f"{label(target)} reaches {graph.names[graph.root.id]} only through what was declared opaque or has derivative zero, "
-        "so there is no formula for it"
-    )
+def _check_reached(graph: Graph, targets: Sequence[Any], reached: Collection[int]) -> None:
+    for t in targets:
+        if t.id not in reached:
+            raise NotConnected(
+                f"{label(t)} reaches {graph.names[graph.root.id]} only through what was declared opaque or has derivative zero, "
+                "so there is no formula for it"
+            )
 
 
 def _slope(deriver: Deriver, y: Any, v: Any) -> Step[Poly]:
@@ -547,16 +531,11 @@ def _literals(graph: Graph) -> list[str]:
 
 def _of_function(f: Callable[..., Any], chosen: Any, **options: Any) -> Callable[..., Derivation]:
     """`derive(f)`: a function of arrays or shapes, and of containers of them, that records f and derives it."""
-    try:
-        names = list(inspect.signature(f).parameters)
-    except ValueError:
-        names = []
 
     def derived(*args: Any, wrt: Any = chosen) -> Derivation:
         rng = np.random.default_rng(0)
         made: list[list[tuple[tuple[str, ...], Any]]] = [[] for _ in args]  # the Tensors in each argument, with the way to them
-        called = [*names[: len(args)], *(f"x{i}" for i in range(len(names), len(args)))]
-        moved = [_filled(x, (name,), found, rng) for x, name, found in zip(args, called, made, strict=True)]
+        moved = [_filled(x, (name,), found, rng) for x, name, found in zip(args, parameters(f, len(args)), made, strict=True)]
         lasts = [path[-1] for found in made for path, _ in found]
         for path, t in chain(*made):
             t.name = path[-1] if lasts.count(path[-1]) == 1 and path[-1].isidentifier() else "_".join(path)
