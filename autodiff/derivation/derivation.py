@@ -137,7 +137,7 @@ class Derivation:
                     f"the formula uses {a}, which the {'given' if a.name in given else 'recorded'} {a.name} does not satisfy; "
                     "derive with assume=() for a formula that holds without it"
                 )
-        values.update({graph.names[i]: np.asarray(n.data) for i, n in new.items() if i in graph.names})
+        values.update({name: np.asarray(new[i].data) for i, name in graph.names.items()})
         zero = [g for g in self._guards if not np.all(run(g.source(), [g.variable], values))]
         with np.errstate(all="ignore" if zero else None):
             found = run(self._source, [f.variable for f in self.results], values)

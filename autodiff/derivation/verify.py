@@ -35,7 +35,7 @@ def replay(graph: Graph, values: Mapping[str, Any], lengths: Mapping[int, int] =
     `lengths` says what becomes of each length of an axis in values that are shorter than those recorded.
     """
     arrays = {key: _cut(a, lengths) for key, a in graph.arrays.items() if key not in graph.links}
-    arrays.update({key: np.asarray(values.get(name, arrays[key])) for key, name in graph.array_names.items()})
+    arrays.update({key: np.asarray(values[name]) for key, name in graph.array_names.items()})
     arrays = {key: a.item() if a.dtype == bool and a.ndim == 0 else a for key, a in arrays.items()}
     variables = {n.id: values[graph.names[n.id]] for n in graph.nodes if graph.is_variable(n)}
     for key, (a, k, c) in graph.links.items():
@@ -77,7 +77,10 @@ class Points:
         self.graph, self.y, self.v = graph, y, v
         self.values: list[tuple[Arrays, dict[int, Any]]] = []  # values by name, and what the engine says by node
         self.loose = 1e-3 if any(getattr(n, "dtype", None) == np.float32 for n in graph.nodes) else 1e-6
-        _check_names(graph)
+        # Values are bound to names, so no name may stand for two things: a formula that mixes them up would prove itself.
+        names = Counter([*graph.names.values(), *graph.array_names.values(), *graph.sizes])
+        if twice := [name for name, k in names.items() if k > 1]:
+            raise DerivationFailed(f"two things are both called {twice[0]} in the formulas. {BUG}")
         rng = np.random.default_rng(seed)
         recorded = {name: np.asarray(x) if np.asarray(x).dtype == bool else np.array(x, dtype=float) for name, x in graph.data()}
         with np.errstate(all="ignore"):
@@ -97,18 +100,19 @@ class Points:
 
     def _try(self, leaves: Arrays, lengths: Mapping[int, int]) -> bool:
         new = replay(self.graph, leaves, lengths)
-        names = {i: name for i, name in self.graph.names.items() if i in new}
-        truth, root = self._truth(new, [i for i in names if new[i].active]), names[self.graph.root.id]
-        point = {name: np.asarray(new[i].data) for i, name in names.items()} | {f"d{root}_d{names[i]}": x for i, x in truth.items()}
+        names, truth = self.graph.names, self._truth(new)
+        point = {name: np.asarray(new[i].data) for i, name in names.items()}
+        point |= {f"d{names[self.graph.root.id]}_d{names[i]}": x for i, x in truth.items()}
         if not all(np.all(np.isfinite(x)) for name, x in point.items() if name not in leaves):  # a mask holds -inf
             return False
         self.values.append((leaves | point, truth))
         return True
 
-    def _truth(self, new: Mapping[int, Any], moving: Sequence[int]) -> dict[int, Any]:
+    def _truth(self, new: Mapping[int, Any]) -> dict[int, Any]:
         """What the engine says of a graph that was run again."""
         root = new[self.graph.root.id]
         if self.y is None:
+            moving = [i for i in self.graph.names if new[i].active]
             found = pull([root], [None], [new[i] for i in moving], record=False, allow_unused=True)
             return {i: np.asarray(g) for i, g in zip(moving, found, strict=True)}
         y = root if self.y is self.graph.root else pull([root], [None], [new[self.y.id]], record=True)[0]
@@ -141,15 +145,6 @@ class Points:
                 "be checked and is not shown; record the computation at values where it is defined"
             )
         return f
-
-
-def _check_names(graph: Graph) -> None:
-    """Values are bound to names, so no name may stand for two things: a formula that mixes them up would prove itself."""
-    nodes = [graph.names[n.id] for n in graph.nodes if n.id in graph.names]
-    names = Counter([*nodes, *graph.array_names.values(), *graph.sizes])
-    twice = [name for name, k in names.items() if k > 1]
-    if twice:
-        raise DerivationFailed(f"two things are both called {twice[0]} in the formulas. {BUG}")
 
 
 def _moved(rng: np.random.Generator, x: Any, reach: float | None) -> Any:
