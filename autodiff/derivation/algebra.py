@@ -7,7 +7,7 @@ comes out is compared with what the graph's own rules give.  No proof says nothi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ class Algebra:
         expr.start()
         self.root, self._graph = E, Graph(E, variables(user_frame()) if names is None else names, [], {}, [])
         self.sizes: dict[str, int] = dict(self._graph.sizes)
-        self._assuming = cache(lambda *assumptions: _Closed(self._graph, assumptions))
+        self._assuming = cache(partial(_Closed, self._graph))
 
     def value(self, x: Any) -> Symbol:
         """A named node, or an array among the operands; raises KeyError for what formulas have no name for."""
@@ -61,9 +61,9 @@ class Algebra:
     def slope(self, of: Any, wrt: Any) -> Symbol:
         """The derivative of a node in another: an array of the axes of both."""
         if of is self.root and np.size(of.data) == 1:
-            return self._assuming().deriver.upstream[wrt.id]
+            return self._assuming().upstream[wrt.id]
         graph = self._graph
-        p = self._assuming().deriver.slope(graph.definition(of).poly, len(of.shape), wrt)
+        p = self._assuming().slope(graph.definition(of).poly, len(of.shape), wrt)
         return Symbol(graph.space, p, (*of.shape, *wrt.shape), (*graph.axes[of.id], *graph.axes[wrt.id]))
 
     def same(self, claim: Callable[[], Any], of: Any, wrt: Any = None, part: str = "", assume: Iterable[str] = ()) -> bool:
@@ -88,22 +88,21 @@ class Algebra:
             return False
 
 
-class _Closed:
+class _Closed(Deriver):
     """What symbols stand for, under some assumptions: slopes in the names of values, and these in the names of variables."""
 
-    def __init__(self, graph: Graph, assumptions: tuple[Assumption, ...]) -> None:
-        self.graph = graph
-        self.deriver = Deriver(graph, assumptions, [n for n in graph.nodes if n.active and n.id in graph.names and n is not graph.root])
+    def __init__(self, graph: Graph, *assumptions: Assumption) -> None:
+        super().__init__(graph, assumptions)
         self._slopes: dict[Atom, Poly] = {}
 
     @cached_property
     def local(self) -> dict[int, Poly]:
         """The derivative of the loss in each node, in the slopes of the nodes it feeds."""
-        return self.deriver.sweep()[0] if np.size(self.graph.root.data) == 1 else {}
+        return self.sweep()[0] if np.size(self.graph.root.data) == 1 else {}
 
     def written_out(self, p: Poly) -> Poly:
         """The same without slopes: each is replaced by its local rule, in which those of later nodes have been replaced before."""
-        slopes = {atom_of(self.deriver.upstream[n.id]): n for n in self.deriver.named if n.id in self.local}
+        slopes = {atom_of(self.upstream[n.id]): n for n in self.named if n.id in self.local}
         wanted = set(expr.atoms_in(p))
         for atom, n in slopes.items():
             wanted |= set(expr.atoms_in(self.local[n.id])) if atom in wanted else set()
@@ -111,23 +110,23 @@ class _Closed:
             raise expr.TooDeep
         for atom, n in reversed(slopes.items()):
             if atom in wanted and atom not in self._slopes:
-                simple = self.deriver.best(self.graph.own(n, expr.substitute(self.local[n.id], self._slopes)))
-                self._slopes[atom] = self.deriver.plainly(simple)
+                simple = self.best(self.graph.own(n, expr.substitute(self.local[n.id], self._slopes)))
+                self._slopes[atom] = self.plainly(simple)
         return expr.substitute(p, self._slopes)
 
     @cached_property
     def values(self) -> dict[Atom, Poly]:
         table: dict[Atom, Poly] = {}
-        for atom, body in self.deriver.definitions.items():
+        for atom, body in self.definitions.items():
             table[atom] = expr.substitute(body, table)
         return table
 
     def is_zero(self, p: Poly) -> bool:
         """Is it 0 once it is simplified: as it is, with what its slopes stand for, and with what its values do?"""
-        if not self.deriver.best(p).terms:
+        if not self.best(p).terms:
             return True
         p = self.written_out(p)
-        return not self.deriver.best(p).terms or not self.deriver.best(expr.substitute(p, self.values)).terms
+        return not self.best(p).terms or not self.best(expr.substitute(p, self.values)).terms
 
 
 def _gaps(claim: Symbol, truth: Symbol, part: str) -> Iterator[Poly]:

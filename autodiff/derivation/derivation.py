@@ -420,16 +420,18 @@ def _derive(
 ) -> Derivation:
     pair = isinstance(wrt, tuple)
     targets = [] if wrt is None else list(wrt) if isinstance(wrt, list | tuple) else [wrt]
-    nodes = _checked(E, targets, pair, opaque)
+    _check_targets(E, targets, pair, opaque)
     expr.start()
     wishes = list(map(parse, assume or ()))
     graph = Graph(E, variables(user_frame()), opaque, dims, targets, {a.name for a in wishes if a.kind in SQUARE})
     _check_reached(graph, targets, graph.axes)
     assumptions = found_in(graph) if assume is None else list(dict.fromkeys(fitting(a, graph) for a in wishes))
-    y, v = targets if pair else (None, None) if np.size(E.data) == 1 else (E, *targets)
+    if np.size(E.data) != 1:
+        y, v = E, *targets  # the derivative of a result of several numbers
+    else:
+        y, v = targets if pair else (None, None)  # that of the gradient in y
     if y is None:
-        wanted = targets or [n for n in nodes if n.active and n.id in graph.names and n is not E]
-        steps = Deriver(graph, assumptions, wanted).steps()
+        steps = Deriver(graph, assumptions, targets).steps()
         _check_reached(graph, targets, {s.node.id for s in steps})
     else:
         steps = [_slope(Deriver(graph, assumptions, [y]), y, v)]
@@ -447,8 +449,8 @@ def _derive(
     return Derivation(printer, tuple(shown.values()), tuple(results), guards, [*remarks, *_literals(graph)])
 
 
-def _checked(E: Any, targets: list[Any], pair: bool, opaque: Sequence[Any]) -> list[Any]:
-    """The nodes below E, if what is asked of them can be answered."""
+def _check_targets(E: Any, targets: list[Any], pair: bool, opaque: Sequence[Any]) -> None:
+    """What is asked can be answered of a graph like this."""
     if not isinstance(E, Node):
         raise NotConnected(f"derive takes a node, such as a loss, or a function; {type(E).__name__} has no recorded graph")
     nodes = order(E)
@@ -456,6 +458,7 @@ def _checked(E: Any, targets: list[Any], pair: bool, opaque: Sequence[Any]) -> l
     if not E.active:
         raise NotConnected(f"{label(E)} is a constant: nothing it depends on is a variable, so there is nothing to derive")
     check_connected([E], nodes, targets)
+    reached = {n.id for n in nodes}
     if any(t is E for t in targets):
         raise NotConnected(f"{label(E)} is what is derived, and its derivative in itself is 1: give wrt= a variable that it depends on")
     if pair and len(targets) != 2:
@@ -465,9 +468,8 @@ def _checked(E: Any, targets: list[Any], pair: bool, opaque: Sequence[Any]) -> l
             f"{label(E)} has shape {tuple(E.shape)}. Derive a single number, such as its sum, or write wrt=node for the Jacobian in "
             "one variable"
         )
-    if strange := [n for n in opaque if n.id not in {m.id for m in nodes}]:
+    if strange := [n for n in opaque if n.id not in reached]:
         raise NotConnected(f"opaque= lists {label(strange[0])}, without which {label(E)} was computed; it takes nodes of that graph")
-    return nodes
 
 
 def _check_reached(graph: Graph, targets: Sequence[Any], reached: Collection[int]) -> None:

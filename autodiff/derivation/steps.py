@@ -53,9 +53,9 @@ class Step(Generic[T]):
 
 
 class Deriver:
-    """Runs the reverse sweep on symbols and simplifies, node by node."""
+    """Runs the reverse sweep on symbols and simplifies, node by node; without targets down to every named one."""
 
-    def __init__(self, graph: Graph, assumptions: Sequence[Assumption], targets: Sequence[Any]) -> None:
+    def __init__(self, graph: Graph, assumptions: Sequence[Assumption], targets: Sequence[Any] = ()) -> None:
         self.graph, self.assumptions = graph, list(assumptions)
         self.named = [n for n in graph.nodes if n.id in graph.names and n is not graph.root]
         self.definitions: dict[Atom, Poly] = {}
@@ -70,7 +70,7 @@ class Deriver:
         self._using = cache(self._simplifier)
         self.plain, self.best = self._using(), self._using(*self.assumptions)
         self.upstream = {n.id: graph.space.opaque("∂" + graph.names[n.id], n.shape, graph.axes[n.id]) for n in self.named}
-        self.targets = targets
+        self.targets = targets or [n for n in self.named if n.active]
 
     def _simplifier(self, *used: Assumption) -> Simplifier:
         """That which relies on these assumptions: by atoms that know them, or by what is put for terms."""
