@@ -206,7 +206,7 @@ class Derivation:
         shown = [f for s in steps for f in (s.rule, s.inserted, s.result, s.without) if f is not None]
         made = [f for f in self._needed if f not in shown]
         words, defined = _words("\n".join(map(str, [*shown, *made])).replace("/d", "/")), list[Formula]()
-        for f in reversed(self._printer.defined.values()):
+        for f in reversed(self._printer.defined):
             if f.variable in words:
                 defined.insert(0, f)
                 words |= _words(f.text)
@@ -280,9 +280,9 @@ class _Printer:
         self.dims, self.root = graph.all_dims(), graph.names[graph.root.id]
         self.latex = Latex(self.dims, self.root)
         self.ranks = (JACOBIANS if y is graph.root else LAYOUTS)[layout]
-        self.defined: dict[str, Formula] = {}  # what the names stand for which nobody gave
+        self.defined: list[Formula] = []  # what the names stand for which nobody gave
         for name, n in graph.invented().items():
-            self.defined[name] = self.formula(graph.definition(n).poly, graph.axes[n.id], (name, self.latex.name(name), name))
+            self.defined.append(self.formula(graph.definition(n).poly, graph.axes[n.id], (name, self.latex.name(name), name)))
 
     def derivative(self, p: Poly, v: Any, used: Sequence[Assumption]) -> Formula:
         """The derivative in node v."""
@@ -305,7 +305,7 @@ class _Printer:
         source = numpy.write(tree, axes)
         words = _words(source)
         prelude = [*map(helper, sorted(numpy.helpers)), *map(self._size, sorted(numpy.sizes))]
-        for f in self.defined.values():
+        for f in self.defined:
             if f.variable in words:
                 prelude += [*f.prelude, f"{f.variable} = {f.numpy}"]
         printed = text.write(shown) if ranks else text.write(tree, tree.ls if matrix else axes)
