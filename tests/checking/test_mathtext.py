@@ -130,6 +130,34 @@ ONE_FORMULA = {  # every spelling of each value
         J.T @ delta2,
         [r"\sum_k \frac{\partial E}{\partial z_k^{(2)}} \frac{\partial y_k^{(2)}}{\partial z_i^{(2)}}", "(dy2/dz2)^T delta2"],
     ),
+    "a step": (
+        np.heaviside(z1 - 0.5, 0.5),
+        ["np.heaviside(z1 - 0.5, 0.5)", "heaviside(z1 - 0.5, 1/2)", r"\mathrm{H}_{1/2}\left(\mathbf{z}_1 - 0.5\right)"],
+    ),
+    "comparisons are numbers": (
+        1.0 * (z1 > 0.5) - (z1 < 0.4),
+        ["(z1 > 0.5) - (z1 < 0.4)", "-(z1 < 0.4) + (z1 > 0.5)", r"\mathbb{1}\left[z_1 - 0.5 > 0\right] - \mathbb{1}\left[0.4 > z_1\right]"],
+    ),
+    "along an axis": (
+        np.exp(X) / np.exp(X).sum(1, keepdims=True),
+        ["softmax(X, axis=1)", r"\mathrm{softmax}_{\mathrm{axis}=1}\left(\mathbf{X}\right)"],
+    ),
+    "along two axes": (
+        np.abs(X).max() + X.sum(),
+        ["X.sum((0, 1)) + np.max(X, axis=(0, 1))", "X.sum((1, 0)) + X.max()"],
+    ),
+    "other functions": (
+        np.log2(z1) * np.linalg.det(A) + np.cbrt(z1),
+        ["np.log2(z1) * np.linalg.det(A) + np.cbrt(z1)", "log2(z1) * det(A) + cbrt(z1)", r"\log_2(z_1) \det(A) + \sqrt[3]{z_1}"],
+    ),
+    "Einstein's sum": (
+        (A * B.T).sum(1),
+        ["np.einsum('ij,ji->i', A, B)", 'einsum("ab,ba->a", A, B)', "np.sum(A * B.transpose(1, 0), axis=1)"],
+    ),
+    "ones and zeros": (
+        X + 1,
+        ["X + np.ones(6)", "X + ones((4, 1)) + zeros((4, 6))", "np.ones((4, 6)) * (X + 1) + np.zeros(6)"],
+    ),
     "one number": (
         -(t * log(y2)).sum(),
         [

@@ -52,7 +52,7 @@ class Formula:
     same                            (letter, letter, are they equal?): a condition
     cases       x, condition, ...   the last x may come without a condition
     length      x                   the axis, or None for how many entries there are
-    filled      lengths             an array of ones
+    filled      lengths             "ones" or "zeros": an array of these
     ones, eye                       1, which broadcasts; the unit matrix
     getitem     x                   the index, of NumPy text
     """
@@ -300,7 +300,7 @@ class _Evaluation:
         lengths = [np.asarray(x.value) for x in self._all(f)]
         if any(n.shape or n != int(n) or n < 1 for n in lengths) or math.prod(map(int, lengths)) > LARGEST:
             raise ShapeMismatch(f"{f.text} has no shape: its lengths are to be whole numbers")
-        return Labelled(np.ones(tuple(map(int, lengths))))
+        return Labelled(np.full(tuple(map(int, lengths)), float(f.value == "ones")))
 
     # ------------------------------------------------------------ named axes
 
@@ -532,7 +532,16 @@ class _Evaluation:
         if name in _NORMALISING and "axis" not in options and len(shape_of(values[0])) == 2:
             options["axis"] = 1 if shape_of(values[0])[0] == 1 else 0
             options |= {"keepdims": True} if name == "logsumexp" else {}
+        if name == "einsum":
+            return self._einsum(f, values, options["subscripts"])
         return Labelled(op(*values, **options))
+
+    def _einsum(self, f: Formula, values: list[Any], subscripts: str) -> Labelled:
+        inputs = subscripts.replace(" ", "").partition("->")[0].split(",")
+        lengths = {s: n for letters, v in zip(inputs, values, strict=False) for s, n in zip(letters, shape_of(v), strict=False)}
+        if math.prod(lengths.values()) > LARGEST:
+            raise ShapeMismatch(f"{f.text} would multiply {math.prod(lengths.values()):,} numbers")
+        return Labelled(ops.einsum(values, subscripts))
 
     def _inner_call(self, f: Formula, xs: list[Labelled], name: str, options: dict[str, Any]) -> Labelled:
         """A sum or mean over the axes that no index names."""
@@ -549,7 +558,7 @@ class _Evaluation:
         return x._replace(value=partial(op(x.value), x.value) * 1.0 if callable(partial) else x.value * 0 + (partial or 0))
 
     def _compare(self, f: Formula) -> Labelled:
-        return self._entrywise(f, self._all(f), _COMPARE[f.value])
+        return self._entrywise(f, self._all(f), lambda x, y: 1.0 * _COMPARE[f.value](x, y))  # booleans add by rules of their own
 
     def _cases(self, f: Formula) -> Labelled:
         default = len(f.args) % 2 == 1

@@ -11,7 +11,7 @@ from .formula import Formula
 CHOICE, SUM, ENTRYWISE, PRODUCT, SIGN, POWER, ATOM = range(7)
 _SIGNS = {"add": " + ", "mul": " ⊙ ", "juxt": " ", "star": " * ", "cdot": " · ", "matmul": " @ "}
 _BINDS = {"add": SUM, "neg": SUM, "mul": ENTRYWISE, "juxt": PRODUCT, "star": PRODUCT, "cdot": PRODUCT, "matmul": PRODUCT}
-_BINDS |= {"div": PRODUCT, "pow": POWER, "total": SUM, "compare": SUM, "same": SUM, "cases": CHOICE}
+_BINDS |= {"div": PRODUCT, "pow": POWER, "total": SUM, "compare": CHOICE, "same": CHOICE, "cases": CHOICE}
 
 
 def plain(f: Formula) -> str:
@@ -83,7 +83,7 @@ class _Plain:
         return "d{}/d{}".format(*f.value)
 
     def _filled(self, f: Formula) -> str:
-        return f"np.ones(({', '.join(map(self.write, f.args))},))"
+        return f"np.{f.value}(({', '.join(map(self.write, f.args))},))"
 
     def _length(self, f: Formula) -> str:
         return self.write(f.args[0], ATOM) + (".size" if f.value is None else f".shape[{f.value}]")
@@ -107,7 +107,10 @@ class _Plain:
 
     def _call(self, f: Formula) -> str:
         name, options = f.value
-        parts = [*(self.write(a) for a in f.args), *(f"{k}={v}" for k, v in options)]
+        if name == "transpose":
+            return f"{self.write(f.args[0], ATOM)}.transpose({', '.join(map(str, options[0][1]))})"
+        parts = [self.write(a) for a in f.args]
+        parts = [repr(options[0][1]), *parts] if name == "einsum" else [*parts, *(f"{k}={v}" for k, v in options)]
         return f"{self._function(name)}({', '.join(parts)})"
 
     def _function(self, name: str) -> str:
