@@ -165,10 +165,10 @@ def _with_columns(claim: Claim, point: Point) -> Iterator[tuple[Claim, str]]:
         return
     env = Env(point, claim.numbers_known)
     with suppress(ValueError, LookupError):
-        turned = [f.text for f in claim.formula.walk() if f.op == "T" and np.ndim(f.args[0].evaluate(env)) == 1]
+        turned = [f.text for f in claim.formula.walk() if f.op == "T" and f.value is None and np.ndim(f.args[0].evaluate(env)) == 1]
         if turned:
             said = f"read with vectors as columns; NumPy's 1-D arrays have no {turned[0]}: write np.outer for an outer product"
-            yield replace(claim, formula=claim.formula.of_columns), said
+            yield replace(claim, formula=claim.formula.as_columns), said
 
 
 def _put_for(number: float, constant: Formula, f: Formula) -> Formula:
@@ -185,7 +185,7 @@ def _failed(error: Exception) -> str:
 def judged_numbers(claim: Claim, raw: list[Array], points: Sequence[Point], reading: Reading) -> Judged:
     """Compare arrays, one for each point, in each layout that they can be in."""
     truth = [claim.goal.truth(p) for p in points]
-    options = [list(aligned(a, t, claim.goal, claim.formula is not None)) for a, t in zip(raw, truth, strict=True)]
+    options = [list(aligned(a, t, claim.goal, claim.formula)) for a, t in zip(raw, truth, strict=True)]
     best = Judged(claim, WRONG, reading, raw=raw)
     for k in range(min(map(len, options), default=0)):
         arrays = [o[k][0] for o in options]
@@ -211,7 +211,7 @@ def holds_at(judged: Judged, point: Point) -> bool:
     try:
         raw = judged.claim.at(point, judged.reading)
         truth = judged.goal.truth(point)
-        options = list(aligned(raw, truth, judged.goal, judged.claim.formula is not None))
+        options = list(aligned(raw, truth, judged.goal, judged.claim.formula))
         return (
             judged.option < len(options)
             and compared(judged.claim, options[judged.option][0], truth, point, judged.reading, brief=True)[0] == RIGHT

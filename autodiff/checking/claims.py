@@ -242,7 +242,7 @@ def _to_digits(a: Array, s: int) -> Array:
 # ---------------------------------------------------------------- lining up
 
 
-def aligned(a: Array, truth: Array, goal: Goal, of_text: bool) -> Iterator[tuple[Array, str]]:
+def aligned(a: Array, truth: Array, goal: Goal, text: Formula | None) -> Iterator[tuple[Array, str]]:
     """The ways in which a claimed array can stand for the true one: the array in its shape, and the layout this takes it to be in.
 
     Layouts are "denominator" (the shape of the variable), "numerator" (its transpose) or "" where there is no telling; ENTRYWISE is
@@ -260,12 +260,18 @@ def aligned(a: Array, truth: Array, goal: Goal, of_text: bool) -> Iterator[tuple
         turned = a.ndim == 2 and a.shape[0] == 1 and (truth.ndim < 2 or truth.shape[1] == 1)
         column = a.ndim == 2 and a.shape[1] == 1
         yield a.reshape(truth.shape), ("numerator" if turned else "denominator" if column else "") if layout else ""
-    elif of_text and a.size == 1:
+    elif text is not None and a.size == 1:
         yield np.broadcast_to(a.reshape(()), truth.shape), ""
+    elif text is not None and any(f.op == "ones" for f in text.walk()) and _broadcasts(a.shape, truth.shape):  # 1 v^T
+        yield np.broadcast_to(a, truth.shape), ""
     if a.ndim == 2 and a.T.shape == truth.shape and not is_vector(a.shape) and goal.kind in ("gradient", "jacobian"):
         yield a.T, "numerator" if goal.kind == "gradient" else "denominator"
     if goal.kind == "jacobian" and (slopes := _of_entries(a, truth.shape)) is not None:
         yield np.diag(slopes).reshape(truth.shape), ENTRYWISE
+
+
+def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    return len(shape) <= len(to) and all(m in (1, n) for m, n in zip(shape[::-1], to[::-1], strict=False))
 
 
 def _of_entries(a: Array, jacobian: tuple[int, ...]) -> Array | None:

@@ -411,7 +411,7 @@ def _right(case: Case, reading: Reading) -> tuple[int, ...] | None:
             found = case.claim.at(p, reading)
         except (ValueError, KeyError, TypeError, ArithmeticError, np.linalg.LinAlgError):
             return None
-        for a, _ in aligned(found, t, case.goal, of_text=True):
+        for a, _ in aligned(found, t, case.goal, reading.formula):
             if near(a, t, t, s):
                 shape = found.shape
                 break

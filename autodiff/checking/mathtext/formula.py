@@ -158,6 +158,11 @@ class Formula:
         return edits(self, shapes or {})
 
     @property
+    def as_columns(self) -> Formula:
+        """The same where products take 1-D arrays for columns, and the transpose of one is a row; elsewhere they broadcast as NumPy's."""
+        return self.map(lambda f: replace(f, value="columns") if f.op in ("T", "matmul") else f)
+
+    @property
     def of_columns(self) -> Formula:
         """The same where 1-D arrays are columns."""
         return self.map(lambda f: replace(f, value=(f.value[0], True)) if f.op == "name" else f)
@@ -482,6 +487,8 @@ class _Evaluation:
         total = self.of(f.args[0])
         for a in f.args[1:]:
             y = self.of(a)
+            if f.value == "columns" and len(total.rest) == 1 and len(y.rest) == 2 and y.rest[0] == 1:
+                total = Labelled(ops.reshape(total.value, shape=(*total.rest, 1)))
             if not (total.rest and y.rest):
                 raise ShapeMismatch(f"{f.text} has @ beside a single number; write * there")
             if total.rest[-1] != y.rest[-2 if len(y.rest) > 1 else 0]:
@@ -506,6 +513,8 @@ class _Evaluation:
     def _T(self, f: Formula) -> Labelled:
         x = self.of(f.args[0])
         if not x.labels:
+            if f.value == "columns" and len(x.rest) == 1:
+                return Labelled(ops.reshape(x.value, shape=(1, *x.rest)))
             return Labelled(ops.transpose(x.value)) if len(x.rest) > 1 else x
         if len(x.rest) < 2:
             return x

@@ -26,8 +26,8 @@ from .tokens import WORDS, Token, problem, tokens
 NESTING = 40
 _METHODS = ("sum", "mean", "max", "min", "transpose", "dot", "reshape", "ravel", "flatten")
 # The ops of the table that formulas may call, by their own names, and what else these are called.
-_CALLED = """exp exp2 expm1 log log2 log10 log1p sin cos tan sinh cosh tanh arcsin arccos arctan arcsinh arccosh arctanh erf erfc sigmoid relu
-    softplus gelu sqrt cbrt square abs sign reciprocal maximum minimum hypot clip where softmax log_softmax logsumexp sum mean max min diag
+_CALLED = """exp exp2 expm1 log log2 log10 log1p sin cos tan sinh cosh tanh arcsin arccos arctan arcsinh arccosh arctanh erf erfc sigmoid
+    relu softplus gelu sqrt cbrt square abs sign reciprocal maximum minimum hypot clip where softmax log_softmax logsumexp sum mean max min diag
     trace inv det logdet solve norm outer dot matmul"""
 FUNCTIONS = {name: name for name in _CALLED.split()} | {
     **dict.fromkeys(("σ", "sigma", "logistic"), "sigmoid"),
@@ -797,7 +797,7 @@ class Parser:
             return self.reference()
         written = t.text + "".join("_" + s for s in subs) + (f"^({layer})" if layer else "")
         called = self.sees("(") and not (subs or layer) and len(t.text) > 1
-        if called and any(t.text in vars(module) for module in (np, np.linalg)) or t.text in TABLE:
+        if called and any(t.text in known for known in (vars(np), vars(np.linalg), TABLE)):
             raise self.unknown(True, t.text, "", t)
         hint = self.names.nearest(t.text + "".join(subs) + layer, FUNCTIONS if called else ())
         raise self.error(f"the {'function' if called else 'name'} {written} is not known{hint}", t)
@@ -973,7 +973,7 @@ def _summed(f: Formula) -> Formula:
             break
         if a == ones and kept:
             kept = [_sum_of(f, kept, 1)]
-        elif a not in (ones, turned):
+        elif f.op == "juxt" or a not in (ones, turned):
             kept.append(a)
     return kept[0] if len(kept) == 1 else replace(f, args=tuple(kept))
 
