@@ -183,7 +183,7 @@ LANGUAGES: list[tuple[Any, str, str, str]] = [  # a graph, a line, what it is, a
         chain_of_matrices(),
         "dE/dC = B.sum(0) @ D.sum(1).T",
         "right",
-        "read with vectors as columns; NumPy's 1-D arrays have no np.sum(D, axis=1).T",
+        "NumPy's 1-D arrays have no np.sum(D, axis=1).T",
     ),
     (chain_of_matrices(), "dE/dC = B.sum(1) @ D.sum(1).T", "wrong", "the inner sizes 4 and 3 differ"),
     (chain_of_matrices(), "dE/dB = ones(4) @ (C @ D.sum(1)).T", "right", "read with vectors as columns"),

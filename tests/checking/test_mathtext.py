@@ -17,7 +17,7 @@ from autodiff.node import order
 RNG = np.random.default_rng(0)
 SHAPES: dict[str, tuple[int, ...]] = {"x": (4, 1), "t": (3, 1), "W1": (5, 4), "W2": (3, 5), "b2": (3, 1), "A": (3, 3), "B": (3, 3)}
 SHAPES |= {"z1": (5, 1), "y1": (5, 1), "z2": (3, 1), "y2": (3, 1), "X": (4, 6), "Y": (3, 6), "v": (3,), "w": (5,)}
-SHAPES |= dict.fromkeys(("lam", "m", "E"), ())
+SHAPES |= {"the_last_x": (4, 1)} | dict.fromkeys(("m_", "lam", "m", "E"), ())
 ENV: dict[str, Any] = {name: RNG.uniform(0.2, 0.9, shape) for name, shape in SHAPES.items()}
 ENV["t"] = np.array([[0.0], [1.0], [0.0]])
 ENV |= {f"dE/d{name}": RNG.normal(size=shape) for name, shape in SHAPES.items()}
@@ -27,7 +27,7 @@ ENV |= {
     if y in SHAPES
 }
 NAMES = tuple(SHAPES)
-x, t, W1, W2, b2, A, B, z1, y1, z2, y2, X, Y, v, w, lam, m, _ = (ENV[name] for name in SHAPES)
+x, t, W1, W2, b2, A, B, z1, y1, z2, y2, X, Y, v, w, the_last_x, m_, lam, m, _ = (ENV[name] for name in SHAPES)
 delta2, delta1 = ENV["dE/dz2"], ENV["dE/dz1"]
 J = ENV["dy2/dz2"].reshape(3, 3)
 sigma = 1 / (1 + np.exp(-z1))
@@ -157,6 +157,10 @@ ONE_FORMULA = {  # every spelling of each value
     "ones and zeros": (
         X + 1,
         ["X + np.ones(6)", "X + ones((4, 1)) + zeros((4, 6))", "np.ones((4, 6)) * (X + 1) + np.zeros(6)"],
+    ),
+    "names with underscores": (
+        m_ * the_last_x + x,
+        ["m_ * the_last_x + x", r"\mathrm{m\_} \, \mathrm{the}_{\mathrm{last\_x}} + \mathbf{x}", r"\mathrm{the\_last\_x} m_ + x"],
     ),
     "one number": (
         -(t * log(y2)).sum(),

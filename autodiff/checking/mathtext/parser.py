@@ -27,8 +27,8 @@ NESTING = 40
 _METHODS = ("sum", "mean", "max", "min", "transpose", "dot", "reshape", "ravel", "flatten")
 # The ops of the table that formulas may call, by their own names, and what else these are called.
 _CALLED = """exp exp2 expm1 log log2 log10 log1p sin cos tan sinh cosh tanh arcsin arccos arctan arcsinh arccosh arctanh erf erfc sigmoid
-    relu softplus gelu sqrt cbrt square abs sign reciprocal maximum minimum hypot clip where softmax log_softmax logsumexp sum mean max min diag
-    trace inv det logdet solve norm outer dot matmul"""
+    relu softplus gelu sqrt cbrt square abs sign reciprocal maximum minimum hypot clip where softmax log_softmax logsumexp sum mean max min
+    diag trace inv det logdet solve norm outer dot matmul"""
 FUNCTIONS = {name: name for name in _CALLED.split()} | {
     **dict.fromkeys(("σ", "sigma", "logistic"), "sigmoid"),
     **dict.fromkeys(("Diag", "diagflat"), "diag"),

@@ -58,7 +58,7 @@ _SAME = {  # what stands for a sign or a command that has one spelling below
 }
 _SUPER = {"²": "2", "³": "3", "¹": "1", "⁻": "-"}
 _LETTER = r"[^\W\d_²³¹⁻ᵀΣ½]"
-_NAME = rf"{_LETTER}(?:[^\W²³¹⁻ᵀ½]*[^\W_²³¹⁻ᵀ½])?"
+_NAME = rf"{_LETTER}(?:[^\W²³¹⁻ᵀ½]*[^\W_²³¹⁻ᵀ½])?(?:_(?!\s*{{|[\w\\(]))?"  # x_ is a name, x_{{1}} has a subscript
 _STYLE = r"mathbf|boldsymbol|bm|vec|pmb|mathrm|mathit|mathsf|mathcal|operatorname\*?|text|textbf|textrm|mbox|mathbb"
 _ACCENT = r"hat|bar|tilde|widehat|overline"
 _BOLD = {"mathbf", "boldsymbol", "bm", "vec", "pmb", "textbf"}
@@ -74,7 +74,7 @@ _TOKEN = re.compile(
     | (?P<space>\s+|~|&|\$+|[%\#].*|\\\s)
     | (?P<accented>\\(?P<accent>{_ACCENT})\s*(?:\{{\s*(?:\\(?:{_STYLE})\s*\{{?)?\s*(?P<under>[A-Za-z]\w*)[\s}}]*\}}|(?P<letter>[A-Za-z])))
     | (?P<step>\\mathrm\{{H\}}_\{{1/2\}})
-    | (?P<styled>\\(?P<style>{_STYLE})\s*(?:\{{\s*(?P<content>\\?\w+|[\w\s,.]*)\s*\}}|(?P<one>\\[A-Za-z]+|\w)))
+    | (?P<styled>\\(?P<style>{_STYLE})\s*(?:\{{\s*(?P<content>\\?\w+|(?:\\_|[\w\s,.])*)\s*\}}|(?P<one>\\[A-Za-z]+|\w)))
     | (?P<stack>\\(?:stackrel|overset)\s*\{{[^{{}}]*\}}\s*\{{\s*=\s*\}})
     | (?P<tag>\\(?:tag|label|phantom|vspace|hspace)\*?\s*\{{[^{{}}]*\}})
     | (?P<environment>\\(?:begin|end)\s*\{{\s*(?P<which>[A-Za-z]+)\*?\s*\}}(?:\{{[lcr]*\}})?)
@@ -178,7 +178,7 @@ def _power(digits: str, start: int) -> list[Token]:
 def _styled(m: re.Match[str]) -> list[Token]:
     """What is set in another type: bold names, words, and the bold or double-struck 1."""
     start = m.start()
-    content = (m["one"] or m["content"] or "").strip()
+    content = (m["one"] or m["content"] or "").strip().replace(r"\_", "_")
     bold = m["style"] in _BOLD
     if content.startswith("\\"):
         return [t._replace(bold=bold) for t in _command(content, start)]
