@@ -42,6 +42,7 @@ class Formula:
     example     x                   as of an index of one letter; it counts a matrix's columns (or rows), each a vector
     entry       jacobian            (letters of what is derived, letters of what it is derived by)
     entries     x, indexed names    the letters of the left side, in order
+    array       x                   the letters of the axes, in order
     add, mul, juxt, star, cdot, dot, matmul     any number; of star, "plain" if it may be NumPy's
     neg, div, pow, T                one or two
     call        operands            (the op's name, its options)
@@ -353,6 +354,16 @@ class _Evaluation:
             value = ops.reshape(value, shape=tuple(shape_of(value)[:2]))
             return Labelled(ops.transpose(value)) if f.args[1].op == "example" and f.args[1].value[1] else Labelled(value, labels)
         return Labelled(value, labels)
+
+    def _array(self, f: Formula) -> Labelled:
+        outside, self.formula, self._sizes = (self.formula, self._sizes), f.args[0], None  # letters inside of it are its own
+        x = self.of(f.args[0])
+        if not x.single or (extra := {*x.labels} - {*f.value}):
+            raise ShapeMismatch(f"the entries in {f.text} {f'have the index {min(extra)}, too' if x.single else 'are no single numbers'}")
+        shape = tuple(shape_of(x.value)[x.labels.index(s)] if s in x.labels else self.sizes().get(s, 1) for s in f.value)
+        value = _spread(Labelled(ops.reshape(x.value, shape=tuple(shape_of(x.value)[: len(x.labels)])), x.labels), f.value, 0)[0]
+        self.formula, self._sizes = outside
+        return Labelled(value * np.ones(shape))
 
     def _total(self, f: Formula) -> Labelled:
         letters, unlike = f.value

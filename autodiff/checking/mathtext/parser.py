@@ -293,7 +293,7 @@ class Parser:
         if not all(c.isascii() and c.islower() for c in letters) or not letters:
             raise self.error(f"{text!r} are no index letters", sign)
         self.math = True
-        return Formula("index", (value,), (letters, False))
+        return Formula("array", (value,), letters) if value.component else Formula("index", (value,), (letters, False))
 
     def script(self) -> str:
         """The text of a subscript."""
@@ -421,7 +421,7 @@ class Parser:
         if not self.skip(closing):
             raise self.error(f"{opening.text!r} is not closed: {closing!r} is missing before {self.shown()}")
         self.bars = bars
-        return value
+        return _summed(value) if value.op in ("juxt", "matmul") else value  # of (1^T t) y, y is no part of the sum
 
     def between_bars(self) -> Formula:
         sign = self.take()
@@ -631,16 +631,17 @@ class Parser:
 
     def ones(self) -> Formula:
         """A vector of ones, or the indicator of a condition in brackets or below."""
-        self.take()
+        t = self.take()
         self.math = True
         braces = self.sees("_") and self.ahead(1).text == "{"
-        if not braces and not self.sees("["):
+        sized = t.text == "𝟙" and re.match(r"\\\w+\s*\[", self.text[self.now.start :])
+        if not (braces or sized or self.sees("[")):
             return Formula("ones")
         self.at += 1 + braces
         condition = self.condition()
         if condition is None:
             raise self.error("otherwise than what?")
-        self.expect("}" if braces else "]", "the condition does not end")
+        self.expect("}" if braces else ")" if sized else "]", "the condition does not end")
         return Formula("cases", (Formula("number", value=1), condition, Formula("number", value=0)))
 
     def function(self, t: Token) -> Formula:

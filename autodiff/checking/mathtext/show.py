@@ -98,6 +98,9 @@ class _Plain:
     def _example(self, f: Formula) -> str:
         return f"{self.write(f.args[0], ATOM)}_{''.join(f.value[0])}"
 
+    def _array(self, f: Formula) -> str:
+        return f"({self.write(f.args[0])})_{''.join(f.value)}"
+
     def _entry(self, f: Formula) -> str:
         (of, by), (first, second) = f.args[0].value, f.value
         return f"d{of}{'_' * bool(first)}{''.join(first)}/d{by}{'_' * bool(second)}{''.join(second)}"
