@@ -517,7 +517,7 @@ class Reader:
         try:
             formula = read(text, names, self.graph.root_name).formula
         except NotRead as error:
-            self.unread[name], self.names[name], self.last = f"{label} is not read: {error}", name, None
+            self.unread[name], self.names[name], self.last = f"{label}, which gives {name}, is not read: {error}", name, None
             return
         except ValueError as error:
             raise BadFormula(f"{label}: {error}") from None

@@ -795,7 +795,10 @@ def test_a_definition_that_cannot_be_read_is_an_error_at_its_column() -> None:
 
 def test_what_uses_a_definition_that_is_not_read_here_is_not_judged() -> None:
     first, second = ad.check(two_layers(), ["d = np.kron(h - t, 1)", "dE/dh = d / m", "dE/dh = (h - t) / m"]).verdicts
-    assert (first.status, second.status) == ("undecided", "right") and "line 1 is not read: np.kron is not known here" in first.sentence
+    assert (first.status, second.status) == (
+        "undecided",
+        "right",
+    ) and "line 1, which gives d, is not read: np.kron is not known here" in first.sentence
 
 
 def test_a_name_that_numpy_does_not_have_is_wrong() -> None:
