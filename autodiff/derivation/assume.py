@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import expr
-from .simplify import Rule, replace_contraction, replace_term
+from .simplify import Rule, replace
 
 if TYPE_CHECKING:
     from .graph import Graph
@@ -75,14 +75,14 @@ class Assumption:
             dims = graph.dims_of(self.name)
             label = [i for i, d in enumerate(dims) if d is not None].index(self._axis(tuple(1 if d is None else 2 for d in dims)))
             total = expr.contract(atom.poly, {label: atom.dims[label]})
-            return [replace_term(total.only()[0], 1, expr.ONE)]
+            return [replace(total.only()[0], 1, expr.ONE)]
         out = []
         if self.kind == "orthogonal":
             for k in (0, 1):
                 sides = [expr.relabel(atom.poly, {k: expr.BOUND - 1, 1 - k: side}) for side in (0, 1)]
                 gram = expr.contract(expr.mul(*sides), {expr.BOUND - 1: atom.dims[k]})
                 same = expr.factor(expr.delta(atom.dims[1 - k]), own)
-                out.append(replace_contraction(gram.only()[0][0][0], same))
+                out.append(replace(gram.only()[0], 1, same))
         return out
 
 
