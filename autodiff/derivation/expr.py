@@ -225,9 +225,11 @@ def _orders(p: Poly, labels: Iterable[int]) -> list[Labels]:
     return [sum(choice, ()) for choice in product(*map(permutations, ties))]
 
 
-def factor(atom: Atom, labels: Labels, power: Number = 1) -> Poly:
-    """One atom at some labels, to a power."""
-    return Poly({settle([(atom, labels, power)]): 1})
+def factor(a: Atom, ls: Labels, k: Number = 1) -> Poly:
+    """One atom at some labels, to a power; a group of one term, made for a root, dissolves where the power is whole again."""
+    if a.kind == "group" and len(a.body) == 1 and k.__class__ is int:
+        return power(opened(a, ls), k)
+    return Poly({settle([(a, ls, k)]): 1})
 
 
 def opened(a: Atom, ls: Labels) -> Poly:
@@ -399,21 +401,12 @@ def power(p: Poly, k: Number) -> Poly:
         return mul(Poly({deltas: 1}), power(Poly({without(m, *deltas): c}), k))
     if k.__class__ is int:
         out = Poly({settle([(a, ls, q * k) for a, ls, q in m]): number(Fraction(c) ** k)})
-        return _open(out) if any(a.kind == "group" and len(a.body) == 1 for a, _, _ in m) else out
+        return each_factor(out, lambda f: factor(*f)) if any(a.kind == "group" and len(a.body) == 1 for a, _, _ in m) else out
     rest = tuple([f for f in m if not f[0].positive])
     safe = without(m, *rest)
     if c < 0 or len(rest) > 1 or any(q.__class__ is int and q % 2 == 0 for _, _, q in rest):
         rest = (_atom_of(Poly({rest: -1 if c < 0 else 1}), "group")[0],)
     return mul(_root_of(abs(c), k), Poly({settle([(a, ls, q * k) for a, ls, q in safe + rest]): 1}))
-
-
-def _open(p: Poly) -> Poly:
-    """Groups of one term, made for a square root, dissolve when the power is whole again."""
-    out = ONE
-    for a, ls, q in p.only()[0]:
-        single = a.kind == "group" and len(a.body) == 1 and q.__class__ is int
-        out = mul(out, power(opened(a, ls), q) if single else factor(a, ls, q))
-    return scale(out, p.only()[1])
 
 
 def _root_of(c: Number, k: Number) -> Poly:
@@ -439,16 +432,11 @@ def contract(p: Poly, bound: Dims, keep: bool = True) -> Poly:
 
 
 def _contract(m: Mono, bound: dict[int, str]) -> Poly:
-    def summed(kind: str) -> Factor | None:
-        return next((f for f in m if f[0].kind == kind and f[2] == 1 and not bound.keys().isdisjoint(f[1])), None)
-
-    while f := summed("contr"):  # contractions inside a contraction become one
-        body, more = inside(f[0], f[1])
-        bound.update(more)
-        m = times(without(m, f), body.only()[0])
     for f in m:
-        if f[0].kind == "group" and f[0].has_delta and f[2] == 1 and not bound.keys().isdisjoint(f[1]):
-            return contract(spread(opened(f[0], f[1]), without(m, f)), bound, keep=False)
+        a, ls, q = f
+        if q == 1 and (a.kind == "contr" or (a.kind == "group" and a.has_delta)) and not bound.keys().isdisjoint(ls):
+            body, more = inside(a, ls)  # a contraction inside a contraction is one with it, and a delta is carried out
+            return contract(spread(body, without(m, f)), bound | more, keep=False)
     used = [f for f in m if f[0] < 0 and f[1][1] in bound]  # the higher label of a delta occurs nowhere else
     m = without(m, *used)
     for _, (_, label), _ in used:
@@ -629,12 +617,7 @@ class Rewrite:
         made = self._made
         if all(made[a] is a.poly for m in p.terms for a, _, _ in m):
             return p
-
-        def change(f: Factor) -> Poly:
-            a, ls, q = f
-            return factor(a, ls, q) if made[a] is a.poly else power(relabel(made[a], dict(enumerate(ls))), q)
-
-        return each_factor(p, change)
+        return each_factor(p, lambda f: power(relabel(made[f[0]], dict(enumerate(f[1]))), f[2]))
 
 
 def substitute(p: Poly, table: Mapping[Atom, Poly]) -> Poly:

@@ -309,20 +309,17 @@ def _relying(q: Poly, f: Factor) -> Poly:
 
 def _value(g: Factor, f: Factor) -> int | None:
     """What the factor g is where the condition f holds; None if that depends."""
+    (a, at, k), (condition, ls, _) = g, f
     if g == f:
         return 1
-    if f[0].kind == "var" or g[2] < 0:
+    if condition.kind == "var" or k < 0:
         return None
-    x = opened(f[0], f[1])
-    if f[0].name == "==" and (opened(g[0], g[1]) if g[0].kind == "group" else factor(g[0], g[1])) in (x, scale(x, -1)):
-        return 0
-    if not g[0].indicator or g[0].kind == "var":
-        return None
-    y = opened(g[0], g[1])
-    same, turned = x == y, x == scale(y, -1)
-    if not (same or turned) or (f[0].name, g[0].name) not in ((">", ">"), (">", "=="), ("==", ">"), ("==", "==")):
-        return None
-    return int(f[0].name == g[0].name and (same or f[0].name == "=="))
+    x = opened(condition, ls)
+    asked = x, scale(x, -1)
+    if a.name in (">", "==") and condition.name != ">=" and opened(a, at) in asked:
+        return int(a.name == condition.name == "==")
+    zero = condition.name == "==" and (opened(a, at) if a.kind == "group" else factor(a, at)) in asked
+    return 0 if zero else None
 
 
 def _choices(m: Mono, f: Factor) -> Iterator[Poly]:
@@ -450,10 +447,10 @@ class Simplifier:
             for relation in self._relations:
                 q = relation(q)
             if q != p:
-                q = _cheaper(q, self._expand(q))
+                q = min(q, self._expand(q), key=cost)
             q = self._known(self._sums(self._named(q)))
-            q = self._flat(_cheaper(q, self._out(q)))
-            q = _cheaper(wrap(q), q)
+            q = self._flat(min(q, self._out(q), key=cost))
+            q = min(wrap(q), q, key=cost)
             if q == p:
                 break
             p = q
@@ -479,5 +476,3 @@ class Simplifier:
         return p
 
 
-def _cheaper(p: Poly, q: Poly) -> Poly:
-    return q if cost(q) < cost(p) else p
