@@ -47,23 +47,29 @@ from .expr import (
 EXPAND_LIMIT = 40  # terms; beyond, multiplying out helps nobody
 
 Rule = Callable[[Poly], Poly]
+Ways = Callable[[Poly], Iterator[Poly]]  # other ways to write an expression, best first
 
 
-def shortened(q: Poly, ways: Callable[[Poly], Iterator[Poly]]) -> Poly:
-    """q changed in the first of the ways that makes it shorter, again and again until none does."""
-    while (new := next((new for new in ways(q) if cost(new) < cost(q)), None)) is not None:
+def settled(q: Poly, ways: Ways) -> Poly:
+    """q written in the first of the ways that there are, again and again until there is none."""
+    while (new := next(ways(q), None)) is not None:
         q = new
     return q
 
 
-def termwise(ways: Callable[[Mono], Iterator[Poly]]) -> Rule:
-    """The rule that shortens a sum by one of the ways to write one of its terms."""
+def shorter(ways: Ways) -> Rule:
+    """The rule that takes those of the ways that are shorter."""
+    return lambda q: settled(q, lambda p: (new for new in ways(p) if cost(new) < cost(p)))
+
+
+def termwise(ways: Callable[[Mono], Iterator[Poly]]) -> Ways:
+    """The ways to write a sum with one of its terms written in another way."""
 
     def each(q: Poly) -> Iterator[Poly]:
         for m, c in q.terms.items():
             yield from (add(others(q, m), scale(new, c)) for new in ways(m))
 
-    return lambda q: shortened(q, each)
+    return each
 
 
 # ---------------------------------------------------------------- multiplying out
@@ -150,7 +156,7 @@ def replace(lhs: Mono, c: Number, rhs: Poly) -> Rule:
     if len(lhs) == 1 and lhs[0][0].kind == "contr" and lhs[0][2] == 1:
         body, bound = inside(lhs[0][0], lhs[0][1])
         inner, value = body.only()[0], scale(rhs, 1 / Fraction(c))
-        return termwise(lambda m: _instead_of_sum(inner, bound, value, m))
+        return shorter(termwise(lambda m: _instead_of_sum(inner, bound, value, m)))
     rules = [(lhs, c, rhs)]
     if len(rhs) == 1 and rhs.only()[0]:
         rules.append((reciprocal(lhs), 1 / Fraction(c), power(rhs, -1)))
@@ -160,7 +166,7 @@ def replace(lhs: Mono, c: Number, rhs: Poly) -> Rule:
             for rule in rules:
                 yield from _instead(*rule, m)
 
-    return termwise(ways)
+    return shorter(termwise(ways))
 
 
 def replace_sum(body: Poly, rhs: Poly) -> Rule:
@@ -180,7 +186,7 @@ def replace_sum(body: Poly, rhs: Poly) -> Rule:
             if k and all(q.terms.get(n) == k * d for n, d in b.terms.items()):
                 yield add(others(q, *b.terms), scale(relabel(rhs, names), k))
 
-    return lambda q: shortened(q, ways)
+    return shorter(ways)
 
 
 Fold = tuple[frozenset[Atom], Rule]  # the atoms it looks for, and the rule
@@ -221,11 +227,11 @@ def _parts(p: Poly) -> frozenset[Atom]:
 
 def known_functions(q: Poly) -> Poly:
     """exp / (exp + 1) is sigmoid, exp / sum(exp) is softmax, which sums to 1, sinh / cosh and 2 sigmoid(2 x) - 1 are tanh."""
-    return shortened(_in_terms(q), _hyperbolic)
+    return settled(q, _recognised)
 
 
-def _hyperbolic(q: Poly) -> Iterator[Poly]:
-    """2 sigmoid(2 x) - 1 is tanh(x)."""
+def _recognised(q: Poly) -> Iterator[Poly]:
+    yield from _in_terms(q)
     for m, c in q.terms.items() if len(q) > 1 else ():
         for f in m:
             if f[0].name == "sigmoid" and f[2] == 1 and 2 * q.terms.get(without(m, f), 0) == -c:
@@ -234,7 +240,8 @@ def _hyperbolic(q: Poly) -> Iterator[Poly]:
                     yield add(others(q, m, rest), mul(Poly({rest: number(Fraction(c) / 2)}), expr.fn("tanh", half)))
 
 
-def _recognised(m: Mono) -> Iterator[Poly]:
+@termwise
+def _in_terms(m: Mono) -> Iterator[Poly]:
     for f in m:
         for lhs, rhs in _identities(f):
             n, c = lhs.only()
@@ -253,9 +260,6 @@ def _recognised(m: Mono) -> Iterator[Poly]:
             yield from _where_it_holds(m, f)
         elif f[0].kind == "group" and f[2] == 1 and any(b.indicator for b in f[0].parts):
             yield from _choices(m, f)
-
-
-_in_terms = termwise(_recognised)
 
 
 def _identities(f: Factor) -> Iterator[tuple[Poly, Poly]]:
@@ -290,9 +294,9 @@ def _where_it_holds(m: Mono, f: Factor) -> Iterator[Poly]:
     x = opened(f[0], f[1])
     if f[0].name == ">" and any(a.name == "relu" and opened(a, ls) == x for a, ls, _ in rest):
         yield Poly({rest: 1})
-    relied = _relying(Poly({rest: 1}), f)
-    if relied != Poly({rest: 1}):
-        yield mul(Poly({(f,): 1}), relied)
+    relied = mul(Poly({(f,): 1}), _relying(Poly({rest: 1}), f))
+    if relied != Poly({m: 1}):
+        yield relied
 
 
 def _relying(q: Poly, f: Factor) -> Poly:
@@ -326,9 +330,6 @@ def _choices(m: Mono, f: Factor) -> Iterator[Poly]:
     """Sums of comparisons: (a > b) + (a == b) times another such sum, or times a - b, which is 0 where a == b."""
     body = opened(f[0], f[1])
     for g in without(m, f):
-        rest = without(m, f, g)
-        if g[2] == 1 and g[0].kind == "group" and all(x.indicator for x in (*f[0].parts, *g[0].parts)):
-            yield mul(Poly({rest: 1}), known_functions(_expand(mul(body, opened(g[0], g[1])))))
         left = Poly({n: c for n, c in body.terms.items() if all(_value(g, h) != 0 for h in n if h[0].indicator)})
         if left != body:
             yield mul(Poly({without(m, f): 1}), left)
@@ -340,7 +341,7 @@ def _choices(m: Mono, f: Factor) -> Iterator[Poly]:
 def for_print(p: Poly) -> Poly:
     """What is written otherwise than it is worked with: numbers as one, and (d > 0) + (d == 0) / 2 as a step."""
     odd = [a for a in expr.atoms_in(p) if a.kind == "num" or (a.kind == "fn" and a.name == "==")]
-    return Rewrite(lambda q: shortened(_one_number(q), _steps))(p) if odd else p
+    return Rewrite(lambda q: settled(_one_number(q), _steps))(p) if odd else p
 
 
 def _one_number(q: Poly) -> Poly:
@@ -409,9 +410,9 @@ class Simplifier:
             self.put.update({a: k.poly} if k is not a else {})
             self.definitions[k] = p
         self._expand = Rewrite(_expand)
-        self._sums = Rewrite(termwise(self._term_by_term))
+        self._sums = Rewrite(shorter(termwise(self._term_by_term)))
         self._known = Rewrite(known_functions)
-        self._out = Rewrite(lambda q: shortened(q, _joined))
+        self._out = Rewrite(shorter(_joined))
         self._flat = Rewrite(_flat)
         folds = [fold for atom, body in reversed(self.definitions.items()) for fold in _folds(atom, body)]
         self._folds = [(needed, Rewrite(fold)) for needed, fold in folds]
