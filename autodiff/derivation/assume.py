@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import expr
-from .simplify import Rule, replace
+from .simplify import Replacement, replace
 
 if TYPE_CHECKING:
     from .graph import Graph
@@ -68,7 +68,7 @@ class Assumption:
     def _axis(self, shape: tuple[int, ...]) -> int:
         return self.axis if self.axis is not None else next((i for i, n in enumerate(shape) if n != 1), 0)
 
-    def relations(self, graph: Graph, atom: expr.Atom) -> list[Rule]:
+    def relations(self, graph: Graph, atom: expr.Atom) -> list[Replacement]:
         """The rewrites that it allows, of the variable's atom; what is symmetric or positive needs none."""
         own = tuple(range(len(atom.dims)))
         if self.kind == "sum":

@@ -13,41 +13,13 @@ from fractions import Fraction
 from itertools import combinations, permutations, product
 
 from . import expr
-from .expr import (
-    ONE,
-    Atom,
-    Factor,
-    Mono,
-    Number,
-    Poly,
-    Rewrite,
-    add,
-    constant,
-    contract,
-    cost,
-    each_factor,
-    factor,
-    free,
-    inside,
-    labels_of,
-    mul,
-    number,
-    opened,
-    others,
-    power,
-    reciprocal,
-    relabel,
-    scale,
-    spread,
-    times,
-    without,
-    wrap,
-)
+from .expr import ONE, Atom, Factor, Mono, Number, Poly, Rewrite, add, contract, cost, factor, free, inside, mul, opened, power, scale, wrap
 
 EXPAND_LIMIT = 40  # terms; beyond, multiplying out helps nobody
 
 Rule = Callable[[Poly], Poly]
 Ways = Callable[[Poly], Iterator[Poly]]  # other ways to write an expression, best first
+Replacement = tuple[frozenset[Atom], Rule]  # the atoms that something to be replaced is made of, and the rule
 
 
 def settled(q: Poly, ways: Ways) -> Poly:
@@ -67,7 +39,7 @@ def termwise(ways: Callable[[Mono], Iterator[Poly]]) -> Ways:
 
     def each(q: Poly) -> Iterator[Poly]:
         for m, c in q.terms.items():
-            yield from (add(others(q, m), scale(new, c)) for new in ways(m))
+            yield from (add(expr.others(q, m), scale(new, c)) for new in ways(m))
 
     return each
 
@@ -86,12 +58,14 @@ def _multiplied_out(q: Poly) -> Poly | None:
     while todo:
         for m, c in todo.pop().terms.items():
             for f in m:
-                if f[2] == 1 and (f[0].kind == "group" or (f[0].kind == "contr" and any(b.kind == "group" and k == 1 for b, _, k in f[0].body.only()[0]))):
+                if f[2] == 1 and (
+                    f[0].kind == "group" or (f[0].kind == "contr" and any(b.kind == "group" and k == 1 for b, _, k in f[0].body.only()[0]))
+                ):
                     body, bound = inside(f[0], f[1])
                     wide = body if f[0].kind == "group" else _multiplied_out(body)
                     if wide is None:
                         return None
-                    todo.append(spread(contract(wide, bound, keep=False), without(m, f), c))
+                    todo.append(expr.spread(contract(wide, bound, keep=False), expr.without(m, f), c))
                     break
             else:
                 done.append(Poly({m: c}))
@@ -125,16 +99,16 @@ def _found(lhs: Mono, m: Mono, fixed: Mapping[int, int] = {}) -> Iterator[tuple[
     important = sorted((f for f in lhs if f[0].kind != "size"), key=lambda f: -f[0].cost)
     have = {(a, ls): q for a, ls, q in m}
     for names in matches(important, m, fixed):
-        taken = relabel(Poly({lhs: 1}), names).only()[0]
+        taken = expr.relabel(Poly({lhs: 1}), names).only()[0]
         k = min((int(have.get((a, ls), 0) / q) for a, ls, q in taken if a.kind != "size"), default=0)
         if k > 0:
-            yield names, k, times(m, tuple([(a, ls, -k * q) for a, ls, q in taken]))
+            yield names, k, expr.times(m, tuple([(a, ls, -k * q) for a, ls, q in taken]))
 
 
 def _instead(lhs: Mono, c: Number, rhs: Poly, m: Mono, fixed: Mapping[int, int] = {}) -> Iterator[Poly]:
     """Ways to write a term with rhs in place of c * lhs, as often as it is there."""
     for names, k, rest in _found(lhs, m, fixed):
-        yield mul(Poly({rest: number(1 / Fraction(c) ** k)}), power(relabel(rhs, names), k))
+        yield mul(Poly({rest: expr.number(1 / Fraction(c) ** k)}), power(expr.relabel(rhs, names), k))
 
 
 def _instead_of_sum(lhs: Mono, summed: Iterable[int], rhs: Poly, m: Mono) -> Iterator[Poly]:
@@ -144,82 +118,69 @@ def _instead_of_sum(lhs: Mono, summed: Iterable[int], rhs: Poly, m: Mono) -> Ite
             body, bound = inside(f[0], f[1])
             for names, k, rest in _found(lhs, body.only()[0]):
                 gone = {names[x] for x in summed}
-                kept = labels_of(rest).union(y for x, y in names.items() if x not in summed)
+                kept = expr.labels_of(rest).union(y for x, y in names.items() if x not in summed)
                 if k == 1 and len(gone) == len(tuple(summed)) and gone <= bound.keys() and not gone & kept:
                     left = {x: dim for x, dim in bound.items() if x not in gone}
-                    yield mul(Poly({without(m, f): 1}), power(contract(mul(Poly({rest: 1}), relabel(rhs, names)), left), f[2]))
+                    yield mul(Poly({expr.without(m, f): 1}), power(contract(mul(Poly({rest: 1}), expr.relabel(rhs, names)), left), f[2]))
 
 
-def replace(lhs: Mono, c: Number, rhs: Poly) -> Rule:
+def replace(lhs: Mono, c: Number, rhs: Poly) -> Replacement:
     """The rule c * lhs -> rhs wherever a term holds lhs, or 1/lhs, or a contraction lhs if that is one."""
-    needed = frozenset(a for a, _, _ in lhs if a.kind != "size")
-    if len(lhs) == 1 and lhs[0][0].kind == "contr" and lhs[0][2] == 1:
-        body, bound = inside(lhs[0][0], lhs[0][1])
+    a, ls, k = lhs[0]
+    if len(lhs) == 1 and a.kind == "contr" and k == 1:
+        body, bound = inside(a, ls)
         inner, value = body.only()[0], scale(rhs, 1 / Fraction(c))
-        return shorter(termwise(lambda m: _instead_of_sum(inner, bound, value, m)))
+        return a.parts, shorter(termwise(lambda m: _instead_of_sum(inner, bound, value, m)))
     rules = [(lhs, c, rhs)]
     if len(rhs) == 1 and rhs.only()[0]:
-        rules.append((reciprocal(lhs), 1 / Fraction(c), power(rhs, -1)))
+        rules.append((expr.reciprocal(lhs), 1 / Fraction(c), power(rhs, -1)))
+    needed = frozenset(a for a, _, _ in lhs if a.kind != "size")
 
     def ways(m: Mono) -> Iterator[Poly]:
-        if needed.issubset([a for a, _, _ in m]):
-            for rule in rules:
-                yield from _instead(*rule, m)
+        for rule in rules if needed.issubset([a for a, _, _ in m]) else ():
+            yield from _instead(*rule, m)
 
-    return shorter(termwise(ways))
+    return needed, shorter(termwise(ways))
 
 
-def replace_sum(body: Poly, rhs: Poly) -> Rule:
+def replace_sum(body: Poly, rhs: Poly) -> Replacement:
     """The rule for a name that stands for a sum: found up to a factor, whole or as part of a longer sum."""
     axes = sorted(free(body))
-    key = frozenset(a for m in body.terms for a, _, _ in m)
+    needed = frozenset(a for m in body.terms for a, _, _ in m)
 
     def ways(q: Poly) -> Iterator[Poly]:
         labels = sorted(free(q))
-        if len(q) < len(body) or len(labels) > 4 or not key.issubset([a for m in q.terms for a, _, _ in m]):
-            return
-        for chosen in permutations(labels, len(axes)):
+        possible = len(q) >= len(body) and len(labels) <= 4 and needed.issubset([a for m in q.terms for a, _, _ in m])
+        for chosen in permutations(labels, len(axes)) if possible else ():
             names = dict(zip(axes, chosen, strict=True))
-            b = relabel(body, names)
+            b = expr.relabel(body, names)
             m, d = b.only()
-            k = number(Fraction(q.terms.get(m, 0)) / d)
+            k = expr.number(Fraction(q.terms.get(m, 0)) / d)
             if k and all(q.terms.get(n) == k * d for n, d in b.terms.items()):
-                yield add(others(q, *b.terms), scale(relabel(rhs, names), k))
+                yield add(expr.others(q, *b.terms), scale(expr.relabel(rhs, names), k))
 
-    return shorter(ways)
-
-
-Fold = tuple[frozenset[Atom], Rule]  # the atoms it looks for, and the rule
+    return needed, shorter(ways)
 
 
-def _folds(atom: Atom, body: Poly) -> list[Fold]:
+def _folds(atom: Atom, body: Poly) -> list[Replacement]:
     """The rules that put the name `atom` back in place of what it stands for."""
     rhs = atom.poly
     if not body.terms or free(body) != free(rhs):  # the name broadcasts what it stands for
         return []
     if len(body) > 1:
-        return [(_parts(body), replace_sum(body, rhs))]
+        return [replace_sum(body, rhs)]
     m, c = body.only()
     if not m or (len(m) == 1 and m[0][0].kind == "var") or any(a < 0 for a, _, _ in m):
         return []
-    rules = [(_parts(body), replace(m, c, rhs))]
-    if len(m) == 1 and m[0][0].kind == "contr" and m[0][2] == 1:
-        rules = [(m[0][0].parts, replace(m, c, rhs))]
+    whole = replace(m, c, rhs)
     under = tuple([f for f in m if f[0].kind == "group" and f[2] < 0])
     if under:  # y = N / D: then (D - N) / D is 1 - y
-        below = _expand(Poly({reciprocal(under): 1}))
-        rest = add(below, scale(_expand(mul(body, Poly({reciprocal(under): 1}))), -1))
+        below = Poly({expr.reciprocal(under): 1})
+        rest = add(_expand(below), scale(_expand(mul(body, below)), -1))
         if rest.terms and free(rest) <= free(body):
-            n, d = mul(wrap(rest), Poly({under: 1})).only()
-            other = add(ONE, scale(rhs, -1))
-            rules.insert(0, (_parts(Poly({n: 1})), replace(n, d, other)))
-            n, d = replace(m, c, rhs)(Poly({n: d})).only()
-            rules.append((_parts(Poly({n: 1})), replace(n, d, other)))
-    return rules
-
-
-def _parts(p: Poly) -> frozenset[Atom]:
-    return frozenset(a for m in p.terms for a, _, _ in m if a.kind != "size")
+            complement, other = mul(wrap(rest), Poly({under: 1})), add(ONE, scale(rhs, -1))
+            return [replace(*complement.only(), other), whole, replace(*whole[1](complement).only(), other)]
+    return [whole]
 
 
 # ---------------------------------------------------------------- what needs no name
@@ -234,10 +195,10 @@ def _recognised(q: Poly) -> Iterator[Poly]:
     yield from _in_terms(q)
     for m, c in q.terms.items() if len(q) > 1 else ():
         for f in m:
-            if f[0].name == "sigmoid" and f[2] == 1 and 2 * q.terms.get(without(m, f), 0) == -c:
-                rest, half = without(m, f), scale(opened(f[0], f[1]), Fraction(1, 2))
+            if f[0].name == "sigmoid" and f[2] == 1 and 2 * q.terms.get(expr.without(m, f), 0) == -c:
+                rest, half = expr.without(m, f), scale(opened(f[0], f[1]), Fraction(1, 2))
                 if all(k.__class__ is int for k in half.terms.values()):
-                    yield add(others(q, m, rest), mul(Poly({rest: number(Fraction(c) / 2)}), expr.fn("tanh", half)))
+                    yield add(expr.others(q, m, rest), mul(Poly({rest: expr.number(Fraction(c) / 2)}), expr.fn("tanh", half)))
 
 
 @termwise
@@ -250,8 +211,8 @@ def _in_terms(m: Mono) -> Iterator[Poly]:
             for g in m if f[0].kind == "contr" else ():  # what stands before a sum counts inside
                 if g[0].kind == "contr" and g[2] == 1:
                     body, bound = inside(g[0], g[1])
-                    for new in _instead(n, c, rhs, times(body.only()[0], ((f[0], f[1], -1),)), fixed):
-                        yield mul(Poly({times(without(m, g), ((f[0], f[1], 1),)): 1}), contract(new, bound))
+                    for new in _instead(n, c, rhs, expr.times(body.only()[0], ((f[0], f[1], -1),)), fixed):
+                        yield mul(Poly({expr.times(expr.without(m, g), ((f[0], f[1], 1),)): 1}), contract(new, bound))
         if f[0].kind == "contr":
             for b in f[0].parts:
                 if b.name == "softmax":
@@ -273,7 +234,7 @@ def _identities(f: Factor) -> Iterator[tuple[Poly, Poly]]:
         x = opened(a, ls)
         yield mul(expr.fn("sinh", x), factor(a, ls, -1)), expr.fn("tanh", x)
     elif a.kind == "group" and q < 0 and len(a.body) == 2 and a.body.terms.get(()) == 1:
-        e = others(opened(a, ls), ())
+        e = expr.others(opened(a, ls), ())
         m, c = e.only()
         if c == 1 and len(m) == 1 and m[0][2] > 0 and (x := expr.exponent(m)) is not None:
             s = expr.fn("sigmoid", x)
@@ -290,7 +251,7 @@ def _identities(f: Factor) -> Iterator[tuple[Poly, Poly]]:
 
 def _where_it_holds(m: Mono, f: Factor) -> Iterator[Poly]:
     """Where a condition counts it holds: other factors may rely on it, and relu is 0 where it does not."""
-    rest = without(m, f)
+    rest = expr.without(m, f)
     x = opened(f[0], f[1])
     if f[0].name == ">" and any(a.name == "relu" and opened(a, ls) == x for a, ls, _ in rest):
         yield Poly({rest: 1})
@@ -305,10 +266,10 @@ def _relying(q: Poly, f: Factor) -> Poly:
     def change(g: Factor) -> Poly:
         a, ls, k = g
         if (value := _value(g, f)) is not None:
-            return constant(value)
+            return expr.constant(value)
         return power(_relying(opened(a, ls), f), k) if a.kind == "group" and k > 0 else factor(a, ls, k)
 
-    return each_factor(q, change)
+    return expr.each_factor(q, change)
 
 
 def _value(g: Factor, f: Factor) -> int | None:
@@ -329,10 +290,10 @@ def _value(g: Factor, f: Factor) -> int | None:
 def _choices(m: Mono, f: Factor) -> Iterator[Poly]:
     """Sums of comparisons: (a > b) + (a == b) times another such sum, or times a - b, which is 0 where a == b."""
     body = opened(f[0], f[1])
-    for g in without(m, f):
+    for g in expr.without(m, f):
         left = Poly({n: c for n, c in body.terms.items() if all(_value(g, h) != 0 for h in n if h[0].indicator)})
         if left != body:
-            yield mul(Poly({without(m, f): 1}), left)
+            yield mul(Poly({expr.without(m, f): 1}), left)
 
 
 # ---------------------------------------------------------------- what is written otherwise
@@ -352,7 +313,7 @@ def _one_number(q: Poly) -> Poly:
         value = math.prod((float(a.name.removeprefix("np.")) ** float(k) for a, _, k in numbers), start=float(c))
         alone = len(numbers) == 1 and abs(c) == 1
         joined = numbers and not alone and math.isfinite(value)
-        out.append(mul(expr.numeral(value), Poly({without(m, *numbers): 1})) if joined else Poly({m: c}))
+        out.append(mul(expr.numeral(value), Poly({expr.without(m, *numbers): 1})) if joined else Poly({m: c}))
     return add(*out)
 
 
@@ -361,20 +322,20 @@ def _steps(q: Poly) -> Iterator[Poly]:
     for m, c in q.terms.items():
         for f in m:
             if f[0].name == "==":
-                rest, d = without(m, f), opened(f[0], f[1])
+                rest, d = expr.without(m, f), opened(f[0], f[1])
                 d = scale(d, -1) if wrap(d).only()[1] < 0 else d
-                up, down = (times(rest, expr.fn(">", scale(d, k)).only()[0]) for k in (1, -1))
+                up, down = (expr.times(rest, expr.fn(">", scale(d, k)).only()[0]) for k in (1, -1))
                 u, v = q.terms.get(up, 0), q.terms.get(down, 0)
                 if u + v == 2 * c:
                     step = expr.fn("heaviside", d if u else scale(d, -1))
-                    parts = scale(step, u - v if u else v), constant(v if u else 0)
-                    yield add(others(q, m, up, down), mul(Poly({rest: 1}), add(*parts)))
+                    parts = scale(step, u - v if u else v), expr.constant(v if u else 0)
+                    yield add(expr.others(q, m, up, down), mul(Poly({rest: 1}), add(*parts)))
 
 
 def _flat(q: Poly) -> Poly:
     """A sum within a sum as one."""
     lone = [m for m in q.terms if len(m) == 1 and m[0][0].kind == "group" and m[0][2] == 1] if len(q) > 1 else []
-    return add(others(q, *lone), *(scale(opened(*m[0][:2]), q.terms[m]) for m in lone)) if lone else q
+    return add(expr.others(q, *lone), *(scale(opened(*m[0][:2]), q.terms[m]) for m in lone)) if lone else q
 
 
 def _joined(q: Poly) -> Iterator[Poly]:
@@ -383,16 +344,16 @@ def _joined(q: Poly) -> Iterator[Poly]:
         for f, g in product(m, n):
             if not (f[2] == g[2] == 1 and f[0].kind == g[0].kind == "contr" and f[0].parts & g[0].parts):
                 continue
-            if sorted(f[0].gone.values()) != sorted(g[0].gone.values()) or len(f[0].gone) > 3 or without(m, f) != without(n, g):
+            if sorted(f[0].gone.values()) != sorted(g[0].gone.values()) or len(f[0].gone) > 3 or expr.without(m, f) != expr.without(n, g):
                 continue
             one, bound = inside(f[0], f[1])
             for order in permutations(bound):
-                two = relabel(g[0].body, dict(enumerate((*g[1], *order))))
+                two = expr.relabel(g[0].body, dict(enumerate((*g[1], *order))))
                 common = tuple([h for h in one.only()[0] if h in two.only()[0]])
-                total = add(*(Poly({without(p.only()[0], *common): k}) for p, k in ((one, c), (two, d))))
+                total = add(*(Poly({expr.without(p.only()[0], *common): k}) for p, k in ((one, c), (two, d))))
                 if common and len(free(total)) <= 2:  # else it would have no matrix form
                     joined = contract(mul(Poly({common: 1}), total), bound)
-                    yield add(others(q, m, n), mul(Poly({without(m, f): 1}), joined))
+                    yield add(expr.others(q, m, n), mul(Poly({expr.without(m, f): 1}), joined))
 
 
 # ---------------------------------------------------------------- the choice
@@ -401,12 +362,12 @@ def _joined(q: Poly) -> Iterator[Poly]:
 class Simplifier:
     """Simplifies expressions in which names stand for definitions, given relations that hold and variables to put for others."""
 
-    def __init__(self, definitions: dict[Atom, Poly], relations: Sequence[Rule] = (), known: Mapping[Atom, Atom] = {}) -> None:
+    def __init__(self, definitions: dict[Atom, Poly], relations: Sequence[Replacement] = (), known: Mapping[Atom, Atom] = {}) -> None:
         self.put = {a: k.poly for a, k in known.items() if k is not a}
         self.definitions: dict[Atom, Poly] = {}
         for a, p in definitions.items():  # a result that equals its transpose is known to, as variables may be
             p = expr.substitute(p, self.put)
-            k = expr.known(a, len(a.dims) == 2 and a.dims[0] == a.dims[1] and relabel(p, {0: 1, 1: 0}) == p, False)
+            k = expr.known(a, len(a.dims) == 2 and a.dims[0] == a.dims[1] and expr.relabel(p, {0: 1, 1: 0}) == p, False)
             self.put.update({a: k.poly} if k is not a else {})
             self.definitions[k] = p
         self._expand = Rewrite(_expand)
@@ -415,8 +376,8 @@ class Simplifier:
         self._out = Rewrite(shorter(_joined))
         self._flat = Rewrite(_flat)
         folds = [fold for atom, body in reversed(self.definitions.items()) for fold in _folds(atom, body)]
-        self._folds = [(needed, Rewrite(fold)) for needed, fold in folds]
-        self._relations = [Rewrite(r) for r in relations]
+        self._folds = [(needed, Rewrite(rule)) for needed, rule in folds]
+        self._relations = [(needed, Rewrite(rule)) for needed, rule in relations]
         self._learn()
 
     def _learn(self) -> None:
@@ -425,12 +386,11 @@ class Simplifier:
             for axis, dim in enumerate(atom.dims):
                 for k in (1, 2):
                     total = self._known(self._expand(contract(power(body, k), {axis: dim}, keep=False)))
-                    for known in self._relations:
-                        total = known(total)
-                    total = self._named(total)
+                    total = _put(_put(total, self._relations), self._folds)
                     m, c = contract(factor(atom, tuple(range(len(atom.dims))), k), {axis: dim}).only()
                     if expr.only_lengths(total) and len(total) <= 1:
-                        self._relations.append(Rewrite(replace(m, c, total)))
+                        needed, rule = replace(m, c, total)
+                        self._relations.append((needed, Rewrite(rule)))
 
     def __call__(self, p: Poly, unfold: Sequence[Atom] = ()) -> Poly:
         """The cheapest form of p found; names in `unfold` may be replaced by what they stand for."""
@@ -444,12 +404,10 @@ class Simplifier:
 
     def _polish(self, p: Poly) -> Poly:
         for _ in range(6):
-            q = p
-            for relation in self._relations:
-                q = relation(q)
+            q = _put(p, self._relations)
             if q != p:
                 q = min(q, self._expand(q), key=cost)
-            q = self._known(self._sums(self._named(q)))
+            q = self._known(self._sums(_put(q, self._folds)))
             q = self._flat(min(q, self._out(q), key=cost))
             q = min(wrap(q), q, key=cost)
             if q == p:
@@ -464,16 +422,13 @@ class Simplifier:
                 body, bound = inside(f[0], f[1])
                 n = body.only()[0]
                 if len(n) == 1 and n[0][0].kind == "group" and n[0][2] == 1:
-                    yield mul(Poly({without(m, f): 1}), self._sums(contract(opened(n[0][0], n[0][1]), bound, keep=False)))
-
-    def _named(self, p: Poly) -> Poly:
-        """p with names in place of what they stand for, where that is shorter."""
-        present = set(expr.atoms_in(p))
-        for needed, fold in self._folds:
-            if needed <= present:
-                q = fold(p)
-                if q != p and cost(q) < cost(p):
-                    p, present = q, set(expr.atoms_in(q))
-        return p
+                    yield mul(Poly({expr.without(m, f): 1}), self._sums(contract(opened(n[0][0], n[0][1]), bound, keep=False)))
 
 
+def _put(p: Poly, replacements: Sequence[Replacement]) -> Poly:
+    """p with those of the replacements that make it shorter."""
+    present = set(expr.atoms_in(p))
+    for needed, rule in replacements:
+        if needed <= present and cost(q := rule(p)) < cost(p):
+            p, present = q, set(expr.atoms_in(q))
+    return p
