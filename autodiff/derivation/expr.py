@@ -117,7 +117,13 @@ def constant(c: Number) -> Poly:
 
 
 def _make(
-    kind: str, name: str, dims: tuple[str, ...], body: Poly = ZERO, gone: Dims = {}, mixed: Dims = {}, symmetric: bool = False
+    kind: str,
+    name: str,
+    dims: tuple[str, ...],
+    body: Poly = ZERO,
+    gone: Mapping[int, str] = {},
+    mixed: Mapping[int, str] = {},
+    symmetric: bool = False,
 ) -> Atom:
     atoms, key = _atoms.get(), (kind, name, dims, body, *gone.values(), *mixed)
     if key in atoms:
@@ -180,9 +186,12 @@ def delta(dim: str) -> Atom:
     return _make("delta", "", (dim, dim), symmetric=True)
 
 
-def _atom_of(p: Poly, kind: str, name: str = "", gone: Dims = {}, mixed: Dims = {}, signed: bool = True) -> tuple[Factor, int]:
+def _atom_of(
+    p: Poly, kind: str, name: str = "", gone: Mapping[int, str] = {}, mixed: Mapping[int, str] = {}, signed: bool = True
+) -> tuple[Factor, int]:
     """The atom made of p, over labels in an order that depends on the structure of p alone, and if it is not `signed` the sign of p."""
-    dims = {**dims_of(p), **mixed, **gone}
+    found = {label: dim for m in p.terms for a, ls, _ in m for label, dim in zip(ls, a.dims, strict=True)}
+    dims = {**found, **mixed, **gone}
     ways = []
     for own, inner in product(_orders(p, dims.keys() - gone.keys()), _orders(p, gone.keys())):
         q = relabel(p, {label: i for i, label in enumerate(own + inner)})
@@ -261,11 +270,6 @@ def labels_of(m: Mono) -> set[int]:
     return {label for _, ls, _ in m for label in ls}
 
 
-def dims_of(p: Poly) -> dict[int, str]:
-    """The dimension of each label of p."""
-    return {label: dim for m in p.terms for a, ls, _ in m for label, dim in zip(ls, a.dims, strict=True)}
-
-
 def relabel(p: Poly, names: Mapping[int, int]) -> Poly:
     """The same expression at other labels; labels that `names` lacks stay."""
     get = names.get
@@ -282,21 +286,9 @@ def settle(factors: Iterable[Factor]) -> Mono:
     m = tuple(sorted([(a, ls, 1 if a.indicator and q > 0 else number(q)) for (a, ls), q in powers.items() if q]))
     if not m or m[0][0] > 0:
         return m
-    same: dict[int, int] = {}
-    kind = {}
-    for a, ls, _ in m:
-        if a < 0:
-            low, high = sorted(_root(same, label) for label in ls)
-            if low != high:
-                same[high], kind[high] = low, a
-    deltas = sorted([(kind[high], (_root(same, high), high), 1) for high in same])
-    return (*deltas, *settle([(a, tuple([_root(same, x) for x in ls]), q) for a, ls, q in m if a > 0]))
-
-
-def _root(same: dict[int, int], label: int) -> int:
-    while label in same:
-        label = same[label]
-    return label
+    a, (low, high), _ = min([f for f in m if f[0] < 0], key=lambda f: f[1])
+    rest = settle([(b, tuple([low if x == high else x for x in ls]), q) for b, ls, q in m if (b, ls) != (a, (low, high))])
+    return rest if low == high else tuple(sorted([(a, (low, high), 1), *rest]))
 
 
 # ---------------------------------------------------------------- sums, products, powers
@@ -367,12 +359,11 @@ def content(p: Poly) -> tuple[Number, Mono]:
             low = min(max(powers), 0)
         if low:
             common.append((a, ls, low))
-    numbers = [abs(c) for c in p.terms.values()]
+    numbers: list[Any] = [abs(c) for c in p.terms.values()]
     shared = Fraction(math.gcd(*(c.numerator for c in numbers)), math.lcm(*(c.denominator for c in numbers)))
+    # 0.5 x + y / 3 is not made 1/6 (3 x + 2 y), nor x + 0.001 made 0.001 (1000 x + 1)
     short = shared.denominator == 1 or (shared in numbers and max(numbers) < 10 * shared)
-    return number(shared) if short else 1, settle(
-        common
-    )  # 0.5 x + y / 3 is not made 1/6 (3 x + 2 y), nor x + 0.001 made 0.001 (1000 x + 1)
+    return number(shared) if short else 1, settle(common)
 
 
 def wrap(p: Poly) -> Poly:
@@ -406,7 +397,7 @@ def power(p: Poly, k: Number) -> Poly:
     safe = without(m, *rest)
     if c < 0 or len(rest) > 1 or any(q.__class__ is int and q % 2 == 0 for _, _, q in rest):
         rest = (_atom_of(Poly({rest: -1 if c < 0 else 1}), "group")[0],)
-    return mul(_root_of(abs(c), k), Poly({settle([(a, ls, q * k) for a, ls, q in safe + rest]): 1}))
+    return mul(_root_of(-c if c < 0 else c, k), Poly({settle([(a, ls, q * k) for a, ls, q in safe + rest]): 1}))
 
 
 def _root_of(c: Number, k: Number) -> Poly:
@@ -458,7 +449,7 @@ def _contract(m: Mono, bound: dict[int, str]) -> Poly:
 # ---------------------------------------------------------------- functions
 
 
-def fn(name: str, p: Poly, mixed: Dims = {}, gone: Dims = {}) -> Poly:
+def fn(name: str, p: Poly, mixed: Mapping[int, str] = {}, gone: Mapping[int, str] = {}) -> Poly:
     """A function of p: entry by entry, along the labels that it mixes, or of all entries along those that are then gone.
 
     Functions know what they are of numbers, of what is positive and of each other: exp(-a) is exp(a)^-1.
@@ -472,7 +463,7 @@ def fn(name: str, p: Poly, mixed: Dims = {}, gone: Dims = {}) -> Poly:
     return _call(name, p, mixed, gone) if found is None else found
 
 
-def _call(name: str, p: Poly, mixed: Dims = {}, gone: Dims = {}) -> Poly:
+def _call(name: str, p: Poly, mixed: Mapping[int, str] = {}, gone: Mapping[int, str] = {}) -> Poly:
     return Poly({(_atom_of(p, "fn", name, gone, mixed)[0],): 1})
 
 
@@ -533,13 +524,11 @@ def _exp(p: Poly) -> Poly | None:
 
 
 def _log(p: Poly) -> Poly | None:
-    if p == ONE:
-        return ZERO
     m, c = wrap(p).only() if p.terms else ((), 0)
     if c != 1 or not all(a.positive for a, _, _ in m):
         return None
     logs = [_log_of(a, ls) for a, ls, _ in m]
-    if not any(logs):
+    if m and not any(logs):
         return None
     return add(*(scale(x or fn("log", factor(a, ls)), q) for x, (a, ls, q) in zip(logs, m, strict=True)))
 

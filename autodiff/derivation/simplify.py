@@ -301,8 +301,7 @@ def _choices(m: Mono, f: Factor) -> Iterator[Poly]:
 
 def for_print(p: Poly) -> Poly:
     """What is written otherwise than it is worked with: numbers as one, and (d > 0) + (d == 0) / 2 as a step."""
-    odd = [a for a in expr.atoms_in(p) if a.kind == "num" or (a.kind == "fn" and a.name == "==")]
-    return Rewrite(lambda q: settled(_one_number(q), _steps))(p) if odd else p
+    return Rewrite(lambda q: settled(_one_number(q), _steps))(p)
 
 
 def _one_number(q: Poly) -> Poly:
