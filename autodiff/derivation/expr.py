@@ -345,7 +345,7 @@ def others(p: Poly, *gone: Mono) -> Poly:
 
 def reciprocal(m: Mono) -> Mono:
     """1 over a term."""
-    return tuple(sorted([(a, ls, -q) for a, ls, q in m]))
+    return tuple([(a, ls, -q) for a, ls, q in m])
 
 
 def content(p: Poly) -> tuple[Number, Mono]:

@@ -192,7 +192,8 @@ def known_functions(q: Poly) -> Poly:
 
 
 def _recognised(q: Poly) -> Iterator[Poly]:
-    yield from _in_terms(q)
+    yield from termwise(_products)(q)
+    yield from termwise(_where_it_holds)(q)
     for m, c in q.terms.items() if len(q) > 1 else ():
         for f in m:
             if f[0].name == "sigmoid" and f[2] == 1 and 2 * q.terms.get(expr.without(m, f), 0) == -c:
@@ -201,8 +202,7 @@ def _recognised(q: Poly) -> Iterator[Poly]:
                     yield add(expr.others(q, m, rest), mul(Poly({rest: expr.number(Fraction(c) / 2)}), expr.fn("tanh", half)))
 
 
-@termwise
-def _in_terms(m: Mono) -> Iterator[Poly]:
+def _products(m: Mono) -> Iterator[Poly]:
     for f in m:
         for lhs, rhs in _identities(f):
             n, c = lhs.only()
@@ -217,10 +217,6 @@ def _in_terms(m: Mono) -> Iterator[Poly]:
             for b in f[0].parts:
                 if b.name == "softmax":
                     yield from _instead_of_sum(b.poly.only()[0], b.mixed, ONE, m)
-        if f[0].indicator:
-            yield from _where_it_holds(m, f)
-        elif f[0].kind == "group" and f[2] == 1 and any(b.indicator for b in f[0].parts):
-            yield from _choices(m, f)
 
 
 def _identities(f: Factor) -> Iterator[tuple[Poly, Poly]]:
@@ -246,18 +242,18 @@ def _identities(f: Factor) -> Iterator[tuple[Poly, Poly]]:
             yield mul(e, factor(a, ls, -1)), expr.fn("softmax", x, bound)
 
 
-# ---------------------------------------------------------------- conditions
-
-
-def _where_it_holds(m: Mono, f: Factor) -> Iterator[Poly]:
-    """Where a condition counts it holds: other factors may rely on it, and relu is 0 where it does not."""
-    rest = expr.without(m, f)
-    x = opened(f[0], f[1])
-    if f[0].name == ">" and any(a.name == "relu" and opened(a, ls) == x for a, ls, _ in rest):
-        yield Poly({rest: 1})
-    relied = mul(Poly({(f,): 1}), _relying(Poly({rest: 1}), f))
-    if relied != Poly({m: 1}):
-        yield relied
+def _where_it_holds(m: Mono) -> Iterator[Poly]:
+    """Where a condition counts it holds: the other factors may rely on it, and it may go where they are 0.  relu(x) counts where x > 0."""
+    for f in m:
+        rest = expr.without(m, f)
+        if f[0].indicator or (f[0].name == "relu" and f[2] > 0):
+            new = mul(Poly({(f,): 1}), _relying(Poly({rest: 1}), f))
+            if new != Poly({m: 1}):
+                yield new
+        elif f[0].kind == "group" and f[2] == 1 and any(a.indicator for a in f[0].parts):  # ((a > b) + (a == b)) (a - b)
+            body = opened(f[0], f[1])
+            if gone := [n for n in body.terms if any(h[0].indicator and _value(g, h) == 0 for h in n for g in rest)]:
+                yield mul(Poly({rest: 1}), expr.others(body, *gone))
 
 
 def _relying(q: Poly, f: Factor) -> Poly:
@@ -275,25 +271,15 @@ def _relying(q: Poly, f: Factor) -> Poly:
 def _value(g: Factor, f: Factor) -> int | None:
     """What the factor g is where the condition f holds; None if that depends."""
     (a, at, k), (condition, ls, _) = g, f
-    if g == f:
+    if g == f and a.indicator:
         return 1
     if condition.kind == "var" or k < 0:
         return None
-    x = opened(condition, ls)
-    asked = x, scale(x, -1)
-    if a.name in (">", "==") and condition.name != ">=" and opened(a, at) in asked:
-        return int(a.name == condition.name == "==")
-    zero = condition.name == "==" and (opened(a, at) if a.kind == "group" else factor(a, at)) in asked
-    return 0 if zero else None
-
-
-def _choices(m: Mono, f: Factor) -> Iterator[Poly]:
-    """Sums of comparisons: (a > b) + (a == b) times another such sum, or times a - b, which is 0 where a == b."""
-    body = opened(f[0], f[1])
-    for g in expr.without(m, f):
-        left = Poly({n: c for n, c in body.terms.items() if all(_value(g, h) != 0 for h in n if h[0].indicator)})
-        if left != body:
-            yield mul(Poly({expr.without(m, f): 1}), left)
+    name, x = ">" if condition.name == "relu" else condition.name, opened(condition, ls)
+    either = x, scale(x, -1)
+    if a.name in (">", "==") and name != ">=" and (y := opened(a, at)) in either:
+        return int(a.name == name and (y == x or name == "=="))
+    return 0 if name == "==" and (opened(a, at) if a.kind == "group" else factor(a, at)) in either else None
 
 
 # ---------------------------------------------------------------- what is written otherwise
@@ -393,12 +379,10 @@ class Simplifier:
 
     def __call__(self, p: Poly, unfold: Sequence[Atom] = ()) -> Poly:
         """The cheapest form of p found; names in `unfold` may be replaced by what they stand for."""
-        starts = [p := expr.substitute(p, self.put)]
+        p = expr.substitute(p, self.put)
         named = [self.put.get(a, a.poly).only()[0][0][0] for a in unfold]
-        unfolded = {a: self.definitions[a] for a in named if a in self.definitions}
-        if unfolded:
-            starts.append(expr.substitute(p, unfolded))
-        tried = dict.fromkeys(q for start in dict.fromkeys(starts) for q in (start, self._expand(start)))
+        unfolded = expr.substitute(p, {a: self.definitions[a] for a in named if a in self.definitions})
+        tried = dict.fromkeys([p, self._expand(p), unfolded, self._expand(unfolded)])
         return min(map(self._polish, tried), key=cost)
 
     def _polish(self, p: Poly) -> Poly:
