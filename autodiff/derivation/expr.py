@@ -137,7 +137,10 @@ def _make(
     compound = kind in ("group", "contr")
     atom.has_delta = kind == "delta" or (compound and any(a.has_delta for a in atom.parts))
     atom.indicator = name in COMPARISONS
-    atom.positive = kind == "size" or (kind == "fn" and name in POSITIVE) or (compound and _positive(body))
+    atom.positive = kind == "size" or (kind == "fn" and name in POSITIVE)
+    if compound:
+        even = (a.positive or (q.__class__ is int and q % 2 == 0) for m in body.terms for a, _, q in m)
+        atom.positive = min(body.terms.values()) > 0 and all(even)
     sums = [a.parts for a in atom.parts if a.kind == "contr"]
     nested = kind == "group" and any(a.kind == "group" for a in atom.parts.union(*sums))
     own = {"var": 2, "num": 2, "fn": 3, "contr": 2}.get(kind, 1)
@@ -147,10 +150,6 @@ def _make(
     atom.poly = Poly({((atom, tuple(range(len(dims))), 1),): 1})
     atoms[key] = atom
     return atom
-
-
-def _positive(p: Poly) -> bool:
-    return min(p.terms.values()) > 0 and all(a.positive or (q.__class__ is int and q % 2 == 0) for m in p.terms for a, _, q in m)
 
 
 def var(name: str, dims: Iterable[str], indicator: bool = False) -> Atom:
@@ -252,7 +251,7 @@ def inside(a: Atom, ls: Labels) -> tuple[Poly, dict[int, str]]:
     return relabel(a.body, {**dict(enumerate(ls)), **names}), {names[label]: dim for label, dim in a.gone.items()}
 
 
-# ---------------------------------------------------------------- labels
+# ---------------------------------------------------------------- terms and sums of terms
 
 
 def fresh(labels: Iterable[int]) -> dict[int, int]:
@@ -263,11 +262,6 @@ def fresh(labels: Iterable[int]) -> dict[int, int]:
 def free(p: Poly) -> set[int]:
     """The labels that occur in p."""
     return {label for m in p.terms for _, ls, _ in m for label in ls}
-
-
-def labels_of(m: Mono) -> set[int]:
-    """The labels that occur in one term."""
-    return {label for _, ls, _ in m for label in ls}
 
 
 def relabel(p: Poly, names: Mapping[int, int]) -> Poly:
@@ -289,9 +283,6 @@ def settle(factors: Iterable[Factor]) -> Mono:
     a, (low, high), _ = min([f for f in m if f[0] < 0], key=lambda f: f[1])
     rest = settle([(b, tuple([low if x == high else x for x in ls]), q) for b, ls, q in m if (b, ls) != (a, (low, high))])
     return rest if low == high else tuple(sorted([(a, (low, high), 1), *rest]))
-
-
-# ---------------------------------------------------------------- sums, products, powers
 
 
 def _sum(terms: Iterable[tuple[Mono, Number]]) -> Poly:
@@ -417,7 +408,7 @@ def contract(p: Poly, bound: Dims, keep: bool = True) -> Poly:
     if min(bound) < BOUND:  # a delta keeps the lower of its labels, which must not be the one that is summed
         names = fresh(bound)
         p, bound = relabel(p, names), {names[label]: dim for label, dim in bound.items()}
-    if keep and len(p) > 1 and all(labels_of(m) >= bound.keys() for m in p.terms):
+    if keep and len(p) > 1 and all(free(Poly({m: 1})) >= bound.keys() for m in p.terms):
         p = wrap(p)
     return add(*(scale(_contract(m, dict(bound)), c) for m, c in p.terms.items()))
 
@@ -458,8 +449,10 @@ def fn(name: str, p: Poly, mixed: Mapping[int, str] = {}, gone: Mapping[int, str
         found = _compared(name, p)
     else:
         found = _exp(p) if name == "exp" else _log(p) if name == "log" else _softmax(p, mixed) if name == "softmax" else None
-    if found is None and name in SIGNED and len(p) == 1 and _never_zero(p):
-        found = p if (value := SIGNED[name]) is None else constant(value)
+    if found is None and name in SIGNED and len(p) == 1:
+        m, c = p.only()
+        if c > 0 and all(a.positive and a.kind not in ("group", "contr") for a, _, _ in m):  # a sum of squares may be 0
+            found = p if (value := SIGNED[name]) is None else constant(value)
     return _call(name, p, mixed, gone) if found is None else found
 
 
@@ -467,15 +460,9 @@ def _call(name: str, p: Poly, mixed: Mapping[int, str] = {}, gone: Mapping[int, 
     return Poly({(_atom_of(p, "fn", name, gone, mixed)[0],): 1})
 
 
-def _never_zero(p: Poly) -> bool:
-    """Is a term greater than 0, and not only a sum of squares?"""
-    m, c = p.only()
-    return c > 0 and all(a.positive and a.kind not in ("group", "contr") for a, _, _ in m)
-
-
 def _softmax(p: Poly, along: Dims) -> Poly | None:
     """What is the same along the labels makes no difference."""
-    q = Poly({m: c for m, c in p.terms.items() if not along.keys().isdisjoint(labels_of(m))})
+    q = Poly({m: c for m, c in p.terms.items() if not along.keys().isdisjoint(free(Poly({m: c})))})
     left = {label: dim for label, dim in along.items() if label in free(q)}
     if left == along and q == p:
         return None
@@ -506,7 +493,7 @@ def _exp(p: Poly) -> Poly | None:
     if not p.terms:
         return ONE
     everywhere = free(p)
-    apart = {m: c for m, c in p.terms.items() if labels_of(m) != everywhere}
+    apart = {m: c for m, c in p.terms.items() if free(Poly({m: c})) != everywhere}
     if apart and len(apart) < len(p):  # exp(z_i - c) = exp(z_i) exp(-c): what broadcasts comes out
         return mul(fn("exp", others(p, *apart)), fn("exp", Poly(apart)))
     if wrap(p).only()[1] < 0:

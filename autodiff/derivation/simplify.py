@@ -58,11 +58,9 @@ def _multiplied_out(q: Poly) -> Poly | None:
     while todo:
         for m, c in todo.pop().terms.items():
             for f in m:
-                if f[2] == 1 and (
-                    f[0].kind == "group" or (f[0].kind == "contr" and any(b.kind == "group" and k == 1 for b, _, k in f[0].body.only()[0]))
-                ):
+                if _is_sum(f) or (f[0].kind == "contr" and f[2] == 1 and any(map(_is_sum, f[0].body.only()[0]))):
                     body, bound = inside(f[0], f[1])
-                    wide = body if f[0].kind == "group" else _multiplied_out(body)
+                    wide = _multiplied_out(body) if bound else body
                     if wide is None:
                         return None
                     todo.append(expr.spread(contract(wide, bound, keep=False), expr.without(m, f), c))
@@ -74,21 +72,11 @@ def _multiplied_out(q: Poly) -> Poly | None:
     return add(*done)
 
 
+def _is_sum(f: Factor) -> bool:
+    return f[0].kind == "group" and f[2] == 1
+
+
 # ---------------------------------------------------------------- putting names back
-
-
-def matches(lhs: Sequence[Factor], m: Mono, fixed: Mapping[int, int] = {}) -> Iterator[dict[int, int]]:
-    """Every way to find the factors `lhs` among those of m, as a map from its labels to m's."""
-    found: list[tuple[int, dict[int, int]]] = [(0, dict(fixed))]
-    while found:
-        i, names = found.pop()
-        if i == len(lhs):
-            yield names
-            continue
-        a, ls, q = lhs[i]
-        for b, lb, r in m:
-            if a is b and (r >= q > 0 or r <= q < 0) and all(names.get(x, y) == y for x, y in zip(ls, lb, strict=True)):
-                found.append((i + 1, {**names, **dict(zip(ls, lb, strict=True))}))
 
 
 def _found(lhs: Mono, m: Mono, fixed: Mapping[int, int] = {}) -> Iterator[tuple[dict[int, int], int, Mono]]:
@@ -98,7 +86,15 @@ def _found(lhs: Mono, m: Mono, fixed: Mapping[int, int] = {}) -> Iterator[tuple[
     """
     important = sorted((f for f in lhs if f[0].kind != "size"), key=lambda f: -f[0].cost)
     have = {(a, ls): q for a, ls, q in m}
-    for names in matches(important, m, fixed):
+    ways = [(0, dict(fixed))]
+    while ways:
+        i, names = ways.pop()
+        if i < len(important):
+            a, ls, q = important[i]
+            for b, lb, r in m:
+                if a is b and (r >= q > 0 or r <= q < 0) and all(names.get(x, y) == y for x, y in zip(ls, lb, strict=True)):
+                    ways.append((i + 1, {**names, **dict(zip(ls, lb, strict=True))}))
+            continue
         taken = expr.relabel(Poly({lhs: 1}), names).only()[0]
         k = min((int(have.get((a, ls), 0) / q) for a, ls, q in taken if a.kind != "size"), default=0)
         if k > 0:
@@ -118,7 +114,7 @@ def _instead_of_sum(lhs: Mono, summed: Iterable[int], rhs: Poly, m: Mono) -> Ite
             body, bound = inside(f[0], f[1])
             for names, k, rest in _found(lhs, body.only()[0]):
                 gone = {names[x] for x in summed}
-                kept = expr.labels_of(rest).union(y for x, y in names.items() if x not in summed)
+                kept = free(Poly({rest: 1})).union(y for x, y in names.items() if x not in summed)
                 if k == 1 and len(gone) == len(tuple(summed)) and gone <= bound.keys() and not gone & kept:
                     left = {x: dim for x, dim in bound.items() if x not in gone}
                     yield mul(Poly({expr.without(m, f): 1}), power(contract(mul(Poly({rest: 1}), expr.relabel(rhs, names)), left), f[2]))
@@ -246,11 +242,11 @@ def _where_it_holds(m: Mono) -> Iterator[Poly]:
     """Where a condition counts it holds: the other factors may rely on it, and it may go where they are 0.  relu(x) counts where x > 0."""
     for f in m:
         rest = expr.without(m, f)
-        if f[0].indicator or (f[0].name == "relu" and f[2] > 0):
+        if f[0].indicator or f[0].name == "relu":
             new = mul(Poly({(f,): 1}), _relying(Poly({rest: 1}), f))
             if new != Poly({m: 1}):
                 yield new
-        elif f[0].kind == "group" and f[2] == 1 and any(a.indicator for a in f[0].parts):  # ((a > b) + (a == b)) (a - b)
+        elif _is_sum(f) and any(a.indicator for a in f[0].parts):  # ((a > b) + (a == b)) (a - b)
             body = opened(f[0], f[1])
             if gone := [n for n in body.terms if any(h[0].indicator and _value(g, h) == 0 for h in n for g in rest)]:
                 yield mul(Poly({rest: 1}), expr.others(body, *gone))
@@ -280,9 +276,6 @@ def _value(g: Factor, f: Factor) -> int | None:
     if a.name in (">", "==") and name != ">=" and (y := opened(a, at)) in either:
         return int(a.name == name and (y == x or name == "=="))
     return 0 if name == "==" and (opened(a, at) if a.kind == "group" else factor(a, at)) in either else None
-
-
-# ---------------------------------------------------------------- what is written otherwise
 
 
 def for_print(p: Poly) -> Poly:
@@ -319,7 +312,7 @@ def _steps(q: Poly) -> Iterator[Poly]:
 
 def _flat(q: Poly) -> Poly:
     """A sum within a sum as one."""
-    lone = [m for m in q.terms if len(m) == 1 and m[0][0].kind == "group" and m[0][2] == 1] if len(q) > 1 else []
+    lone = [m for m in q.terms if len(m) == 1 and _is_sum(m[0])] if len(q) > 1 else []
     return add(expr.others(q, *lone), *(scale(opened(*m[0][:2]), q.terms[m]) for m in lone)) if lone else q
 
 
@@ -404,7 +397,7 @@ class Simplifier:
             if f[0].kind == "contr" and f[2] == 1:
                 body, bound = inside(f[0], f[1])
                 n = body.only()[0]
-                if len(n) == 1 and n[0][0].kind == "group" and n[0][2] == 1:
+                if len(n) == 1 and _is_sum(n[0]):
                     yield mul(Poly({expr.without(m, f): 1}), self._sums(contract(opened(n[0][0], n[0][1]), bound, keep=False)))
 
 
