@@ -188,8 +188,7 @@ def known_functions(q: Poly) -> Poly:
 
 
 def _recognised(q: Poly) -> Iterator[Poly]:
-    yield from termwise(_products)(q)
-    yield from termwise(_where_it_holds)(q)
+    yield from _in_terms(q)
     for m, c in q.terms.items() if len(q) > 1 else ():
         for f in m:
             if f[0].name == "sigmoid" and f[2] == 1 and 2 * q.terms.get(expr.without(m, f), 0) == -c:
@@ -198,21 +197,29 @@ def _recognised(q: Poly) -> Iterator[Poly]:
                     yield add(expr.others(q, m, rest), mul(Poly({rest: expr.number(Fraction(c) / 2)}), expr.fn("tanh", half)))
 
 
-def _products(m: Mono) -> Iterator[Poly]:
+@termwise
+def _in_terms(m: Mono) -> Iterator[Poly]:
     for f in m:
-        for lhs, rhs in _identities(f):
-            n, c = lhs.only()
+        for whole, value in _identities(f):
+            lhs, c = whole.only()
             fixed = {x: x for x in f[1]}
-            yield from _instead(n, c, rhs, m, fixed)
+            yield from _instead(lhs, c, value, m, fixed)
             for g in m if f[0].kind == "contr" else ():  # what stands before a sum counts inside
                 if g[0].kind == "contr" and g[2] == 1:
                     body, bound = inside(g[0], g[1])
-                    for new in _instead(n, c, rhs, expr.times(body.only()[0], ((f[0], f[1], -1),)), fixed):
+                    for new in _instead(lhs, c, value, expr.times(body.only()[0], ((f[0], f[1], -1),)), fixed):
                         yield mul(Poly({expr.times(expr.without(m, g), ((f[0], f[1], 1),)): 1}), contract(new, bound))
-        if f[0].kind == "contr":
-            for b in f[0].parts:
-                if b.name == "softmax":
-                    yield from _instead_of_sum(b.poly.only()[0], b.mixed, ONE, m)
+        for a in f[0].parts if f[0].kind == "contr" else ():
+            if a.name == "softmax":
+                yield from _instead_of_sum(a.poly.only()[0], a.mixed, ONE, m)
+        if f[0].indicator or f[0].name == "relu":
+            new = mul(Poly({(f,): 1}), _relying(Poly({expr.without(m, f): 1}), f))
+            if new != Poly({m: 1}):
+                yield new
+        elif _is_sum(f) and any(a.indicator for a in f[0].parts):  # ((a > b) + (a == b)) (a - b)
+            body, rest = opened(f[0], f[1]), expr.without(m, f)
+            if gone := [n for n in body.terms if any(h[0].indicator and _value(g, h) == 0 for h in n for g in rest)]:
+                yield mul(Poly({rest: 1}), expr.others(body, *gone))
 
 
 def _identities(f: Factor) -> Iterator[tuple[Poly, Poly]]:
@@ -233,27 +240,13 @@ def _identities(f: Factor) -> Iterator[tuple[Poly, Poly]]:
             yield mul(e, factor(a, ls, -1)), s
             yield factor(a, ls, -1), add(ONE, scale(s, -1))
     elif a.kind == "contr" and q < 0:
-        e, bound = inside(a, ls)
-        if (x := expr.exponent(e.only()[0])) is not None:
-            yield mul(e, factor(a, ls, -1)), expr.fn("softmax", x, bound)
-
-
-def _where_it_holds(m: Mono) -> Iterator[Poly]:
-    """Where a condition counts it holds: the other factors may rely on it, and it may go where they are 0.  relu(x) counts where x > 0."""
-    for f in m:
-        rest = expr.without(m, f)
-        if f[0].indicator or f[0].name == "relu":
-            new = mul(Poly({(f,): 1}), _relying(Poly({rest: 1}), f))
-            if new != Poly({m: 1}):
-                yield new
-        elif _is_sum(f) and any(a.indicator for a in f[0].parts):  # ((a > b) + (a == b)) (a - b)
-            body = opened(f[0], f[1])
-            if gone := [n for n in body.terms if any(h[0].indicator and _value(g, h) == 0 for h in n for g in rest)]:
-                yield mul(Poly({rest: 1}), expr.others(body, *gone))
+        body, bound = inside(a, ls)
+        if (x := expr.exponent(body.only()[0])) is not None:
+            yield mul(body, factor(a, ls, -1)), expr.fn("softmax", x, bound)
 
 
 def _relying(q: Poly, f: Factor) -> Poly:
-    """q where the condition f holds."""
+    """q where the condition f holds, as it does wherever f counts as a factor; relu(x) counts where x > 0."""
 
     def change(g: Factor) -> Poly:
         a, ls, k = g
