@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import operator
+from bisect import insort
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from fractions import Fraction
@@ -27,6 +28,7 @@ Dims = Mapping[int, str]  # labels with their dimensions
 Factor = tuple["Atom", Labels, Number]
 Mono = tuple[Factor, ...]
 
+NONE: Dims = {}
 PASSENGER, BOUND = 100, 1000
 COMPARISONS = {">": operator.gt, ">=": operator.ge, "==": operator.eq}  # functions that ask how an operand stands to 0
 SIGNED = {"abs": None, "relu": None, "sign": 1, ">": 1, ">=": 1, "==": 0}  # of what is positive; None: that itself
@@ -98,9 +100,8 @@ ZERO, ONE = Poly({}), Poly({(): 1})
 
 def start(table: dict[Any, Atom] | None = None) -> dict[Any, Atom]:
     """Begin a derivation with atoms of its own, so that the same graph always gives the same formula; or go on with one."""
-    table = {} if table is None else table
-    _atoms.set(table)
-    return table
+    _atoms.set({} if table is None else table)
+    return _atoms.get()
 
 
 def number(x: Number) -> Number:
@@ -117,13 +118,7 @@ def constant(c: Number) -> Poly:
 
 
 def _make(
-    kind: str,
-    name: str,
-    dims: tuple[str, ...],
-    body: Poly = ZERO,
-    gone: Mapping[int, str] = {},
-    mixed: Mapping[int, str] = {},
-    symmetric: bool = False,
+    kind: str, name: str, dims: tuple[str, ...], body: Poly = ZERO, gone: Dims = NONE, mixed: Dims = NONE, symmetric: bool = False
 ) -> Atom:
     atoms, key = _atoms.get(), (kind, name, dims, body, *gone.values(), *mixed)
     if key in atoms:
@@ -185,9 +180,7 @@ def delta(dim: str) -> Atom:
     return _make("delta", "", (dim, dim), symmetric=True)
 
 
-def _atom_of(
-    p: Poly, kind: str, name: str = "", gone: Mapping[int, str] = {}, mixed: Mapping[int, str] = {}, signed: bool = True
-) -> tuple[Factor, int]:
+def _atom_of(p: Poly, kind: str, name: str = "", gone: Dims = NONE, mixed: Dims = NONE, signed: bool = True) -> tuple[Factor, int]:
     """The atom made of p, over labels in an order that depends on the structure of p alone, and if it is not `signed` the sign of p."""
     found = {label: dim for m in p.terms for a, ls, _ in m for label, dim in zip(ls, a.dims, strict=True)}
     dims = {**found, **mixed, **gone}
@@ -197,16 +190,10 @@ def _atom_of(
         ways.append((sorted((m, c if signed else abs(c)) for m, c in q.terms.items()), own, inner, q))
     _, own, inner, q = min(ways, key=lambda way: way[:3])  # of equal ones the lowest labels
     sign = 1 if signed or q.terms[(max if only_lengths(q) else min)(q.terms)] > 0 else -1  # m - 1, but 1 - y
-    atom = _make(
-        kind,
-        name,
-        tuple([dims[label] for label in own]),
-        scale(q, sign),
-        {i: dims[label] for i, label in enumerate(inner, len(own))},
-        {i: dims[label] for i, label in enumerate(own) if label in mixed},
-        symmetric=len(own) == 2 and len(mixed) != 1 and any(way[1] == own[::-1] and way[3] == q for way in ways),
-    )
-    return (atom, own, 1), sign
+    symmetric = len(own) == 2 and len(mixed) != 1 and any(way[1] == own[::-1] and way[3] == q for way in ways)
+    gone = {i: dims[label] for i, label in enumerate(inner, len(own))}
+    mixed = {i: dims[label] for i, label in enumerate(own) if label in mixed}
+    return (_make(kind, name, tuple([dims[label] for label in own]), scale(q, sign), gone, mixed, symmetric), own, 1), sign
 
 
 def only_lengths(p: Poly) -> bool:
@@ -223,9 +210,7 @@ def _orders(p: Poly, labels: Iterable[int]) -> list[Labels]:
     for m, c in p.terms.items():
         for a, ls, q in m:
             for label in marks.keys() & ls:
-                marks[label].append((a, q, tuple([0 if a.symmetric else i for i, x in enumerate(ls) if x == label]), abs(c)))
-    for mark in marks.values():
-        mark.sort()
+                insort(marks[label], (a, q, tuple([0 if a.symmetric else i for i, x in enumerate(ls) if x == label]), abs(c)))
     ranked = sorted(labels, key=marks.__getitem__)
     ties = [tuple(tie) for _, tie in groupby(ranked, key=marks.__getitem__)]
     if math.prod(math.factorial(len(tie)) for tie in ties) > 720:
@@ -440,7 +425,7 @@ def _contract(m: Mono, bound: dict[int, str]) -> Poly:
 # ---------------------------------------------------------------- functions
 
 
-def fn(name: str, p: Poly, mixed: Mapping[int, str] = {}, gone: Mapping[int, str] = {}) -> Poly:
+def fn(name: str, p: Poly, mixed: Dims = NONE, gone: Dims = NONE) -> Poly:
     """A function of p: entry by entry, along the labels that it mixes, or of all entries along those that are then gone.
 
     Functions know what they are of numbers, of what is positive and of each other: exp(-a) is exp(a)^-1.
@@ -456,7 +441,7 @@ def fn(name: str, p: Poly, mixed: Mapping[int, str] = {}, gone: Mapping[int, str
     return _call(name, p, mixed, gone) if found is None else found
 
 
-def _call(name: str, p: Poly, mixed: Mapping[int, str] = {}, gone: Mapping[int, str] = {}) -> Poly:
+def _call(name: str, p: Poly, mixed: Dims = NONE, gone: Dims = NONE) -> Poly:
     return Poly({(_atom_of(p, "fn", name, gone, mixed)[0],): 1})
 
 

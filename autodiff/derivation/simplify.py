@@ -225,24 +225,24 @@ def _in_terms(m: Mono) -> Iterator[Poly]:
 def _identities(f: Factor) -> Iterator[tuple[Poly, Poly]]:
     """Products with the factor f, and what each is."""
     a, ls, q = f
-    if a.kind == "fn" and a.name == "sign" and q > 0:
-        x = opened(a, ls)
-        yield mul(expr.fn("abs", x), factor(a, ls)), x
-        yield mul(x, factor(a, ls)), expr.fn("abs", x)
-    elif a.kind == "fn" and a.name == "cosh" and q < 0:
-        x = opened(a, ls)
-        yield mul(expr.fn("sinh", x), factor(a, ls, -1)), expr.fn("tanh", x)
-    elif a.kind == "group" and q < 0 and len(a.body) == 2 and a.body.terms.get(()) == 1:
-        e = expr.others(opened(a, ls), ())
-        m, c = e.only()
-        if c == 1 and len(m) == 1 and m[0][2] > 0 and (x := expr.exponent(m)) is not None:
-            s = expr.fn("sigmoid", x)
-            yield mul(e, factor(a, ls, -1)), s
-            yield factor(a, ls, -1), add(ONE, scale(s, -1))
-    elif a.kind == "contr" and q < 0:
+    if q > 0 and a.name != "sign":
+        return
+    one, below, x = factor(a, ls), factor(a, ls, -1), opened(a, ls)
+    if a.name == "sign":
+        yield mul(expr.fn("abs", x), one), x
+        yield mul(x, one), expr.fn("abs", x)
+    elif a.name == "cosh":
+        yield mul(expr.fn("sinh", x), below), expr.fn("tanh", x)
+    elif a.kind == "group" and len(x) == 2 and x.terms.get(()) == 1:
+        e = expr.others(x, ())
+        (m, c), z = e.only(), expr.exponent(e.only()[0])
+        if c == 1 and len(m) == 1 and m[0][2] > 0 and z is not None:
+            yield mul(e, below), expr.fn("sigmoid", z)
+            yield below, add(ONE, scale(expr.fn("sigmoid", z), -1))
+    elif a.kind == "contr":
         body, bound = inside(a, ls)
-        if (x := expr.exponent(body.only()[0])) is not None:
-            yield mul(body, factor(a, ls, -1)), expr.fn("softmax", x, bound)
+        if (z := expr.exponent(body.only()[0])) is not None:
+            yield mul(body, below), expr.fn("softmax", z, bound)
 
 
 def _relying(q: Poly, f: Factor) -> Poly:
