@@ -19,7 +19,7 @@ EXPAND_LIMIT = 40  # terms; beyond, multiplying out helps nobody
 
 Rule = Callable[[Poly], Poly]
 Ways = Callable[[Poly], Iterator[Poly]]  # other ways to write an expression, best first
-Replacement = tuple[frozenset[Atom], Rule]  # the atoms that something to be replaced is made of, and the rule
+Replacement = tuple[frozenset[Atom], Rewrite]  # the atoms that something to be replaced is made of, and the rule
 
 
 def settled(q: Poly, ways: Ways) -> Poly:
@@ -126,7 +126,7 @@ def replace(lhs: Mono, c: Number, rhs: Poly) -> Replacement:
     if len(lhs) == 1 and a.kind == "contr" and k == 1:
         body, bound = inside(a, ls)
         inner, value = body.only()[0], scale(rhs, 1 / Fraction(c))
-        return a.parts, shorter(termwise(lambda m: _instead_of_sum(inner, bound, value, m)))
+        return a.parts, Rewrite(shorter(termwise(lambda m: _instead_of_sum(inner, bound, value, m))))
     rules = [(lhs, c, rhs)]
     if len(rhs) == 1 and rhs.only()[0]:
         rules.append((expr.reciprocal(lhs), 1 / Fraction(c), power(rhs, -1)))
@@ -136,7 +136,7 @@ def replace(lhs: Mono, c: Number, rhs: Poly) -> Replacement:
         for rule in rules if needed.issubset([a for a, _, _ in m]) else ():
             yield from _instead(*rule, m)
 
-    return needed, shorter(termwise(ways))
+    return needed, Rewrite(shorter(termwise(ways)))
 
 
 def replace_sum(body: Poly, rhs: Poly) -> Replacement:
@@ -155,7 +155,7 @@ def replace_sum(body: Poly, rhs: Poly) -> Replacement:
             if k and all(q.terms.get(n) == k * d for n, d in b.terms.items()):
                 yield add(expr.others(q, *b.terms), scale(expr.relabel(rhs, names), k))
 
-    return needed, shorter(ways)
+    return needed, Rewrite(shorter(ways))
 
 
 def _folds(atom: Atom, body: Poly) -> list[Replacement]:
@@ -346,9 +346,8 @@ class Simplifier:
         self._known = Rewrite(known_functions)
         self._out = Rewrite(shorter(_joined))
         self._flat = Rewrite(_flat)
-        folds = [fold for atom, body in reversed(self.definitions.items()) for fold in _folds(atom, body)]
-        self._folds = [(needed, Rewrite(rule)) for needed, rule in folds]
-        self._relations = [(needed, Rewrite(rule)) for needed, rule in relations]
+        self._folds = [fold for atom, body in reversed(self.definitions.items()) for fold in _folds(atom, body)]
+        self._relations = list(relations)
         self._learn()
 
     def _learn(self) -> None:
@@ -360,8 +359,7 @@ class Simplifier:
                     total = _put(_put(total, self._relations), self._folds)
                     m, c = contract(factor(atom, tuple(range(len(atom.dims))), k), {axis: dim}).only()
                     if expr.only_lengths(total) and len(total) <= 1:
-                        needed, rule = replace(m, c, total)
-                        self._relations.append((needed, Rewrite(rule)))
+                        self._relations.append(replace(m, c, total))
 
     def __call__(self, p: Poly, unfold: Sequence[Atom] = ()) -> Poly:
         """The cheapest form of p found; names in `unfold` may be replaced by what they stand for."""
