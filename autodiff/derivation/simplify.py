@@ -80,7 +80,7 @@ def _is_sum(f: Factor) -> bool:
 
 
 def _found(lhs: Mono, m: Mono, fixed: Mapping[int, int] = {}) -> Iterator[tuple[dict[int, int], int, Mono]]:
-    """Every way to find a product in a term: its labels there, how many times it is there, and the other factors.
+    """Every way to find a product in a term: its labels there, how many times it is there (below 0: its reciprocal), and the others.
 
     Lengths are plain numbers, which it may borrow: s = sum(x) / n is found in sum(x) too.
     """
@@ -92,19 +92,21 @@ def _found(lhs: Mono, m: Mono, fixed: Mapping[int, int] = {}) -> Iterator[tuple[
         if i < len(important):
             a, ls, q = important[i]
             for b, lb, r in m:
-                if a is b and (r >= q > 0 or r <= q < 0) and all(names.get(x, y) == y for x, y in zip(ls, lb, strict=True)):
+                if a is b and not -1 < r / q < 1 and all(names.get(x, y) == y for x, y in zip(ls, lb, strict=True)):
                     ways.append((i + 1, {**names, **dict(zip(ls, lb, strict=True))}))
             continue
         taken = expr.relabel(Poly({lhs: 1}), names).only()[0]
-        k = min((int(have.get((a, ls), 0) / q) for a, ls, q in taken if a.kind != "size"), default=0)
-        if k > 0:
+        counts = [int(have.get((a, ls), 0) / q) for a, ls, q in taken if a.kind != "size"]
+        if counts and min(counts) * max(counts) > 0:
+            k = min(counts, key=abs)
             yield names, k, expr.times(m, tuple([(a, ls, -k * q) for a, ls, q in taken]))
 
 
 def _instead(lhs: Mono, c: Number, rhs: Poly, m: Mono, fixed: Mapping[int, int] = {}) -> Iterator[Poly]:
     """Ways to write a term with rhs in place of c * lhs, as often as it is there."""
     for names, k, rest in _found(lhs, m, fixed):
-        yield mul(Poly({rest: expr.number(1 / Fraction(c) ** k)}), power(expr.relabel(rhs, names), k))
+        if k > 0 or len(rhs) == 1:
+            yield mul(Poly({rest: expr.number(1 / Fraction(c) ** k)}), power(expr.relabel(rhs, names), k))
 
 
 def _instead_of_sum(lhs: Mono, summed: Iterable[int], rhs: Poly, m: Mono) -> Iterator[Poly]:
@@ -127,14 +129,11 @@ def replace(lhs: Mono, c: Number, rhs: Poly) -> Replacement:
         body, bound = inside(a, ls)
         inner, value = body.only()[0], scale(rhs, 1 / Fraction(c))
         return a.parts, Rewrite(shorter(termwise(lambda m: _instead_of_sum(inner, bound, value, m))))
-    rules = [(lhs, c, rhs)]
-    if len(rhs) == 1 and rhs.only()[0]:
-        rules.append((expr.reciprocal(lhs), 1 / Fraction(c), power(rhs, -1)))
     needed = frozenset(a for a, _, _ in lhs if a.kind != "size")
 
     def ways(m: Mono) -> Iterator[Poly]:
-        for rule in rules if needed.issubset([a for a, _, _ in m]) else ():
-            yield from _instead(*rule, m)
+        if needed.issubset([a for a, _, _ in m]):
+            yield from _instead(lhs, c, rhs, m)
 
     return needed, Rewrite(shorter(termwise(ways)))
 
@@ -353,13 +352,12 @@ class Simplifier:
     def _learn(self) -> None:
         """What definitions say by themselves: softmax sums to 1, what was centred sums to 0."""
         for atom, body in self.definitions.items():
-            for axis, dim in enumerate(atom.dims):
-                for k in (1, 2):
-                    total = self._known(self._expand(contract(power(body, k), {axis: dim}, keep=False)))
-                    total = _put(_put(total, self._relations), self._folds)
-                    m, c = contract(factor(atom, tuple(range(len(atom.dims))), k), {axis: dim}).only()
-                    if expr.only_lengths(total) and len(total) <= 1:
-                        self._relations.append(replace(m, c, total))
+            for (axis, dim), k in product(enumerate(atom.dims), (1, 2)):
+                total = self._known(self._expand(contract(power(body, k), {axis: dim}, keep=False)))
+                total = _put(_put(total, self._relations), self._folds)
+                m, c = contract(power(atom.poly, k), {axis: dim}).only()
+                if expr.only_lengths(total) and len(total) <= 1:
+                    self._relations.append(replace(m, c, total))
 
     def __call__(self, p: Poly, unfold: Sequence[Atom] = ()) -> Poly:
         """The cheapest form of p found; names in `unfold` may be replaced by what they stand for."""
