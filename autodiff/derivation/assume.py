@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import expr
-from .simplify import Rule, replace_contraction, replace_term
+from .simplify import Replacement, replace
 
 if TYPE_CHECKING:
     from .graph import Graph
@@ -73,18 +73,18 @@ class Assumption:
     def _axis(self, shape: tuple[int, ...]) -> int:
         return self.axis if self.axis is not None else next((i for i, n in enumerate(shape) if n != 1), 0)
 
-    def relations(self, graph: Graph, atom: expr.Atom) -> list[Rule]:
+    def relations(self, graph: Graph, atom: expr.Atom) -> list[Replacement]:
         """The rewrites that it allows, of the variable's atom; what is symmetric or positive needs none."""
         if self.kind == "sum":
             dims = graph.dims_of(self.name)
             label = [i for i, d in enumerate(dims) if d is not None].index(self._axis(tuple(1 if d is None else 2 for d in dims)))
             total = expr.contract(atom.poly, {label: atom.dims[label]})
-            return [replace_term(total.only()[0], 1, expr.ONE)]
+            return [replace(total.only()[0], 1, expr.ONE)]
         out = []
         for k in (0, 1) if self.kind == "orthogonal" else ():
             sides = [expr.relabel(atom.poly, {k: expr.BOUND - 1, 1 - k: side}) for side in (0, 1)]
             gram = expr.contract(expr.mul(*sides), {expr.BOUND - 1: atom.dims[k]})
-            out.append(replace_contraction(gram.only()[0][0][0], expr.factor(expr.delta(atom.dims[1 - k]), (0, 1))))
+            out.append(replace(gram.only()[0], 1, expr.factor(expr.delta(atom.dims[1 - k]), (0, 1))))
         return out
 
 

@@ -165,16 +165,12 @@ class Symbol(Operand):
         if op.form is not None:
             return product(space, op.form(*(len(shape_of(a)) for a in args), **kw), args)
         if isinstance(op.index, str) and len(args[0]._shape) == 2 and None not in args[0].dims:
-            x = args[0]
-            space.join(*x.dims)
-            before, _, after = op.index.partition("->")
-            axes = [before.index(letter) for letter in after]
-            dims = tuple(x.dims[i] for i in axes)
-            return Symbol(space, expr.whole(op.name, x.poly, x.dims, dims), [x._shape[i] for i in axes], dims)
+            space.join(*args[0].dims)
+            return _of_itself(space, op, op.index, args[0])
         if callable(op.index):
             found = op.index(*args, **kw)
             if isinstance(found, str) and " " in found:
-                return _over(space, op, found.partition(" ")[2], space.lift(args[0]))
+                return _of_itself(space, op, found.partition(" ")[2], space.lift(args[0]))
             if isinstance(found, str):
                 return product(space, found, args)
             if isinstance(found, tuple):
@@ -309,13 +305,14 @@ def product(space: Space, form: str, operands: Sequence[Any], shape: Sequence[in
     return Symbol(space, total, result, tuple(dims))
 
 
-def _over(space: Space, op: Op, form: str, x: Symbol) -> Symbol:
-    """An op that stands for itself over the axes that its form drops."""
+def _of_itself(space: Space, op: Op, form: str, x: Symbol) -> Symbol:
+    """An op that stands for itself, over the axes that its form drops; of a whole matrix, it mixes those that stay."""
     before, _, out = form.partition("->")
-    gone = {i: d for i, (letter, d) in enumerate(zip(before, x.dims, strict=True)) if letter not in out and d is not None}
-    names = expr.fresh(gone)
-    p = expr.over(op.name, relabel(x.poly, names), {names[i]: d for i, d in gone.items()}) if gone else x.poly
     kept = [before.find(letter) for letter in out]
+    long = {i: d for i, d in enumerate(x.dims) if d is not None}
+    gone = {i: d for i, d in long.items() if i not in kept}
+    mixed = {i: d for i, d in long.items() if i in kept and form == op.index}
+    p = expr.fn(op.name, x.poly, mixed, gone) if mixed or gone else x.poly
     places = {k: i for i, k in enumerate(kept) if k >= 0}
     shape = [1 if k < 0 else x._shape[k] for k in kept]
     return Symbol(space, relabel(p, places), shape, tuple(None if k < 0 else x.dims[k] for k in kept))
@@ -355,27 +352,19 @@ def derivative(p: Poly, atom: expr.Atom, space: Space, labels: Sequence[int]) ->
                 made[a] = mul(made[a], expr.factor(expr.delta(a.dims[i]), (i, label)))
         elif not any(made[x].terms for x in a.parts):
             made[a] = expr.ZERO
-        elif a.kind == "contr":
-            m, bound = expr.inside(a, tuple(range(len(a.dims))))
-            made[a] = contract(of(Poly({m: 1})), bound, keep=False)
-        elif a.kind == "group":
-            made[a] = of(a.body)
+        elif a.kind != "fn":
+            made[a] = contract(of(a.body), a.gone, keep=False)
         elif a.indicator:
             made[a] = expr.ZERO
         else:
-            dims = {"whole": a.bound, "over": a.dims + a.bound}.get(a.kind, a.dims)
+            dims = (*a.dims, *a.gone.values())
             x, t = (Symbol(space, p, (2,) * len(dims), dims) for p in (a.body, of(a.body)))
             z = Symbol(space, a.poly, (2,) * len(a.dims), a.dims)
-            made[a] = _tangent(TABLE[a.name], z, x, t, a).poly
+            op = TABLE[a.name]
+            if op.kind == "elementwise":
+                partial = op.partials[0]
+                made[a] = (t * (partial(z, x) if callable(partial) else partial or 0)).poly
+            else:
+                axes = {} if isinstance(op.index, str) else {"axis": (*a.mixed, *a.gone)}
+                made[a] = op.jvp([t], z, x, **axes).poly
     return of(p)
-
-
-def _tangent(op: Op, z: Symbol, x: Symbol, t: Symbol, a: expr.Atom) -> Symbol:
-    if a.kind == "over":
-        return op.jvp([t], z, x, axis=tuple(range(len(a.dims), len(x.dims))))  # type: ignore[no-any-return]
-    if a.kind == "along":
-        return op.jvp([t], z, x, axis=a.over)  # type: ignore[no-any-return]
-    if op.kind != "elementwise":
-        return op.jvp([t], z, x)  # type: ignore[no-any-return]
-    partial = op.partials[0]
-    return t * (partial(z, x) if callable(partial) else partial or 0)  # type: ignore[no-any-return]

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from itertools import permutations
 from typing import Any, NamedTuple
 
+from ..ops import TABLE
 from . import expr
-from .expr import Atom, Factor, Labels, Mono, Number, Poly, opened, relabel, without
+from .expr import Atom, Factor, Labels, Mono, Number, Poly, opened, without
 
 
 class M(NamedTuple):
@@ -230,7 +231,7 @@ def _indexed(base: Base, want: Labels) -> M:
 
 
 def _atom(a: Atom, ls: Labels, flip: bool, want: Labels) -> M:
-    if len(ls) == 2 and ls[0] == ls[1] and a.kind in ("var", "whole", "along"):
+    if len(ls) == 2 and ls[0] == ls[1] and (a.kind == "var" or a.mixed):
         return M("diagof", (_atom(a, tuple(expr.fresh((0, 1)).values()), flip, ()),), ls[:1])
     order = _in_order(ls, want)
     if a.kind in ("var", "num", "size"):
@@ -243,29 +244,25 @@ def _atom(a: Atom, ls: Labels, flip: bool, want: Labels) -> M:
     if a.kind == "group":
         body = opened(a, ls)
         return _spread(to_matrix(expr.scale(body, -1) if flip else body, order), order)
-    if a.name == "exp" and a.kind == "fn":
-        return _exponential(opened(a, ls), order)
-    if a.kind == "along":
-        x = M("along", (a.name, _spread(to_matrix(opened(a, ls), ls), ls), tuple(ls[i] for i in a.over)), ls)
-        return transpose(x) if len(ls) == 2 and order != ls else x
-    if a.kind == "fn":
-        x = _spread(to_matrix(opened(a, ls), order), order)
-        return M("fn", (a.name, x), order)
-    if a.kind == "over":
-        names = expr.fresh(range(len(ls), len(ls) + len(a.bound)))
-        gone = tuple(names.values())
-        inner = to_matrix(relabel(a.body, {**dict(enumerate(ls)), **names}), (*order, *gone))
-        return M("over", (a.name, _spread(inner, (*order, *gone)), gone), order)
-    if a.kind == "whole":
+    if a.kind == "fn" and a.name in TABLE and isinstance(TABLE[a.name].index, str):  # of a whole matrix
         inner = to_matrix(a.body, (0, 1))
         x = M("whole", (a.name, inner, "symmetric") if a.symmetric else (a.name, inner), ls)
         return transpose(x) if len(ls) == 2 and order != ls else x
-    inner_m, bound = expr.inside(a, ls)
+    if a.mixed:
+        x = M("along", (a.name, _spread(to_matrix(opened(a, ls), ls), ls), tuple(ls[i] for i in a.mixed)), ls)
+        return transpose(x) if len(ls) == 2 and order != ls else x
+    body, gone = expr.inside(a, ls)
+    if a.name == "exp" and a.kind == "fn":
+        return _exponential(body, order)
+    if a.kind == "fn":
+        x = _spread(to_matrix(body, (*order, *gone)), (*order, *gone))
+        return M("over", (a.name, x, tuple(gone)), order) if gone else M("fn", (a.name, x), order)
+    inner_m = body.only()[0]
     left, inner_flips = _flips(inner_m, flip)
     if left:
         raise AssertionError("a sign was lost")
     base = _factors(inner_m, order, inner_flips)
-    return _network(base, list(bound), order)
+    return _network(base, list(gone), order)
 
 
 def _exponential(body: Poly, ls: Labels) -> M:
