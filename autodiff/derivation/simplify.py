@@ -276,8 +276,8 @@ def _value(g: Factor, f: Factor) -> int | None:
 
 
 def for_print(p: Poly) -> Poly:
-    """What is written otherwise than it is worked with: numbers as one, and (d > 0) + (d == 0) / 2 as a step."""
-    return Rewrite(lambda q: settled(_one_number(q), _steps))(p)
+    """What is written otherwise than it is worked with: numbers as one, (d > 0) + (d == 0) / 2 as a step, no common denominators of exp."""
+    return Rewrite(lambda q: settled(settled(_one_number(q), _steps), _UNSHARED))(p)
 
 
 def _one_number(q: Poly) -> Poly:
@@ -305,6 +305,26 @@ def _steps(q: Poly) -> Iterator[Poly]:
                     step = expr.fn("heaviside", d if u else scale(d, -1))
                     parts = scale(step, u - v if u else v), expr.constant(v if u else 0)
                     yield add(expr.others(q, m, up, down), mul(Poly({rest: 1}), add(*parts)))
+
+
+def _unshared(m: Mono) -> Iterator[Poly]:
+    """exp(-a) (1 + exp(a)) is exp(-a) + 1: exponentials are written where they belong, for the other overflows."""
+    for f, g in permutations(m, 2):
+        body = opened(*g[:2]) if f[0].name == "exp" and f[2] < 0 and _is_sum(g) else expr.ZERO
+        if any(_meets(n, f) for n in body.terms):
+            body, rest = settled(expr.spread(body, (f,)), _UNSHARED), expr.without(m, f, g)
+            if rest and len(body) > 1:
+                atom, sign = expr._atom_of(body, "group", signed=False)
+                body = Poly({(atom,): sign})
+            yield expr.spread(body, rest)
+
+
+def _meets(m: Mono, f: Factor) -> bool:
+    """Does a term hold the reciprocal of f, also in a sum?"""
+    return any((g[:2] == f[:2] and g[2] > 0) or (_is_sum(g) and any(_meets(n, f) for n in opened(*g[:2]).terms)) for g in m)
+
+
+_UNSHARED = termwise(_unshared)
 
 
 def _flat(q: Poly) -> Poly:
