@@ -277,7 +277,7 @@ def _value(g: Factor, f: Factor) -> int | None:
 
 def for_print(p: Poly) -> Poly:
     """What is written otherwise than it is worked with: numbers as one, (d > 0) + (d == 0) / 2 as a step, no common denominators of exp."""
-    return Rewrite(lambda q: settled(settled(_one_number(q), _steps), _UNSHARED))(p)
+    return Rewrite(lambda q: _flat(settled(settled(_one_number(q), _steps), _UNSHARED)))(p)
 
 
 def _one_number(q: Poly) -> Poly:
@@ -312,11 +312,9 @@ def _unshared(m: Mono) -> Iterator[Poly]:
     for f, g in permutations(m, 2):
         body = opened(*g[:2]) if f[0].name == "exp" and f[2] < 0 and _is_sum(g) else expr.ZERO
         if any(_meets(n, f) for n in body.terms):
-            body, rest = settled(expr.spread(body, (f,)), _UNSHARED), expr.without(m, f, g)
-            if rest and len(body) > 1:
-                atom, sign = expr._atom_of(body, "group", signed=False)
-                body = Poly({(atom,): sign})
-            yield expr.spread(body, rest)
+            body = settled(expr.spread(body, (f,)), _UNSHARED)
+            (atom, sign) = expr._atom_of(body, "group", signed=False)  # not by mul, which takes common factors out
+            yield Poly({expr.times(expr.without(m, f, g), (atom,)): sign})
 
 
 def _meets(m: Mono, f: Factor) -> bool:
