@@ -19,7 +19,7 @@ from ..tensor import Tensor
 from . import expr
 from .assume import Assumption, fitting, found_in, parse
 from .expr import PASSENGER, Poly
-from .forms import NoForm, Symbol, derivative
+from .forms import Symbol, derivative
 from .graph import Graph, atom_of
 from .latex import Latex
 from .matrix import M, is_upstream, to_matrix, transpose, with_ones
@@ -109,7 +109,7 @@ class Derivation:
 
     def _where_latex(self, shown: Sequence[Formula], before: str) -> str:
         made, recorded = self._besides(shown)
-        tex = Latex(self._graph.all_dims(), self._graph.names[self._graph.root.id])
+        tex = Latex(self._graph.dims, self._graph.names[self._graph.root.id])
         said = [f"{f.left_latex} = {f.latex}" for f in made] + [rf"{tex.name(c)} \text{{ is {_described(a)}}}" for c, a in recorded.items()]
         return rf"{before} \quad \text{{where }} " + r", \; ".join(said) if said else ""
 
@@ -118,7 +118,7 @@ class Derivation:
         """Source that computes the results from arrays of the names in the formula; it needs NumPy as np."""
         source = self._source()
         constants = [
-            _definition(name, a) for name, a in self._graph.recorded().items() if _mentions(source, name) and self._graph.unnamed(name)
+            _definition(name, a) for name, a in self._graph.recorded().items() if _mentions(source, name) and name in self._graph.unnamed
         ]
         return "\n".join([*(f"# uses {a}" for a in self.assumptions), *constants, source])
 
@@ -160,7 +160,7 @@ class Derivation:
         d = graph.pull(node, i, g)
         if d is None:
             return "0"
-        dims = {**graph.all_dims(), "∂" + graph.label(node).split(",")[0]: graph.axes[node.id]}
+        dims = {**graph.dims, "∂" + graph.label(node).split(",")[0]: graph.axes[node.id]}
         given = graph.axes[graph.args[node.id][i].id]
         return Writer(dims, True, graph.names[graph.root.id]).write(_tree(d.poly, tuple(range(len(given))), given))
 
@@ -178,7 +178,7 @@ class Derivation:
             raise TypeError(f"no variable is called {', '.join(sorted(unknown))}; there are {', '.join(values)}")
         values.update({name: _numbers(name, x) for name, x in given.items()})
         source = self._source()
-        recorded = graph.recorded_in(lambda name: _mentions(source, name))
+        recorded = graph.recorded(lambda name: _mentions(source, name))
         moving = {graph.names[n.id] for n in graph.nodes if n.active and n.id in graph.names}
         new_data = given.keys() - moving - graph.recorded().keys()  # a constant may be computed from it, not from a variable
         for name, a in recorded.items():
@@ -234,7 +234,7 @@ class Derivation:
         text = "\n".join(map(str, [*shown, *gradients]))
         expr.start(graph.atoms)
         printer = _Printer(graph, ())
-        for name, n in reversed(graph.invented().items()):
+        for name, n in reversed(graph.invented.items()):
             if re.search(rf"\b{name}\b|/d{name}\b", text):
                 axes = tuple(k if d is not None else None for k, d in enumerate(graph.axes[n.id]))
                 own = name, printer.latex.name(name), name
@@ -318,7 +318,7 @@ class _Printer:
 
     def __init__(self, graph: Graph, ranks: tuple[int, ...]) -> None:
         self.graph, self.ranks = graph, ranks
-        self.dims = graph.all_dims()
+        self.dims = graph.dims
         self.root = graph.names[graph.root.id]
         self.latex = Latex(self.dims, self.root)
 
@@ -338,7 +338,7 @@ class _Printer:
     def _made(self, source: str, numpy: Writer) -> list[str]:
         """Lines that compute the names which nobody gave, as far as the source needs them."""
         lines: list[str] = []
-        for name, n in reversed(self.graph.invented().items()):
+        for name, n in reversed(self.graph.invented.items()):
             if re.search(rf"\b{name}\b", "\n".join([source, *lines])):
                 dims = self.graph.axes[n.id]
                 axes = tuple(k if d is not None else None for k, d in enumerate(dims))
@@ -633,14 +633,10 @@ def _second(graph: Graph, printer: _Printer, assumptions: list[Assumption], targ
         start, y = graph.definition(graph.root).poly, graph.root
     dims = (*graph.axes[y.id], *graph.axes[v.id])  # those of the variable come last
     own = {PASSENGER + i: len(graph.axes[y.id]) + k for i, k in enumerate(k for k, d in enumerate(graph.axes[v.id]) if d is not None)}
-    try:
+    with graph.refusing(y):
         raw = expr.relabel(derivative(deriver.unfolded(start, v), atom_of(graph.symbol(v)), graph.space, list(own)), own)
         plain = deriver.plain(raw)
         best, used = deriver.shortest(raw, [], plain)
-    except expr.TooDeep:
-        raise graph.too_big(v) from None
-    except NoForm as error:
-        raise graph.no_form(y, error) from None
     axes = tuple(k if d is not None else None for k, d in enumerate(dims))
     root, (a, b) = printer.root, (graph.names[y.id], graph.names[v.id])
     tex = printer.latex

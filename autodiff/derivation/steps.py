@@ -82,13 +82,11 @@ class Deriver:
             above = consumers[n.id].values()
             unfold = [atom_of(graph.symbol(c)) for c in above]
             inserted = expr.substitute(local[n.id], closed)
-            try:
+            with graph.refusing(n):
                 without = expr.substitute(local[n.id], plain)
                 bare = self.plain(without, unfold)
                 simple, now = self.shortest(inserted, unfold, bare)
                 short = self.plain(local[n.id])
-            except expr.TooDeep:
-                raise graph.too_big(n) from None
             inherited = [a for c in above for a in used[c.id]]
             used[n.id] = [a for a in self.assumptions if a in now or a in inherited] if simple is not bare else []
             atom = atom_of(self.upstream[n.id])
@@ -100,10 +98,7 @@ class Deriver:
 
     def unfolded(self, p: Poly, v: Any) -> Poly:
         """p with every name that depends on node v replaced by what it stands for."""
-        depends = {v.id}
-        for n in self.graph.nodes:
-            if any(isinstance(a, Node) and a.id in depends for a in self.graph.args[n.id]):
-                depends.add(n.id)
+        depends = self.graph.above([v.id])
         table: dict[Atom, Poly] = {}
         for n in self.named:
             if n.id in depends and n is not v and n.op is not None:
@@ -131,7 +126,7 @@ class Deriver:
     def sweep(self) -> tuple[dict[int, Poly], dict[int, dict[int, Any]]]:
         """The local rule of each named node: reverse mode in which named nodes pass on a symbol for their gradient."""
         graph = self.graph
-        path = self._path()
+        path = graph.above(t.id for t in self.targets)
         adjoint: dict[int, Any] = {}
         above: dict[int, dict[int, Any]] = {}
         local: dict[int, Poly] = {}
@@ -156,11 +151,3 @@ class Deriver:
                 adjoint[a.id] = adjoint[a.id].map(lambda p, d=d: expr.add(p, d.poly)) if a.id in adjoint else d
                 above[a.id] = above.get(a.id, {}) | mine
         return local, above
-
-    def _path(self) -> set[int]:
-        """The nodes through which the root depends on the targets."""
-        path = {t.id for t in self.targets}
-        for n in self.graph.nodes:
-            if any(isinstance(a, Node) and a.id in path for a in self.graph.args[n.id]):
-                path.add(n.id)
-        return path

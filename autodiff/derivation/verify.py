@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import DerivationFailed, NotVerified
-from ..node import Node
 from ..replay import replay as run_again
 from ..reverse import pull
 from ..value import ValueBase
@@ -31,12 +30,14 @@ def replay(graph: Graph, values: Mapping[str, Any], lengths: Mapping[int, int] =
 
     `lengths` says what becomes of each length of an axis in values that are shorter than those recorded.
     """
-    arrays = {key: _cut(a, lengths) for key, a in graph.arrays.items() if key not in graph.links}
-    arrays.update({key: np.asarray(values.get(name, arrays[key])) for key, name in graph.array_names.items()})
-    arrays = {key: a.item() if a.dtype == bool and a.ndim == 0 else a for key, a in arrays.items()}
     variables = {n.id: values[graph.names[n.id]] for n in graph.nodes if graph.is_variable(n)}
-    for key, (a, k, c) in graph.links.items():
-        arrays[key] = k * np.asarray(variables[a.id] if isinstance(a, Node) else arrays[id(a)]) + c
+    arrays: dict[int, Any] = {}
+    for p in graph.plain:
+        x = np.asarray(values[graph.names[p.id]]) if p.id in graph.names else _cut(p.data, lengths)
+        if p.link is not None:
+            a, k, c = p.link
+            x = k * np.asarray(values[graph.names[a.id]]) + c
+        arrays[id(p)] = x.item() if x.dtype == bool and x.ndim == 0 else x
     return run_again(graph.nodes, variables, arrays, graph.args)
 
 
@@ -52,7 +53,7 @@ def shorter_axes(graph: Graph) -> dict[int, int]:
     out: dict[int, int] = {}
     for n in sorted({n for x in held for n in x.shape}):
         out[n] = max(min(n, SHORT), max(out.values(), default=-1) + 1)
-    if any(out.get(n, n) != n for d, n in graph.sizes.items() if not any(d in graph.dims_of(name) for name, _ in graph.data())):
+    if any(out.get(n, n) != n for d, n in graph.sizes.items() if not any(d in graph.dims[name] for name, _ in graph.data())):
         return {}  # a length that a formula writes as a number
     try:
         new = replay(graph, {name: _cut(np.asarray(x), out) for name, x in graph.data()}, out)
@@ -108,8 +109,7 @@ class Points:
 
 def _check_names(graph: Graph) -> None:
     """Values are bound to names, so no name may stand for two things: a formula that mixes them up would prove itself."""
-    nodes = [graph.names[n.id] for n in graph.nodes if n.id in graph.names]
-    names = Counter([*nodes, *graph.array_names.values(), *graph.sizes])
+    names = Counter([*graph.names.values(), *graph.sizes])
     twice = [name for name, k in names.items() if k > 1]
     if twice:
         raise DerivationFailed(f"two things are both called {twice[0]} in the formulas. This is a bug of autodiff; nothing was shown.")
