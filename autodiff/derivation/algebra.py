@@ -20,7 +20,7 @@ from .assume import Assumption, fitting
 from .expr import PASSENGER, Atom, Poly
 from .forms import NoForm, Symbol, derivative
 from .graph import Graph, atom_of
-from .steps import Deriver
+from .steps import Deriver, plainly
 
 FAR = 24  # slopes, at most, that a proof writes out
 UNPROVED = (AutodiffError, NoForm, expr.TooDeep, ValueError, TypeError, LookupError, ArithmeticError, AssertionError)
@@ -122,7 +122,7 @@ class _Closed:
             atom = atom_of(slope)
             if atom in wanted and atom not in self._slopes:
                 slope_of = self.deriver.best(self.graph.own(n, expr.substitute(self.local[n.id], self._slopes)))
-                self._slopes[atom] = self.deriver.plainly(slope_of)
+                self._slopes[atom] = plainly(slope_of)
         return expr.substitute(p, self._slopes)
 
     @cached_property

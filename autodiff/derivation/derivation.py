@@ -25,7 +25,7 @@ from .latex import Latex
 from .matrix import M, is_upstream, to_matrix, transpose, with_ones
 from .show import Axes, Writer, helper
 from .simplify import for_print
-from .steps import Deriver, Step
+from .steps import Deriver, Step, plainly
 from .verify import POINTS, Points, jacobian_rows, replay, run, same, second_order
 
 LAYOUTS: dict[str | None, tuple[int, ...]] = {None: (), "denominator": (), "numerator": (1, 2), "mixed": (1,)}  # what is transposed
@@ -628,7 +628,7 @@ def _second(graph: Graph, printer: _Printer, assumptions: list[Assumption], targ
     deriver = Deriver(graph, assumptions, targets[:1])
     if pair:
         first = next((s for s in deriver.steps(inline_limit=float("inf")) if s.node is targets[0]), None)
-        start, y = (expr.ZERO if first is None else deriver.plainly(first.plain or first.closed)), targets[0]
+        start, y = (expr.ZERO if first is None else plainly(first.plain or first.closed)), targets[0]
     else:
         start, y = graph.definition(graph.root).poly, graph.root
     dims = (*graph.axes[y.id], *graph.axes[v.id])  # those of the variable come last

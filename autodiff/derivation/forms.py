@@ -128,6 +128,11 @@ def plain_number(x: float) -> Poly:
     return constant(expr.number(short)) if float(short) == x else expr.numeral(x)
 
 
+def _comparison(name: str, sign: int) -> Callable[[Symbol, Any], Symbol]:
+    """How a symbol stands to another operand, as a function of their difference, times a sign."""
+    return lambda self, other: ((self - other) * sign).map(lambda p: expr.fn(name, p))
+
+
 class Symbol(Operand):
     """An operand that is an expression: its entries over the labels 0, 1, .. of its axes.
 
@@ -196,20 +201,11 @@ class Symbol(Operand):
         """The same axes, other entries."""
         return Symbol(self.space, f(self.poly), self._shape, self.dims)
 
-    def __lt__(self, other: Any) -> Symbol:
-        return _asks(">", other - self)
-
-    def __le__(self, other: Any) -> Symbol:
-        return _asks(">=", other - self)
-
-    def __gt__(self, other: Any) -> Symbol:
-        return _asks(">", self - other)
-
-    def __ge__(self, other: Any) -> Symbol:
-        return _asks(">=", self - other)
+    __gt__, __ge__ = _comparison(">", 1), _comparison(">=", 1)
+    __lt__, __le__ = _comparison(">", -1), _comparison(">=", -1)
 
     def __eq__(self, other: Any) -> Symbol:  # type: ignore[override]
-        found = _asks("==", self - other)
+        found = _comparison("==", 1)(self, other)
         found.guard = True
         return found
 
@@ -219,10 +215,6 @@ class Symbol(Operand):
         return both  # type: ignore[no-any-return]
 
     __rand__ = __and__
-
-
-def _asks(name: str, x: Symbol) -> Symbol:
-    return x.map(lambda p: expr.fn(name, p))
 
 
 # ---------------------------------------------------------------- sums, products, powers

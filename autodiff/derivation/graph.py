@@ -268,9 +268,10 @@ class Graph:
 
     def symbol(self, x: Any) -> Symbol:
         """A node or array as it stands in formulas: its name, or, without one, what it was made of."""
-        return self._named(x) if x.id in self.names and x is not self.root else self.definition(x)
+        return self.named(x) if x.id in self.names and x is not self.root else self.definition(x)
 
-    def _named(self, x: Any) -> Symbol:
+    def named(self, x: Any) -> Symbol:
+        """The name of a node or array."""
         return self.space.opaque(self.names[x.id], x.shape, self.axes[x.id], isinstance(x, Plain) and x.data.dtype == bool)
 
     def definition(self, x: Any) -> Symbol:
@@ -284,7 +285,7 @@ class Graph:
             a, k, c = x.link or (None, 0, 0)
             return self.space.lift(x.data, self.axes[x.id]) if a is None else k * self.symbol(a) + c
         if self.is_variable(x):
-            return self._named(x)
+            return self.named(x)
         with self.refusing(x):
             return self._settled(self.space.lift(call(x.op, self.operands(x), x.kw)), x)
 
