@@ -139,11 +139,11 @@ class Symbol(Operand):
     An axis of length 1 has no dimension (None) and no label.
     """
 
-    __slots__ = ("space", "poly", "_shape", "dims", "guard")
+    __slots__ = ("space", "poly", "_shape", "dims")
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, space: Space, poly: Poly, shape: Sequence[int], dims: Dims, guard: bool = False) -> None:
-        self.space, self.poly, self._shape, self.dims, self.guard = space, poly, tuple(shape), dims, guard
+    def __init__(self, space: Space, poly: Poly, shape: Sequence[int], dims: Dims) -> None:
+        self.space, self.poly, self._shape, self.dims = space, poly, tuple(shape), dims
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -161,7 +161,7 @@ class Symbol(Operand):
         args = [a.symbol if isinstance(a, Size) else a for a in args]
         if any(isinstance(a, float) and not math.isfinite(a) for a in args):  # inf and nan follow no rule that formulas are made by
             raise NoForm(op.name)
-        if op.name == "where" and isinstance(args[0], Symbol) and args[0].guard:
+        if op.name == "where" and isinstance(args[0], Symbol) and any(f[0].name == "==" for m in args[0].poly.terms for f in m):
             space.guards.append(args[0].poly)
             return args[2]
         if op.name in ("add", "mul"):
@@ -204,15 +204,10 @@ class Symbol(Operand):
     __gt__, __ge__ = _comparison(">", 1), _comparison(">=", 1)
     __lt__, __le__ = _comparison(">", -1), _comparison(">=", -1)
 
-    def __eq__(self, other: Any) -> Symbol:  # type: ignore[override]
-        found = _comparison("==", 1)(self, other)
-        found.guard = True
-        return found
+    __eq__ = _comparison("==", 1)  # type: ignore[assignment]
 
     def __and__(self, other: Any) -> Symbol:
-        both = self * other
-        both.guard = self.guard or getattr(other, "guard", False)
-        return both  # type: ignore[no-any-return]
+        return self * other  # type: ignore[no-any-return]
 
     __rand__ = __and__
 

@@ -18,7 +18,7 @@ from ..ops.table import RESERVED, TABLE, shape_of, sum_to
 from ..replay import LINKS, call, links
 from . import expr
 from .expr import Atom, Poly
-from .forms import Dims, NoForm, Space, Symbol, is_literal, product
+from .forms import NoForm, Space, Symbol, is_literal, product
 
 
 class Plain:
@@ -56,17 +56,19 @@ class Graph:
         self._called = {t.id for t in targets} | cut  # these get a name, whoever gives it
         self.nodes = self._without_repeats(self._above(cut), found)
         self.plain = list(dict.fromkeys(a for args in self.args.values() for a in args if isinstance(a, Plain)))
-        self.leaves = [*filter(self.is_variable, self.nodes), *self.plain]
         self.names = self._name(found)
         self._link()
-        self.axes = self._axes(dims, square)
-        self.sizes = {d: k for x in (*self.nodes, *self.plain) for d, k in zip(self.axes[x.id], x.shape, strict=True) if d}
-        unnamed = [p for p in self.plain if p.id not in self.names and p.link is None and not is_literal(p.data)]
-        self.names.update({p.id: self._free(f"c{k}" for k in count(1)) for p in unnamed})
-        self.unnamed = {self.names[p.id] for p in unnamed}
-        self.dims = {self.names[x.id]: self.axes[x.id] for x in (*self.nodes, *self.plain) if x.id in self.names}
-        self.dims.update({"∂" + name: dims for name, dims in self.dims.items()})
+        self.leaves = [*filter(self.is_variable, self.nodes), *(p for p in self.plain if p.link is None)]
+        unnamed = {p.id: self._free(f"c{k}" for k in count(1)) for p in self.leaves if p.id not in self.names and not is_literal(p.data)}
+        self.names.update(unnamed)
+        self.unnamed = set(unnamed.values())  # names of arrays that no person gave
         self._made: dict[int, Symbol] = {}
+        self.axes = {x.id: self.space.new_dims(x.shape) for x in self.leaves}
+        self._name_axes(dims, square)
+        all_ = [*self.nodes, *(x for x in self.leaves if isinstance(x, Plain))]
+        self.sizes = {d: k for x in all_ for d, k in zip(self.axes[x.id], x.shape, strict=True) if d}
+        self.dims = {self.names[x.id]: self.axes[x.id] for x in all_ if x.id in self.names}
+        self.dims.update({"∂" + name: dims for name, dims in self.dims.items()})
         self._meet_factors()
         for n in self.nodes:  # operands first, so that nothing below recurs
             self.operands(n)
@@ -111,7 +113,7 @@ class Graph:
 
     def _link(self) -> None:
         """Find the arrays without a name that NumPy computed from data that has one."""
-        named = [x for x in self.leaves if x.id in self.names and x.op is None and not x.active]
+        named = [x for x in (*self.nodes, *self.plain) if x.id in self.names and x.op is None and not x.active]
         made = links([p.data for p in self.plain if p.id not in self.names], named)
         for p in self.plain:
             p.link = made.get(id(p.data))
@@ -127,14 +129,13 @@ class Graph:
         inner = [n for n in self.nodes if n.op is not None and n is not self.root]
         invented = {} if any(names[n.id] for n in inner) else self._activations()
         names.update(invented)
-        names[self.root.id] = names[self.root.id] or next((x for x in "ELJ" if x not in names.values()), "loss")
-        for k, n in enumerate(self.nodes, 1):
-            if names[n.id] is None and (n.op is None or n.id in self._called):
-                names[n.id] = f"v{k}"
-        out = {i: self._unique(name) for i, name in names.items() if name}
-        root = out[self.root.id]
+        root = self._unique(names[self.root.id] or next((x for x in "ELJ" if x not in names.values()), "loss"))
         self._printed = f"d{root}_d", f"d2{root}_d"  # so begin the names of printed results
-        out = {i: self._unique(name) if name.startswith(self._printed) else name for i, name in out.items()}
+        out = {self.root.id: root}
+        for k, n in enumerate(self.nodes, 1):
+            wish = names[n.id] or (f"v{k}" if n.op is None or n.id in self._called else None)
+            if wish and n is not self.root:
+                out[n.id] = self._unique(wish)
         said = [p for p in self.plain if id(p.data) in found and not (p.data.ndim == 0 and is_literal(p.data))]
         out.update({p.id: self._unique(found[id(p.data)]) for p in said})
         self.invented = {out[n.id]: n for n in self.nodes if n.id in invented}  # results that were named here and not by a person
@@ -183,60 +184,49 @@ class Graph:
 
     # ------------------------------------------------------------ axes
 
-    def _axes(self, wished: Mapping[str, Sequence[str]], square: Collection[str]) -> dict[int, Dims]:
-        """The name of each axis of nodes and arrays: axes that must have the same length share theirs."""
+    def _name_axes(self, wished: Mapping[str, Sequence[str]], square: Collection[str]) -> None:
+        """Name the axes of nodes and arrays: axes that must have the same length share theirs."""
         find = self.space.find
-        axes, met, averaged = self._joined(square)
-        names = self._wished(wished, axes)
-        fixed, moving = ([d for x in self._unlinked() if x.active == active for d in axes[x.id] if d] for active in (False, True))
+        met, averaged = self._join_axes(square)
+        names = self._wished(wished)
+        fixed, moving = ([find(d) for x in self.leaves if x.active == active for d in self.axes[x.id] if d] for active in (False, True))
+        data = [d for d in fixed if d not in moving]
         mean = {find(d) for d in averaged}
-        data = [find(d) for d in fixed if find(d) not in set(map(find, moving))]
         batch = [d for d in data if d in mean] or [d for d in data if data.count(d) > 1] or (list(mean) if len(mean) == 1 else [])
         if batch and batch[0] not in names:
             names[batch[0]] = self._free("m" + "_" * k for k in count())
-        for d in map(find, (*met, *fixed, *moving)):
+        for d in (*map(find, met), *fixed, *moving):
             if d not in names:
                 names[d] = self._free(f"n{k}" for k in count())
+        self.axes = {i: tuple(names[find(d)] if d else None for d in ds) for i, ds in self.axes.items()}
         self.atoms = expr.start()  # those so far knew no names of axes
-        return {i: tuple(names[find(d)] if d else None for d in ds) for i, ds in axes.items()}
+        self._made.clear()
+        self.space.guards.clear()
 
-    def _unlinked(self) -> list[Any]:
-        return [x for x in self.leaves if not (isinstance(x, Plain) and x.link)]
-
-    def _joined(self, square: Collection[str]) -> tuple[dict[int, Dims], list[str], list[str]]:
-        """Axes that share a label where ops make them share a length; all labels in the order of use, and those averaged over."""
-        space = self.space
-        axes = {x.id: space.new_dims(x.shape) for x in self._unlinked()}
-        axes.update({p.id: axes[p.link[0].id] for p in self.plain if p.link})
+    def _join_axes(self, square: Collection[str]) -> tuple[list[str], list[str]]:
+        """Run each op on symbols, whose axes are joined where they must be; all axes in the order of use, and those averaged over."""
         for x in self.leaves:
-            if self.names.get(x.id) in square and len(axes[x.id]) == 2 and None not in axes[x.id]:  # it equals its transpose
-                space.join(*map(str, axes[x.id]))
-        literals = {p.id: p for p in self.plain if p.id not in self.names and p.link is None and is_literal(p.data)}
-        known = {i: space.lift(p.data, axes[i]) for i, p in literals.items()}
-
-        def operand(a: Any) -> Any:
-            if not isinstance(a, Node | Plain):
-                return a
-            return known[a.id] if a.id in known else space.opaque(f"#{a.id}", a.shape, axes[a.id])
-
+            ds = [d for d in self.axes[x.id] if d]
+            if self.names.get(x.id) in square and len(ds) == len(x.shape) == 2:  # it equals its transpose
+                self.space.join(*ds)
         met: list[str] = []
         averaged: list[str] = []
         for n in self.nodes:
             if self.is_variable(n):
                 continue
-            args = [operand(a) for a in self.args[n.id]]
+            args = [self.named(a, f"#{a.id}") if isinstance(a, Node) else self.operand(a) for a in self.args[n.id]]
             try:
-                z = space.lift(call(n.op, args, n.kw))
-            except NoForm:
-                args, z = [], space.opaque("", n.shape, space.new_dims(n.shape))
-            axes[n.id] = z.dims
+                z = self.space.lift(call(n.op, args, n.kw))
+            except NoForm:  # which is said where it is needed
+                args, z = [], self.space.opaque("", n.shape, self.space.new_dims(n.shape))
+            self.axes[n.id] = z.dims
             averaged += [a.name for a in expr.atoms_in(z.poly) if a.kind == "size"]
-            outer = {space.find(d) for d in z.dims if d}
-            met += [d for a in args if isinstance(a, Symbol) for d in a.dims if d and space.find(d) not in outer]
+            outer = {self.space.find(d) for d in z.dims if d}
+            met += [d for a in args if isinstance(a, Symbol) for d in a.dims if d and self.space.find(d) not in outer]
             met += filter(None, z.dims)
-        return axes, met, averaged
+        return met, averaged
 
-    def _wished(self, wished: Mapping[str, Sequence[str]], axes: Mapping[int, Dims]) -> dict[str, str]:
+    def _wished(self, wished: Mapping[str, Sequence[str]]) -> dict[str, str]:
         """The names that dims= gives to axes; raises ValueError where it cannot."""
         held = {self.names[x.id]: x for x in (*self.nodes, *self.plain) if x.id in self.names}
         names: dict[str, str] = {}
@@ -244,7 +234,7 @@ class Graph:
         for name, given in wished.items():
             if name not in held or len(held[name].shape) != len(given):
                 raise ValueError(f"dims= names the axes of {name!r} {tuple(given)}, but there is no such variable with {len(given)} axes")
-            for d, length, wish in zip(axes[held[name].id], held[name].shape, given, strict=True):
+            for d, length, wish in zip(self.axes[held[name].id], held[name].shape, given, strict=True):
                 if not d:
                     continue
                 if wish in self._taken or wish.startswith(self._printed):
@@ -270,9 +260,9 @@ class Graph:
         """A node or array as it stands in formulas: its name, or, without one, what it was made of."""
         return self.named(x) if x.id in self.names and x is not self.root else self.definition(x)
 
-    def named(self, x: Any) -> Symbol:
-        """The name of a node or array."""
-        return self.space.opaque(self.names[x.id], x.shape, self.axes[x.id], isinstance(x, Plain) and x.data.dtype == bool)
+    def named(self, x: Any, name: str = "") -> Symbol:
+        """The name of a node or array, or another."""
+        return self.space.opaque(name or self.names[x.id], x.shape, self.axes[x.id], isinstance(x, Plain) and x.data.dtype == bool)
 
     def definition(self, x: Any) -> Symbol:
         """What a node or array was made of."""
@@ -347,25 +337,20 @@ class Graph:
 
     def perhaps_from(self, given: Collection[str]) -> tuple[str, Any] | None:
         """A plain array that stands as a number in formulas, and the first of these names that it may have been computed from."""
-        inlined = [p.data for p in self.plain if p.id not in self.names and p.link is None]
+        inlined = [x.data for x in self.leaves if x.id not in self.names]
         known = [(name, np.asarray(x)) for name, x in self.data() if name in given]
-        found = (
-            (name, a.flat[0])
-            for a in inlined
-            for name, x in known
-            if a.shape == x.shape and x.dtype.kind in "if" and any(np.array_equal(k * x + c, a) for k, c in LINKS)
-        )
-        return next(found, None)
+        same = [(a, name, x) for a in inlined for name, x in known if a.shape == x.shape and x.dtype.kind in "if"]
+        return next(((name, a.flat[0]) for a, name, x in same if any(np.array_equal(k * x + c, a) for k, c in LINKS)), None)
 
     def check_shapes(self, given: Mapping[str, tuple[int, ...]]) -> None:
         """Raises ValueError where arrays do not have the axes of their variables, in lengths that fit all others."""
-        known: dict[str, tuple[str, int]] = {}
+        known: dict[str | None, tuple[str, int]] = {}
         for name, x in self.data():
             shape, dims = given.get(name, np.shape(x)), self.dims[name]
             if len(shape) != len(dims) or any(d is None and n != 1 for n, d in zip(shape, dims, strict=True)):
                 raise ValueError(f"{name} came with shape {shape}, but was recorded with shape {np.shape(x)}")
             for d, n in zip(dims, shape, strict=True):
-                other, length = known.setdefault(d, (name, n)) if d is not None else (name, n)
+                other, length = known.setdefault(d, (name, n))
                 if n != length:
                     mine, its = (name, other) if name in given else (other, name)
                     raise ValueError(
