@@ -203,13 +203,9 @@ class Symbol(Operand):
 
     __gt__, __ge__ = _comparison(">", 1), _comparison(">=", 1)
     __lt__, __le__ = _comparison(">", -1), _comparison(">=", -1)
-
     __eq__ = _comparison("==", 1)  # type: ignore[assignment]
 
-    def __and__(self, other: Any) -> Symbol:
-        return self * other  # type: ignore[no-any-return]
-
-    __rand__ = __and__
+    __and__ = __rand__ = Operand.__mul__
 
 
 # ---------------------------------------------------------------- sums, products, powers

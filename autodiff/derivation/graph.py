@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from itertools import chain, count
 from typing import Any
 
@@ -54,7 +55,7 @@ class Graph:
         found = {key: name for key, name in names.items() if name.isidentifier()}
         cut = {n.id for n in opaque}
         self._called = {t.id for t in targets} | cut  # these get a name, whoever gives it
-        self.nodes = self._without_repeats(self._above(cut), found)
+        self.nodes = self._read(cut, found)
         self.plain = list(dict.fromkeys(a for args in self.args.values() for a in args if isinstance(a, Plain)))
         self.names = self._name(found)
         self._link()
@@ -62,33 +63,27 @@ class Graph:
         unnamed = {p.id: self._free(f"c{k}" for k in count(1)) for p in self.leaves if p.id not in self.names and not is_literal(p.data)}
         self.names.update(unnamed)
         self.unnamed = set(unnamed.values())  # names of arrays that no person gave
-        self._made: dict[int, Symbol] = {}
+        self.definition = cache(self._define)
         self.axes = {x.id: self.space.new_dims(x.shape) for x in self.leaves}
         self._name_axes(dims, square)
-        all_ = [*self.nodes, *(x for x in self.leaves if isinstance(x, Plain))]
-        self.sizes = {d: k for x in all_ for d, k in zip(self.axes[x.id], x.shape, strict=True) if d}
-        self.dims = {self.names[x.id]: self.axes[x.id] for x in all_ if x.id in self.names}
+        self.sizes = {d: k for x in (*self.nodes, *self.leaves) for d, k in zip(self.axes[x.id], x.shape, strict=True) if d}
+        self.dims = {name: self.axes[i] for i, name in self.names.items()}
         self.dims.update({"∂" + name: dims for name, dims in self.dims.items()})
         self._meet_factors()
         for n in self.nodes:  # operands first, so that nothing below recurs
             self.operands(n)
 
-    def _above(self, cut: Collection[int]) -> list[Any]:
-        """The nodes that the root needs if those that were cut are variables."""
+    def _read(self, cut: Collection[int], found: Mapping[int, str]) -> list[Any]:
+        """The nodes that the root needs if those that were cut are leaves; what nobody named and was computed twice alike is one node."""
         nodes, needed = order(self.root), {self.root.id}
-        arrays: dict[int, Plain] = {}
         for n in reversed(nodes):
-            if n.id in needed:
-                self.args[n.id] = [] if n.id in cut else [_operand(a, arrays) for a in n.args]
-                needed.update(a.id for a in self.args[n.id] if isinstance(a, Node))
-        return [n for n in nodes if n.id in needed]
-
-    def _without_repeats(self, nodes: list[Any], found: Mapping[int, str]) -> list[Any]:
-        """What nobody named and was computed twice alike is one node."""
-        seen: dict[Any, Any] = {}
+            if n.id in needed and n.id not in cut:
+                needed.update(a.id for a in n.args if isinstance(a, Node))
         first: dict[int, Any] = {}
-        for n in nodes:
-            args = [first[a.id] if isinstance(a, Node) else a for a in self.args.pop(n.id)]
+        arrays: dict[int, Plain] = {}
+        seen: dict[Any, Any] = {}
+        for n in [n for n in nodes if n.id in needed]:
+            args = [first[a.id] if isinstance(a, Node) else _operand(a, arrays) for a in n.args] if n.id not in cut else []
             own = not args or n is self.root or n.name or id(n) in found or n.id in self._called
             key = n.id if own else (n.op.name, *map(_identity, args), *((k, _identity(x)) for k, x in n.kw.items()))
             same = seen.setdefault(key, n)
@@ -156,7 +151,7 @@ class Graph:
             name = "_" + name
         name = self._free(chain([name], (f"{name}_{k}" for k in count(2))))
         if name != wish:
-            self.renamed[name] = self.renamed.pop(wish, wish)
+            self.renamed[name] = wish
         return name
 
     def found_as(self, name: str) -> str:
@@ -200,7 +195,7 @@ class Graph:
                 names[d] = self._free(f"n{k}" for k in count())
         self.axes = {i: tuple(names[find(d)] if d else None for d in ds) for i, ds in self.axes.items()}
         self.atoms = expr.start()  # those so far knew no names of axes
-        self._made.clear()
+        self.definition.cache_clear()
         self.space.guards.clear()
 
     def _join_axes(self, square: Collection[str]) -> tuple[list[str], list[str]]:
@@ -228,7 +223,7 @@ class Graph:
 
     def _wished(self, wished: Mapping[str, Sequence[str]]) -> dict[str, str]:
         """The names that dims= gives to axes; raises ValueError where it cannot."""
-        held = {self.names[x.id]: x for x in (*self.nodes, *self.plain) if x.id in self.names}
+        held = {self.names[x.id]: x for x in (*self.nodes, *self.leaves) if x.id in self.names}
         names: dict[str, str] = {}
         lengths: dict[str, int] = {}
         for name, given in wished.items():
@@ -264,13 +259,8 @@ class Graph:
         """The name of a node or array, or another."""
         return self.space.opaque(name or self.names[x.id], x.shape, self.axes[x.id], isinstance(x, Plain) and x.data.dtype == bool)
 
-    def definition(self, x: Any) -> Symbol:
-        """What a node or array was made of."""
-        if x.id not in self._made:
-            self._made[x.id] = self._define(x)
-        return self._made[x.id]
-
     def _define(self, x: Any) -> Symbol:
+        """What a node or array was made of; `definition` remembers it."""
         if isinstance(x, Plain):
             a, k, c = x.link or (None, 0, 0)
             return self.space.lift(x.data, self.axes[x.id]) if a is None else k * self.symbol(a) + c
@@ -328,12 +318,13 @@ class Graph:
         """The atoms of leaves and plain arrays."""
         return [atom_of(self.symbol(x)) for x in self.leaves if x.id in self.names and x is not self.root]
 
-    def recorded(self, used: Callable[[str], bool] = lambda name: True) -> dict[str, Any]:
-        """Plain arrays that a formula must explain if used names are made of them: those without a name, and conditions, which do not
-        follow the variables."""
-        found = [p for p in self.plain if p.id in self.names and (p.data.dtype == bool or self.names[p.id] in self.unnamed)]
-        above = {p: (self.names[i] for i in self.above([p.id]) if i in self.names) for p in found}
-        return {self.names[p.id]: p.data for p in found if used(self.names[p.id]) or any(map(used, above[p]))}
+    def recorded(self, used: Callable[[str], bool] | None = None) -> dict[str, Any]:
+        """What a formula must explain if used names are made of it: arrays without a name, and conditions, which follow no variable."""
+        named = [(self.names[p.id], p) for p in self.plain if p.id in self.names]
+        found = [(name, p) for name, p in named if name in self.unnamed or p.data.dtype == bool]
+        return {
+            name: p.data for name, p in found if used is None or any(used(self.names[i]) for i in self.above([p.id]) if i in self.names)
+        }
 
     def perhaps_from(self, given: Collection[str]) -> tuple[str, Any] | None:
         """A plain array that stands as a number in formulas, and the first of these names that it may have been computed from."""
@@ -396,9 +387,9 @@ class Graph:
         parts += [slice(None)] * (x.ndim - len(parts))
         along = next((k for k in (1, 0) if x.ndim == 2 and np.array_equal(parts[1 - k], np.arange(x.shape[1 - k]))), None)
         if sum(np.ndim(i) == 1 for i in parts) < 2:
-            kinds = zip(("S", "R"), x.shape, ("", ":, "), parts, strict=False)
-            eyes = [kind for kind in kinds if not (isinstance(kind[3], slice) and kind[3] == slice(None))]
-            instead = " @ ".join([*(e[0] for e in eyes if e[0] == "S"), "{0}", *(e[0] for e in eyes if e[0] == "R")])
+            eyes = [eye for eye in zip("SR", x.shape, ("", ":, "), parts, strict=False) if _written(eye[-1]) != ":"]
+            made_of = [eye[0] for eye in eyes]
+            instead = "S @ " * ("S" in made_of) + "{0}" + " @ R" * ("R" in made_of)
         elif along is not None:
             eyes, instead = [("T", x.shape[along], "" if along else ":, ", parts[along])], f"np.sum(T * {{0}}, axis={along})"
         else:
