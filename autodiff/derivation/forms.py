@@ -247,16 +247,13 @@ def product(
             names[i] = labels.setdefault(letter, out.index(letter) if letter in out else expr.fresh([0])[0])
         parts.append(x.poly if all(i == label for i, label in names.items()) else relabel(x.poly, names))
     total = contract(reduce(combine, parts), {labels[s]: sizes[s][1] for s in sizes if s not in out})
-    axes: list[tuple[int, str | None]] = []
     for i, letter in enumerate(out):
-        if letter in sizes:
-            n, d = sizes[letter]
-            if labels[letter] != i:
-                total = mul(total, expr.factor(expr.delta(d), (labels[letter], i)))
-            axes.append((n, d))
-        else:
-            n = shape[i] if shape is not None and letter != "1" else 1
-            axes.append((n, None if n == 1 else _dim_of(n, space)))
+        n = 1 if shape is None or letter == "1" else shape[i]
+        if letter not in sizes and n != 1:
+            sizes[letter] = n, _dim_of(n, space)
+        elif labels.get(letter, i) != i:
+            total = mul(total, expr.factor(expr.delta(sizes[letter][1]), (labels[letter], i)))
+    axes = [sizes.get(letter, (1, None)) for letter in out]
     return Symbol(space, total, [n for n, _ in axes], tuple(d for _, d in axes))
 
 

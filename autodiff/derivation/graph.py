@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import NoIndexForm, NoRule, TooBig
 from ..node import Node, order, tick
 from ..ops.table import RESERVED, TABLE, shape_of, sum_to
-from ..replay import LINKS, call, links
+from ..replay import call, links, ways
 from . import expr
 from .expr import Atom, Poly
 from .forms import NoForm, Space, Symbol, is_literal, product
@@ -322,16 +322,14 @@ class Graph:
         """What a formula must explain if used names are made of it: arrays without a name, and conditions, which follow no variable."""
         named = [(self.names[p.id], p) for p in self.plain if p.id in self.names]
         found = [(name, p) for name, p in named if name in self.unnamed or p.data.dtype == bool]
-        return {
-            name: p.data for name, p in found if used is None or any(used(self.names[i]) for i in self.above([p.id]) if i in self.names)
-        }
+        named_above = {name: [self.names[i] for i in self.names.keys() & self.above([p.id])] for name, p in found} if used else {}
+        return {name: p.data for name, p in found if used is None or any(map(used, named_above[name]))}
 
     def perhaps_from(self, given: Collection[str]) -> tuple[str, Any] | None:
         """A plain array that stands as a number in formulas, and the first of these names that it may have been computed from."""
         inlined = [x.data for x in self.leaves if x.id not in self.names]
-        known = [(name, np.asarray(x)) for name, x in self.data() if name in given]
-        same = [(a, name, x) for a in inlined for name, x in known if a.shape == x.shape and x.dtype.kind in "if"]
-        return next(((name, a.flat[0]) for a, name, x in same if any(np.array_equal(k * x + c, a) for k, c in LINKS)), None)
+        known = [x for x in self.leaves if self.names.get(x.id) in given]
+        return next(((self.names[x.id], a.flat[0]) for a in inlined for x, _, _ in ways(a, known)), None)
 
     def check_shapes(self, given: Mapping[str, tuple[int, ...]]) -> None:
         """Raises ValueError where arrays do not have the axes of their variables, in lengths that fit all others."""

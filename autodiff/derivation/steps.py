@@ -64,7 +64,7 @@ class Deriver:
                     self.definitions[atom_of(graph.named(n))] = graph.own(n, graph.definition(n).poly)
         self._using = cache(self._simplifier)
         self.plain, self.best = self._using(), self._using(*self.assumptions)
-        self.upstream = {n.id: graph.space.opaque("∂" + graph.names[n.id], n.shape, graph.axes[n.id]) for n in self.named}
+        self.upstream = {n.id: graph.named(n, "∂" + graph.names[n.id]) for n in self.named}
 
     def _simplifier(self, *used: Assumption) -> Simplifier:
         """That which relies on these assumptions: by atoms that know them, or by what is put for terms."""
@@ -120,7 +120,7 @@ class Deriver:
         adjoint = {root.id: Symbol(graph.space, expr.ONE, root.shape, graph.axes[root.id])}
         users: dict[int, set[int]] = {n.id: set() for n in graph.nodes}
         local: dict[int, Poly] = {}
-        for n in reversed([n for n in graph.nodes if n.id in path]):
+        for n in reversed(graph.nodes):
             if n.id not in adjoint:
                 continue
             g, mine = adjoint[n.id], users[n.id]
