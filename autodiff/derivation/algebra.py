@@ -53,7 +53,7 @@ class Algebra:
         leaf = x if isinstance(x, Node) else {id(p.data): p for p in self._graph.plain}[id(x)]
         if isinstance(x, Node) and x.id not in self._graph.names:
             raise KeyError(x)
-        return self._graph.symbol(leaf)
+        return self._graph.symbol(leaf)  # type: ignore[no-any-return]
 
     def length(self, name: str) -> Symbol:
         """The length of an axis."""

@@ -52,12 +52,11 @@ class Graph:
         self.args: dict[int, list[Any]] = {}
         self.merged: set[int] = set()  # nodes that stand for others, too
         self.renamed: dict[str, str] = {}  # names that could not be had, by what they became
-        found = {key: name for key, name in names.items() if name.isidentifier()}
         cut = {n.id for n in opaque}
         self._called = {t.id for t in targets} | cut  # these get a name, whoever gives it
-        self.nodes = self._read(cut, found)
+        self.nodes = self._read(cut, names)
         self.plain = list(dict.fromkeys(a for args in self.args.values() for a in args if isinstance(a, Plain)))
-        self.names = self._name(found)
+        self.names = self._name(names)
         self._link()
         self.leaves = [*filter(self.is_variable, self.nodes), *(p for p in self.plain if p.link is None)]
         unnamed = {p.id: self._free(f"c{k}" for k in count(1)) for p in self.leaves if p.id not in self.names and not is_literal(p.data)}
@@ -115,7 +114,7 @@ class Graph:
 
     # ------------------------------------------------------------ names
 
-    def _name(self, found: dict[int, str]) -> dict[int, str]:
+    def _name(self, found: Mapping[int, str]) -> dict[int, str]:
         """What formulas call nodes and arrays, as far as a person named them or they need a name."""
         called = [name for name, op in TABLE.items() if op.source or op.numpy]
         self._taken = {"np", "ones", "zeros", "eye", "inf", *user_ops(), *called}  # what formulas call
@@ -209,7 +208,7 @@ class Graph:
         for n in self.nodes:
             if self.is_variable(n):
                 continue
-            args = [self.named(a, f"#{a.id}") if isinstance(a, Node) else self.operand(a) for a in self.args[n.id]]
+            args = [self.named(a, f"#{a.id}") if isinstance(a, Node) else self.symbol(a) for a in self.args[n.id]]
             try:
                 z = self.space.lift(call(n.op, args, n.kw))
             except NoForm:  # which is said where it is needed
@@ -249,10 +248,12 @@ class Graph:
             for a in self.args[n.id] if n.op is not None and n.op.form is not None else []:
                 while isinstance(a, Node) and a.id not in self.names and self.args[a.id]:
                     a = self.args[a.id][0]
-                self.operand(a)
+                self.symbol(a)
 
-    def symbol(self, x: Any) -> Symbol:
-        """A node or array as it stands in formulas: its name, or, without one, what it was made of."""
+    def symbol(self, x: Any) -> Any:
+        """An operand as it stands in formulas: its name, or, without one, what it was made of; a plain number as it is."""
+        if not isinstance(x, Node | Plain):
+            return x
         return self.named(x) if x.id in self.names and x is not self.root else self.definition(x)
 
     def named(self, x: Any, name: str = "") -> Symbol:
@@ -287,11 +288,7 @@ class Graph:
 
     def operands(self, n: Any) -> list[Any]:
         """The operands of a node as symbols; plain numbers as they are."""
-        return [self.operand(a) for a in self.args[n.id]]
-
-    def operand(self, a: Any) -> Any:
-        """An operand as a symbol; a plain number as it is."""
-        return self.symbol(a) if isinstance(a, Node | Plain) else a
+        return [self.symbol(a) for a in self.args[n.id]]
 
     def pull(self, n: Any, i: int, g: Symbol) -> Symbol | None:
         """The vjp of a node's op, run on symbols: what the cotangent g gives operand i."""
