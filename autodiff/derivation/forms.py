@@ -93,7 +93,10 @@ class Size(int):
         return out
 
     def __mul__(self, other: Any) -> Any:
-        return Size(int(self) * int(other), self.symbol * other) if isinstance(other, int) else NotImplemented
+        if not isinstance(other, int):
+            return NotImplemented
+        factor = other.symbol.poly if isinstance(other, Size) else constant(other)
+        return Size(int(self) * int(other), self.symbol.map(lambda p: mul(p, factor)))  # at once: shapes are multiplied often
 
     __rmul__ = __mul__
 
@@ -130,7 +133,7 @@ def plain_number(x: float) -> Poly:
 
 def _comparison(name: str, sign: int) -> Callable[[Symbol, Any], Symbol]:
     """How a symbol stands to another operand, as a function of their difference, times a sign."""
-    return lambda self, other: ((self - other) * sign).map(lambda p: expr.fn(name, p))
+    return lambda self, other: (self - other).map(lambda p: expr.fn(name, expr.scale(p, sign)))
 
 
 class Symbol(Operand):
@@ -161,9 +164,9 @@ class Symbol(Operand):
         args = [a.symbol if isinstance(a, Size) else a for a in args]
         if any(isinstance(a, float) and not math.isfinite(a) for a in args):  # inf and nan follow no rule that formulas are made by
             raise NoForm(op.name)
-        if op.name == "where" and isinstance(args[0], Symbol) and any(f[0].name == "==" for m in args[0].poly.terms for f in m):
+        if op.name == "where" and isinstance(args[0], Symbol) and all(any(f[0].name == "==" for f in m) for m in args[0].poly.terms):
             space.guards.append(args[0].poly)
-            return args[2]
+            return space.lift(args[2])
         if op.name in ("add", "mul"):
             return _entrywise(space, add if op.name == "add" else mul, args)
         if op.name == "pow":
@@ -214,8 +217,8 @@ class Symbol(Operand):
 def _entrywise(space: Space, combine: Callable[[Poly, Poly], Poly], operands: Sequence[Any]) -> Symbol:
     """A sum or product entry by entry: axes that meet, counted from the last, are the same."""
     xs = [space.lift(x) for x in operands]
-    letters = ascii_lowercase[: max(x.ndim for x in xs)]
-    form = ",".join(letters[len(letters) - x.ndim :] for x in xs)
+    letters = ascii_lowercase[: max([x.ndim for x in xs])]
+    form = ",".join([letters[len(letters) - x.ndim :] for x in xs])
     return product(space, f"{form}->{letters}", xs, combine=combine)
 
 
@@ -242,10 +245,11 @@ def product(
             known, same = sizes.get(letter, (n, d))
             if known != n:
                 raise ShapeMismatch(f"the axes {letter!r} of {form!r} have lengths {known} and {n}")
-            space.join(same, d)
+            if same != d:
+                space.join(same, d)
             sizes[letter] = n, d if same[0] == "?" else same
             names[i] = labels.setdefault(letter, out.index(letter) if letter in out else expr.fresh([0])[0])
-        parts.append(x.poly if all(i == label for i, label in names.items()) else relabel(x.poly, names))
+        parts.append(x.poly if list(names) == list(names.values()) else relabel(x.poly, names))
     total = contract(reduce(combine, parts), {labels[s]: sizes[s][1] for s in sizes if s not in out})
     for i, letter in enumerate(out):
         n = 1 if shape is None or letter == "1" else shape[i]
@@ -254,7 +258,7 @@ def product(
         elif labels.get(letter, i) != i:
             total = mul(total, expr.factor(expr.delta(sizes[letter][1]), (labels[letter], i)))
     axes = [sizes.get(letter, (1, None)) for letter in out]
-    return Symbol(space, total, [n for n, _ in axes], tuple(d for _, d in axes))
+    return Symbol(space, total, [n for n, _ in axes], tuple([d for _, d in axes]))
 
 
 def _over(space: Space, op: Op, form: str, x: Symbol) -> Symbol:
