@@ -42,9 +42,9 @@ def ways(x: Any, named: Sequence[Any]) -> list[tuple[Any, int, int]]:
 
 
 def links(arrays: Iterable[Any], named: Sequence[Any]) -> dict[int, tuple[Any, int, int] | None]:
-    """What NumPy computed arrays without a name from, before anything was recorded: by `id()`, one of the `ways` to get it.
+    """What NumPy computed arrays without a name from, before anything was recorded: by `id()`, the only one of the `ways` to get it.
 
-    None if there is none, or several.  Conditions and arrays of one number throughout are left out: they hold nothing of
+    None if there is no way, or several.  Conditions and arrays of one number throughout are left out: they hold nothing of
     other data, or are told apart by their type.
     """
     found: dict[int, tuple[Any, int, int] | None] = {}

@@ -633,7 +633,7 @@ def _second(graph: Graph, printer: _Printer, assumptions: list[Assumption], targ
         start, y = graph.definition(graph.root).poly, graph.root
     dims = (*graph.axes[y.id], *graph.axes[v.id])  # those of the variable come last
     own = {PASSENGER + i: len(graph.axes[y.id]) + k for i, k in enumerate(k for k, d in enumerate(graph.axes[v.id]) if d is not None)}
-    with graph.refusing(y):
+    with graph.refusing(graph.root):
         raw = expr.relabel(derivative(deriver.unfolded(start, v), atom_of(graph.symbol(v)), graph.space, list(own)), own)
         plain = deriver.plain(raw)
         best, used = deriver.shortest(raw, [], plain)

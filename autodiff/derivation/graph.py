@@ -61,7 +61,7 @@ class Graph:
         self.leaves = [*filter(self.is_variable, self.nodes), *(p for p in self.plain if p.link is None)]
         unnamed = {p.id: self._free(f"c{k}" for k in count(1)) for p in self.leaves if p.id not in self.names and not is_literal(p.data)}
         self.names.update(unnamed)
-        self.unnamed = set(unnamed.values())  # names of arrays that no person gave
+        self.unnamed = set(unnamed.values())  # names that nobody gave
         self.definition = cache(self._define)
         self.axes = {x.id: self.space.new_dims(x.shape) for x in self.leaves}
         self._name_axes(dims, square)
@@ -319,8 +319,9 @@ class Graph:
         """What a formula must explain if used names are made of it: arrays without a name, and conditions, which follow no variable."""
         named = [(self.names[p.id], p) for p in self.plain if p.id in self.names]
         found = [(name, p) for name, p in named if name in self.unnamed or p.data.dtype == bool]
-        named_above = {name: [self.names[i] for i in self.names.keys() & self.above([p.id])] for name, p in found} if used else {}
-        return {name: p.data for name, p in found if used is None or any(map(used, named_above[name]))}
+        if used is not None:
+            found = [(name, p) for name, p in found if any(used(self.names[i]) for i in self.names.keys() & self.above([p.id]))]
+        return {name: p.data for name, p in found}
 
     def perhaps_from(self, given: Collection[str]) -> tuple[str, Any] | None:
         """A plain array that stands as a number in formulas, and the first of these names that it may have been computed from."""
