@@ -76,7 +76,7 @@ class Assumption:
     def relations(self, graph: Graph, atom: expr.Atom) -> list[Replacement]:
         """The rewrites that it allows, of the variable's atom; what is symmetric or positive needs none."""
         if self.kind == "sum":
-            dims = graph.dims_of(self.name)
+            dims = graph.dims[self.name]
             label = [i for i, d in enumerate(dims) if d is not None].index(self._axis(tuple(1 if d is None else 2 for d in dims)))
             total = expr.contract(atom.poly, {label: atom.dims[label]})
             return [replace(total.only()[0], 1, expr.ONE)]

@@ -23,7 +23,11 @@ FAR: dict[str, tuple[Callable[..., Any], tuple[Any, ...], tuple[Any, ...]]] = {
         (np.ones(2), np.ones(2)),
         (np.array([30.0, 0.1]), np.array([0.1, 40.0])),
     ),
-    "logaddexp": (lambda x, y: np.sum(np.logaddexp(x, y) ** 2), (np.ones(2), np.zeros(2)), (np.array([800.0, 1.0]), np.array([700.0, 900.0]))),
+    "logaddexp": (
+        lambda x, y: np.sum(np.logaddexp(x, y) ** 2),
+        (np.ones(2), np.zeros(2)),
+        (np.array([800.0, 1.0]), np.array([700.0, 900.0])),
+    ),
     "clip between arrays that cross": (
         lambda x, a, b: np.sum(np.clip(x, a, b) ** 2),
         (np.array([0.3, -0.4, 2.0]), -np.ones(3), np.ones(3)),
