@@ -89,7 +89,7 @@ class Deriver:
     def steps(self, inline_limit: float = INLINE_LIMIT) -> list[Step[Poly]]:
         """The steps to every target, the loss's neighbours first; upstream gradients up to the limit are written out."""
         graph, (local, users) = self.graph, self.sweep()
-        made: dict[int, Step] = {}
+        made: dict[int, Step[Poly]] = {}
         closed: dict[Atom, Poly] = {}
         plain: dict[Atom, Poly] = {}
         for n in reversed([n for n in self.named if n.id in local]):
