@@ -81,7 +81,7 @@ class Assumption:
             total = expr.contract(atom.poly, {label: atom.dims[label]})
             return [replace(total.only()[0], 1, expr.ONE)]
         out = []
-        for k in range(3 - len({*atom.dims})) if self.kind == "orthogonal" else ():  # Q Q^T is I only where Q is square
+        for k in (0, 1)[: 3 - len({*atom.dims})] if self.kind == "orthogonal" else ():  # Q Q^T is I only where Q is square
             sides = [expr.relabel(atom.poly, {k: expr.BOUND - 1, 1 - k: side}) for side in (0, 1)]
             gram = expr.contract(expr.mul(*sides), {expr.BOUND - 1: atom.dims[k]})
             out.append(replace(gram.only()[0], 1, expr.factor(expr.delta(atom.dims[1 - k]), (0, 1))))

@@ -201,7 +201,7 @@ class Graph:
         """Run each op on symbols, whose axes are joined where they must be; all axes in the order of use, and those averaged over."""
         for x in self.leaves:
             ds = [d for d in self.axes[x.id] if d]
-            if self.names.get(x.id) in square and len(ds) == len(x.shape) == 2:  # it equals its transpose
+            if self.names.get(x.id) in square and len(ds) == 2 and x.shape == x.shape[::-1]:
                 self.space.join(*ds)
         met: list[str] = []
         averaged: list[str] = []

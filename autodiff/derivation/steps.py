@@ -82,7 +82,10 @@ class Deriver:
     def _simplifier(self, *used: Assumption) -> Simplifier:
         """That which relies on these assumptions: by atoms that know them, or by what is put for terms."""
         held = {(a.name, a.kind) for a in used}
-        known = {v: expr.known(v, (v.name, "symmetric") in held, (v.name, "positive") in held) for v in self.graph.variables()}
+        known = {
+            v: expr.known(v, (v.name, "symmetric") in held and len(v.dims) == 2, (v.name, "positive") in held)
+            for v in self.graph.variables()
+        }
         relations = [r for a in used for v, k in known.items() if v.name == a.name for r in a.relations(self.graph, k)]
         return Simplifier(self.definitions, relations, known)
 
