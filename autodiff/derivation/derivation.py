@@ -423,7 +423,8 @@ def _derive(
     _check_targets(E, targets, pair, opaque)
     expr.start()
     wishes = list(map(parse, assume or ()))
-    graph = Graph(E, variables(user_frame()), opaque, dims, targets, {a.name for a in wishes if a.kind in SQUARE})
+    cut = [*opaque, *(t for t in targets if pair and t.op is not None)]  # a second derivative knows nothing of what it is taken in
+    graph = Graph(E, variables(user_frame()), cut, dims, targets, {a.name for a in wishes if a.kind in SQUARE})
     _check_reached(graph, targets, graph.axes)
     assumptions = found_in(graph) if assume is None else list(dict.fromkeys(fitting(a, graph) for a in wishes))
     if np.size(E.data) != 1:
@@ -440,8 +441,11 @@ def _derive(
     free = Points(graph, [], y, v, seed=1) if used else points
     printer = _Printer(graph, y, layout)
     shown = {s.node.id: _proved(s, printer, points, free) for s in steps}
-    divisors = dict.fromkeys(f[0] for p in graph.space.guards if len(p) == 1 for f in p.only()[0] if f[0].name == "==")
-    guards = [printer.formula(a.body, a.dims, ("divisor",) * 3, (), printer.ranks) for a in divisors]
+    asked = dict.fromkeys(f[0] for p in graph.space.guards if len(p) == 1 for f in p.only()[0] if f[0].name == "==")
+    below = set().union(*(expr.divisors(p) for s in steps for p in (s.rule, s.inserted, s.result)))
+    guards = [
+        printer.formula(a.body, a.dims, ("divisor",) * 3, (), printer.ranks) for a in asked if expr.divisors(expr.power(a.body, -1)) & below
+    ]
     data = dict(graph.data())
     remarks = [f"where {g.text} is not zero" for g in guards]
     remarks += [f"the recorded {a.name} does not satisfy {a}" for a in used if not a.holds(data[a.name])]
@@ -463,6 +467,12 @@ def _check_targets(E: Any, targets: list[Any], pair: bool, opaque: Sequence[Any]
         raise NotConnected(f"{label(E)} is what is derived, and its derivative in itself is 1: give wrt= a variable that it depends on")
     if pair and len(targets) != 2:
         raise ValueError(f"wrt=(u, v) is the second derivative in two variables; {len(targets)} came. For several gradients write a list")
+    for u, v in (targets, targets[::-1]) if pair else ():
+        if u is not v and any(n is u for n in order(v)):
+            raise NotConnected(
+                f"{label(v)} was computed from {label(u)}: a second derivative is taken in two variables of which neither is made of the "
+                "other. Choose wrt= from what both are made of, or record the graph from the second one on"
+            )
     if np.size(E.data) != 1 and (pair or len(targets) != 1):
         raise NotScalar(
             f"{label(E)} has shape {tuple(E.shape)}. Derive a single number, such as its sum, or write wrt=node for the Jacobian in "
@@ -508,6 +518,8 @@ def _proved(s: Step[Poly], printer: _Printer, points: Points, free: Points) -> S
             with suppress(NotVerified):
                 made[p] = formula(p, used)
     without = None if s.without is None else formula(s.without, ())
+    if without is not None and (without.text, without.latex) == (result.text, result.latex):  # an assumption that is not to be seen
+        return Step(s.node, s.name, made.get(s.rule, without), without, without, None, ())
     return Step(s.node, s.name, made.get(s.rule, result), made.get(s.inserted, result), result, without, s.used)
 
 

@@ -581,6 +581,11 @@ class Rewrite:
         return each_factor(p, lambda f: power(relabel(made[f[0]], dict(enumerate(f[1]))), f[2]))
 
 
+def divisors(p: Poly) -> set[Atom]:
+    """The atoms that stand in denominators, also within others."""
+    return {a for q in (p, *(b.body for b in atoms_in(p))) for m in q.terms for a, _, k in m if k < 0}
+
+
 def substitute(p: Poly, table: Mapping[Atom, Poly]) -> Poly:
     """p with variables replaced by expressions over their own axes."""
     if not table or not any(a in table for a in atoms_in(p)):
