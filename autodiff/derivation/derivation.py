@@ -22,7 +22,7 @@ from .expr import PASSENGER, Poly
 from .forms import NoForm, Symbol, derivative
 from .graph import Graph, atom_of
 from .latex import Latex
-from .matrix import M, is_upstream, to_matrix, transpose, with_ones
+from .matrix import M, to_matrix, transpose, with_ones
 from .show import Axes, Writer, helper
 from .simplify import for_print
 from .steps import Deriver, Step
@@ -320,7 +320,7 @@ class _Printer:
         self.graph, self.ranks = graph, ranks
         self.dims = graph.all_dims()
         self.root = graph.names[graph.root.id]
-        self.latex = Latex(self.dims, self.root)
+        self.latex = Latex(self.dims, self.root, ranks)
 
     def formula(
         self, p: Poly, axes: Axes, dims: Sequence[str | None], name: tuple[str, str, str], used: Sequence[Assumption], matrix: bool = False
@@ -329,8 +329,8 @@ class _Printer:
         tree = _tree(p, axes, dims)
         numpy = Writer(self.dims, False, self.root)
         source = numpy.write(tree, axes)
-        shown = self._laid_out(transpose(tree) if len(dims) == 2 and dims[0] is None else tree, len(tree.ls))
-        text = Writer(self.dims, True, self.root).write(*(shown,) if self.ranks else (tree, tree.ls if matrix else axes))
+        shown = transpose(tree) if (len(dims) == 2 and dims[0] is None) != (len(tree.ls) in self.ranks) else tree
+        text = Writer(self.dims, True, self.root, self.ranks).write(*(shown,) if self.ranks else (tree, tree.ls if matrix else axes))
         made = self._made(source, numpy)
         prelude = [helper(h) for h in sorted(numpy.helpers)] + [self._size(d) for d in sorted(numpy.sizes)] + made
         return Formula(*name, text, self.latex.write(shown), source, tuple(prelude), tuple(used))
@@ -345,13 +345,6 @@ class _Printer:
                 lines.insert(0, f"{name} = {numpy.write(_tree(self.graph.definition(n).poly, axes, dims), axes)}")
         return lines
 
-    def _laid_out(self, x: M, rank: int) -> M:
-        """In another layout gradients of these ranks are rows or transposes, the symbols of those above too."""
-        if not self.ranks:
-            return x
-        swapped: M = _swap(transpose(x) if rank in self.ranks else x, self.ranks)
-        return swapped
-
     def _size(self, dim: str) -> str:
         """A line that reads the length of an axis off an array that has it."""
         for name, _ in self.graph.data():
@@ -364,20 +357,8 @@ class _Printer:
 
 
 def _tree(p: Poly, axes: Axes, dims: Sequence[str | None]) -> M:
-    own = [(k, d) for k, d in zip(axes, dims, strict=True) if k is not None and d is not None]
-    return with_ones(to_matrix(for_print(p), tuple(k for k, _ in own)), own)
-
-
-def _swap(x: Any, ranks: tuple[int, ...]) -> Any:
-    if isinstance(x, tuple) and not isinstance(x, M):
-        return tuple(_swap(y, ranks) for y in x)
-    if not isinstance(x, M):
-        return x
-    if is_upstream(x) and len(x.ls) in ranks:
-        return M("column", (x,), x.ls)
-    if x.op == "T" and is_upstream(x.args[0]) and len(x.ls) in ranks:
-        return M("row", x.args, x.ls)
-    return M(x.op, _swap(x.args, ranks), x.ls)
+    own = {k: d for k, d in zip(axes, dims, strict=True) if k is not None and d is not None}
+    return with_ones(to_matrix(for_print(p), tuple(own)), own)
 
 
 _BUG = "This is a bug of autodiff; nothing was shown."

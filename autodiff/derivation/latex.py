@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from ..ops import TABLE
 from .expr import COMPARISONS, Number
-from .matrix import M, squared, transpose, walk
+from .matrix import ONE, M, facing, is_upstream, scaled, squared, walk, with_ones
 from .show import is_decimal
 
 SUM, TERM, PRODUCT, ATOM = 0.0, 1.0, 1.5, 2.0
@@ -58,15 +58,15 @@ def numeral(c: Number) -> str:
 
 
 class Latex:
-    """Prints trees, given the axes of each name and the name of the loss."""
+    """Prints trees, given the axes of each name and that of the loss; gradients above of these ranks are transposed."""
 
-    def __init__(self, dims: Mapping[str, Sequence[str | None]], root: str) -> None:
-        self.dims, self.root = dims, root
+    def __init__(self, dims: Mapping[str, Sequence[str | None]], root: str, ranks: Sequence[int] = ()) -> None:
+        self.dims, self.root, self.ranks = dims, root, ranks
         self._symbols: dict[str, str] = {}
         for name in dims:
             text = symbol(name, any(d is not None for d in dims[name]))
             self._symbols[name] = rf"\mathrm{{{_escape(name)}}}" if text in self._symbols.values() else text  # a1 and a_1
-        self._turned = False  # inside the transpose of a column that is made of rows
+        self._turned = False  # inside the transpose of what is made of rows
 
     def gradient(self, name: str) -> str:
         """The symbol of the loss's derivative in a name."""
@@ -85,33 +85,27 @@ class Latex:
 
     def _sym(self, x: M) -> tuple[str, float]:
         name = x.args[0]
-        if name.startswith("∂"):
+        if is_upstream(x):
             text = self.gradient(name[1:])
-            return rf"\left({text}\right)^{{\top}}" if self._is_row(name) and not self._turned else text, ATOM
-        if name not in self.dims:
-            return symbol(name, False) if name.isidentifier() else _number_text(name), ATOM
-        if self._is_row(name) and not self._turned:
-            return _power(self.name(name), r"\top"), ATOM
-        return self.name(name), ATOM
+        elif name in self.dims or name.isidentifier():
+            text = self.name(name)
+        else:
+            text = _number_text(name)
+        return _transposed(text) if self._is_row(x) and not self._turned else text, ATOM
 
-    def _is_row(self, name: str) -> bool:
-        dims = self.dims.get(name, ())
-        return len(dims) == 2 and dims[0] is None and dims[1] is not None
+    def _is_row(self, x: M) -> bool:
+        """Does its name stand for the transpose of what it is in the tree?"""
+        dims = self.dims.get(x.args[0], ())
+        return (len(dims) == 2 and dims[0] is None and dims[1] is not None) != (is_upstream(x) and len(x.ls) in self.ranks)
 
     def _num(self, x: M) -> tuple[str, float]:
         return numeral(x.args[0]), SUM if x.args[0] < 0 else ATOM
 
     def _ones(self, x: M) -> tuple[str, float]:
-        return r"\mathbf{1}", ATOM
+        return r"\mathbf{1}^{\top}" if self._turned and len(x.ls) == 1 else r"\mathbf{1}", ATOM
 
     def _zeros(self, x: M) -> tuple[str, float]:
         return r"\mathbf{0}", ATOM
-
-    def _row(self, x: M) -> tuple[str, float]:
-        return self.write(x.args[0], ATOM), ATOM
-
-    def _column(self, x: M) -> tuple[str, float]:
-        return _power(rf"\left({self.write(x.args[0])}\right)", r"\top"), ATOM
 
     def _eye(self, x: M) -> tuple[str, float]:
         return r"\mathbf{I}", ATOM
@@ -120,83 +114,48 @@ class Latex:
 
     def _T(self, x: M) -> tuple[str, float]:
         inner = x.args[0]
-        if len(inner.ls) == 1 and self._of_rows(inner):
-            self._turned = True
-            text = getattr(self, "_" + inner.op)(inner)
-            self._turned = False
-            return text  # type: ignore[no-any-return]
-        text = self.write(inner, ATOM)
-        return _power(rf"\left({text}\right)" if text.startswith(r"\frac") else text, r"\top"), ATOM
+        if not self._of_rows(inner):
+            return _transposed(self.write(inner, ATOM)), ATOM
+        self._turned = True
+        text, own = getattr(self, "_" + inner.op)(inner)
+        self._turned = False
+        return text, own
 
     def _of_rows(self, x: M) -> bool:
         nodes = walk(x)
-        if any(y.op not in ("sym", "num", "add", "had", "div", "pow", "fn", "scale", "bc") for y in nodes):
+        if any(y.op not in ("sym", "num", "add", "had", "div", "pow", "fn", "scale") for y in nodes):
             return False
-        return all(self._is_row(y.args[0]) for y in nodes if y.op == "sym" and y.ls)
+        return all(self._is_row(y) for y in nodes if y.op == "sym" and y.ls)
 
     def _mm(self, x: M) -> tuple[str, float]:
-        return r" \, ".join(self.write(y, PRODUCT if len(x.args) > 1 else SUM) for y in x.args), PRODUCT - 0.1
+        return r" \, ".join(self.write(y, PRODUCT) for y in x.args), PRODUCT - 0.1
 
     def _had(self, x: M) -> tuple[str, float]:
         return (r" \odot " if x.ls else r" \, ").join(self.write(y, PRODUCT) for y in x.args), PRODUCT - 0.2
 
     def _div(self, x: M) -> tuple[str, float]:
         a, b = x.args
+        if a.op == "num" and numeral(a.args[0]).startswith(r"\frac"):  # 1 / (2 b) and not (1/2) / b
+            p, q = Fraction(a.args[0]).as_integer_ratio()
+            a, b = M("num", (p,), ()), scaled(q, b)
         if not x.ls or a.op == "num":
             return rf"\frac{{{self.write(a)}}}{{{self.write(b)}}}", PRODUCT
         return rf"{self.write(a, PRODUCT)} \oslash {self.write(b, PRODUCT)}", PRODUCT - 0.2
 
     def _pow(self, x: M) -> tuple[str, float]:
-        inner, k = x.args
-        if k == Fraction(1, 2):
+        inner, exponent = x.args
+        if exponent.args[0] == Fraction(1, 2):
             if (v := squared(inner)) is not None:
                 return rf"\left\| {self.write(v)} \right\|" + ("_F" if len(v.ls) == 2 else ""), ATOM
             return rf"\sqrt{{{self.write(inner)}}}", ATOM
-        exponent = numeral(k)
-        return _power(self.write(inner, ATOM), rf"\circ {exponent}" if x.ls else exponent), ATOM
-
-    def _raised(self, x: M) -> tuple[str, float]:
-        return _power(self.write(x.args[0], ATOM), self.write(x.args[1])), ATOM
-
-    def _diag(self, x: M) -> tuple[str, float]:
-        return rf"\mathrm{{diag}}\left({self.write(x.args[0])}\right)", ATOM
-
-    def _diagof(self, x: M) -> tuple[str, float]:
-        return rf"\mathrm{{diag}}\left({self.write(x.args[0])}\right)", ATOM
-
-    def _fn(self, x: M) -> tuple[str, float]:
-        name, inner = x.args[:2]
-        if name in COMPARISONS:
-            sign = {">": ">", ">=": r"\ge", "==": "="}[name]
-            return rf"\mathbb{{1}}\left[{self.write(inner)} {sign} 0\right]", ATOM
-        if name == "heaviside":
-            return rf"\mathrm{{H}}_{{1/2}}\left({self.write(inner)}\right)", ATOM
-        return self._call(name, inner), ATOM
-
-    def _call(self, name: str, inner: M, axis: str = "") -> str:
-        form = TABLE[name].latex
-        if form is None:
-            return rf"\mathrm{{{_escape(name)}}}{axis}\left({self.write(inner)}\right)"
-        return form.format(self.write(inner))
-
-    def _whole(self, x: M) -> tuple[str, float]:
-        name, inner = x.args[:2]
-        if name == "inv":
-            return _power(self.write(inner, ATOM), "-1"), ATOM
-        return self._call(name, inner), ATOM
-
-    def _over(self, x: M) -> tuple[str, float]:
-        name, inner, labels = x.args
-        axes = ",".join(str(i) for i, label in enumerate(inner.ls) if label in labels)
-        return self._call(name, inner, rf"_{{\mathrm{{axis}}={axes}}}" if len(labels) < len(inner.ls) else ""), ATOM
-
-    _along = _over
+        entrywise = r"\circ " if x.ls and exponent.op == "num" else ""
+        return _power(self.write(inner, ATOM), entrywise + self.write(exponent)), ATOM
 
     def _scale(self, x: M) -> tuple[str, float]:
         c, y = x.args
         inner = y.args[0] if y.op == "scale" else None
-        if not isinstance(c, M) and isinstance(inner, M) and inner.op == "div" and inner.args[0].op == "num":  # 2 (1 / m) is 2 / m
-            c, y = M("div", (M("num", (c * inner.args[0].args[0],), ()), inner.args[1]), ()), y.args[1]
+        if not isinstance(c, M) and isinstance(inner, M) and inner.op == "div" and inner.args[0] == ONE:  # 2 / m
+            c, y = scaled(c, inner), y.args[1]
         if isinstance(c, M):
             return rf"{self.write(c, PRODUCT)} \, {self.write(y, PRODUCT if y.op == 'add' else TERM)}", TERM
         if c == -1:
@@ -204,46 +163,47 @@ class Latex:
         return rf"{numeral(c)} \, {self.write(y, PRODUCT if y.op == 'add' else TERM)}", SUM if c < 0 else TERM
 
     def _add(self, x: M) -> tuple[str, float]:
+        """A sum; what broadcasts is multiplied by ones."""
         text = ""
         for c, y in x.args:
-            part = self._term(abs(c), y, x.ls)
+            part = self.write(scaled(abs(c), with_ones(y, dict.fromkeys(x.ls, ""))), TERM)
             text += ((" - " if c < 0 else " + ") if text else ("-" if c < 0 else "")) + part
         return text, SUM
 
-    def _term(self, c: Number, y: M, ls: tuple[int, ...]) -> str:
-        """A term of a sum; what broadcasts is multiplied by ones."""
-        factor = "" if c == 1 else numeral(c) + r" \, "
-        if y.op == "num":
-            value = numeral(c * y.args[0])
-            ones = self._all_ones(ls)
-            return ones if value == "1" and ones else value + (r" \, " + ones if ones else "")
-        if len(y.ls) == 0 and ls:
-            return factor + self.write(y, TERM) + r" \, " + self._all_ones(ls)
-        if len(ls) == 2 and len(y.ls) == 1:
-            column = y.ls[0] == ls[0]
-            row = r"\mathbf{1} \, " + self.write(transpose(y), PRODUCT)
-            return factor + (self.write(y, PRODUCT) + r" \, \mathbf{1}^{\top}" if column else row)
-        return factor + self.write(y, TERM)
+    # ------------------------------------------------------------ functions and sums
 
-    def _all_ones(self, ls: tuple[int, ...]) -> str:
-        row = r"\mathbf{1}^{\top}"
-        return ["", row if self._turned else r"\mathbf{1}", r"\mathbf{1} " + row][len(ls)] if len(ls) < 3 else r"\mathbf{1}"
+    def _diag(self, x: M) -> tuple[str, float]:
+        return rf"\mathrm{{diag}}\left({self.write(x.args[0])}\right)", ATOM
 
-    def _bc(self, x: M) -> tuple[str, float]:
-        return getattr(self, "_" + x.args[0].op)(x.args[0])  # type: ignore[no-any-return]
+    def _fn(self, x: M) -> tuple[str, float]:
+        name, inner, labels = x.args
+        if name in COMPARISONS:
+            sign = {">": ">", ">=": r"\ge", "==": "="}[name]
+            return rf"\mathbb{{1}}\left[{self.write(inner)} {sign} 0\right]", ATOM
+        if name == "heaviside":
+            return rf"\mathrm{{H}}_{{1/2}}\left({self.write(inner)}\right)", ATOM
+        form = TABLE[name].latex
+        if form is not None:
+            return form.format(self.write(inner)), ATOM
+        axes = ",".join(str(i) for i, k in enumerate(inner.ls) if k in labels) if len(labels) < len(inner.ls) else ""
+        subscript = rf"_{{\mathrm{{axis}}={axes}}}" if axes else ""
+        return rf"\mathrm{{{_escape(name)}}}{subscript}\left({self.write(inner)}\right)", ATOM
 
-    # ------------------------------------------------------------ sums
+    def _whole(self, x: M) -> tuple[str, float]:
+        name, inner = x.args[:2]
+        return (_power(self.write(inner, ATOM), "-1"), ATOM) if name == "inv" else self._fn(M("fn", (name, inner, ()), x.ls))
 
-    def _sum(self, x: M) -> tuple[str, float]:
-        inner = x.args[0]
+    def _over(self, x: M) -> tuple[str, float]:
+        name, inner, _ = x.args
+        if name != "sum":
+            return self._fn(x)
+        if x.ls:
+            return rf"{self.write(facing(inner, (*x.ls, *x.args[2])), PRODUCT)} \, \mathbf{{1}}", PRODUCT - 0.1
         if len(inner.ls) == 2 and inner.op == "had" and len(inner.args) == 2:
             return rf"\left\langle {self.write(inner.args[0])}, {self.write(inner.args[1])} \right\rangle", ATOM
         if len(inner.ls) == 2 and (v := squared(x)) is not None:
             return rf"\left\| {self.write(v)} \right\|_F^2", PRODUCT
         return rf"\mathbf{{1}}^{{\top}} {self.write(inner, PRODUCT)}" + (r" \, \mathbf{1}" if len(inner.ls) == 2 else ""), PRODUCT - 0.1
-
-    def _rowsum(self, x: M) -> tuple[str, float]:
-        return rf"{self.write(x.args[0], PRODUCT)} \, \mathbf{{1}}", PRODUCT - 0.1
 
     def _ein(self, x: M) -> tuple[str, float]:
         letters: dict[int, str] = {}
@@ -257,6 +217,10 @@ class Latex:
         summed = [letters[k] for k in letters if k not in x.ls]
         total = rf"\sum_{{{','.join(summed)}}} " if summed else ""
         return total + r" \, ".join(parts), TERM
+
+
+def _transposed(text: str) -> str:
+    return _power(rf"\left({text}\right)" if text.startswith(r"\frac") else text, r"\top")
 
 
 def _power(text: str, exponent: str) -> str:
