@@ -8,21 +8,18 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from ..ops import TABLE
+from . import show
 from .expr import COMPARISONS, Number
 from .matrix import ONE, M, facing, is_upstream, scaled, squared, walk, with_ones
-from .show import is_decimal
 
 SUM, TERM, PRODUCT, ATOM = 0.0, 1.0, 1.5, 2.0
 
+_GREEK = """alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega
+Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"""
 _SPELT = {"lam": r"\lambda", "lambda_": r"\lambda", "eps": r"\epsilon"}
-_LIKE_LATIN = {"omicron", "Alpha", "Beta", "Epsilon", "Zeta", "Eta", "Iota", "Kappa", "Mu", "Nu", "Omicron", "Rho", "Tau", "Chi"}
-for _code in range(0x391, 0x3CA):
-    _letter = re.match(r"GREEK (SMALL|CAPITAL) LETTER (\w+)$", unicodedata.name(chr(_code), ""))
-    if _letter is not None:
-        _word = _letter[2].lower().replace("lamda", "lambda")
-        _word = _word.capitalize() if _letter[1] == "CAPITAL" else _word
-        if _word not in _LIKE_LATIN:
-            _SPELT[_word] = _SPELT[chr(_code)] = "\\" + _word
+for _name in _GREEK.split():
+    _kind = "SMALL" if _name.islower() else "CAPITAL"
+    _SPELT[_name] = _SPELT[unicodedata.lookup(f"GREEK {_kind} LETTER {_name.replace('mbd', 'md')}")] = "\\" + _name
 _INDICES = "ijklabcdefgh"
 
 
@@ -49,12 +46,12 @@ def _escape(text: str) -> str:
 
 def numeral(c: Number) -> str:
     """A number; fractions as fractions, decimals as they were written."""
-    c = Fraction(c)
-    if is_decimal(c):
-        return _number_text(repr(float(c)))
-    if c.denominator == 1:
-        return str(c.numerator)
-    return rf"{'-' if c < 0 else ''}\frac{{{abs(c.numerator)}}}{{{c.denominator}}}"
+    return _number(show.numeral(c, halves=True))
+
+
+def _number(text: str) -> str:
+    text = re.sub(r"(\d+)/(\d+)", r"\\frac{\1}{\2}", text)
+    return re.sub(r"e\+?(-?)0*(\d+)$", r" \\cdot 10^{\1\2}", text).replace("np.inf", r"\infty")
 
 
 class Latex:
@@ -90,13 +87,13 @@ class Latex:
         elif name in self.dims or name.isidentifier():
             text = self.name(name)
         else:
-            text = _number_text(name)
+            text = _number(name)
         return _transposed(text) if self._is_row(x) and not self._turned else text, ATOM
 
     def _is_row(self, x: M) -> bool:
         """Does its name stand for the transpose of what it is in the tree?"""
         dims = self.dims.get(x.args[0], ())
-        return (len(dims) == 2 and dims[0] is None and dims[1] is not None) != (is_upstream(x) and len(x.ls) in self.ranks)
+        return (len(dims) == 2 and len(x.ls) == 1 and dims[0] is None) != (is_upstream(x) and len(x.ls) in self.ranks)
 
     def _num(self, x: M) -> tuple[str, float]:
         return numeral(x.args[0]), SUM if x.args[0] < 0 else ATOM
@@ -144,12 +141,13 @@ class Latex:
 
     def _pow(self, x: M) -> tuple[str, float]:
         inner, exponent = x.args
-        if exponent.args[0] == Fraction(1, 2):
+        if exponent == Fraction(1, 2):
             if (v := squared(inner)) is not None:
                 return rf"\left\| {self.write(v)} \right\|" + ("_F" if len(v.ls) == 2 else ""), ATOM
             return rf"\sqrt{{{self.write(inner)}}}", ATOM
-        entrywise = r"\circ " if x.ls and exponent.op == "num" else ""
-        return _power(self.write(inner, ATOM), entrywise + self.write(exponent)), ATOM
+        if isinstance(exponent, M):
+            return _power(self.write(inner, ATOM), self.write(exponent)), ATOM
+        return _power(self.write(inner, ATOM), (r"\circ " if x.ls else "") + numeral(exponent)), ATOM
 
     def _scale(self, x: M) -> tuple[str, float]:
         c, y = x.args
@@ -228,8 +226,3 @@ def _power(text: str, exponent: str) -> str:
     if exponent == r"\top" and text.endswith("^{-1}"):
         return text[: -len("^{-1}")] + r"^{-\top}"
     return rf"\left({text}\right)^{{{exponent}}}" if re.search(r"\^(\{[^{}]*\}|.)$", text) else f"{text}^{{{exponent}}}"
-
-
-def _number_text(name: str) -> str:
-    found = re.fullmatch(r"(-?[\d.]+)e([+-]?\d+)", name)
-    return rf"{found[1]} \cdot 10^{{{int(found[2])}}}" if found else name.replace("np.inf", r"\infty")

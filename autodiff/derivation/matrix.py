@@ -19,7 +19,7 @@ class M(NamedTuple):
     """A node of matrix notation; `ls` are the labels it has, () for a number, (i,) for a column, (i, j) for a matrix with rows i.
 
     op and args:  sym (name, what is known of it)   num (number)   ones, zeros, eye (dimensions)   T, diag (tree)   mm, had, div,
-    pow, ein (trees)   scale (number or tree, tree)   add ((number, tree), ...)   whole (name, tree, what
+    ein (trees)   pow (tree, number or tree)   scale (number or tree, tree)   add ((number, tree), ...)   whole (name, tree, what
     is known)   fn, over (name, tree, labels: those that it mixes, () entry by entry, and those that it takes together)
     """
 
@@ -32,13 +32,8 @@ class NoMatrixForm(Exception):
     """A term needs index notation."""
 
 
-ZERO, ONE, TWO = (M("num", (k,), ()) for k in range(3))
+ZERO, ONE = M("num", (0,), ()), M("num", (1,), ())
 Base = Mapping[frozenset[int], M]  # the factors of a product, by their labels
-
-
-def length(x: Any) -> int:
-    """How long a tree prints, about."""
-    return len(walk(x))
 
 
 def _effort(x: M) -> int:
@@ -55,8 +50,7 @@ def walk(x: Any) -> list[M]:
         y = stack.pop()
         if isinstance(y, M):
             found.append(y)
-            stack += y.args
-        elif isinstance(y, tuple):
+        if isinstance(y, tuple):
             stack += y
     return found
 
@@ -161,15 +155,19 @@ def summed(terms: Sequence[tuple[Number, M]], want: Labels) -> M:
 
 
 def total(x: M, ls: Labels) -> M:
-    """The sum over all labels but these; sums of sums are one."""
+    """The sum over all labels but these; of a vector times another a product of a row and a column."""
     if x.op == "over" and x.args[0] == "sum":
         return total(x.args[1], ls)
+    if len(x.ls) == 1 and x.op == "had":
+        return mm([transpose(hadamard(x.args[:-1])), x.args[-1]], ())
+    if len(x.ls) == 1 and x.op == "pow" and x.args[1] == 2:
+        return mm([transpose(x.args[0]), x.args[0]], ())
     return M("over", ("sum", x, tuple(k for k in x.ls if k not in ls)), ls)
 
 
 def squared(x: M) -> M | None:
     """The v of a sum of squares of v."""
-    if x.op == "over" and not x.ls and x.args[0] == "sum" and x.args[1].op == "pow" and x.args[1].args[1] == TWO:
+    if x.op == "over" and not x.ls and x.args[0] == "sum" and x.args[1].op == "pow" and x.args[1].args[1] == 2:
         return x.args[1].args[0]  # type: ignore[no-any-return]
     if x.op == "mm" and len(x.args) == 2 and not x.ls and x.args[0] == transpose(x.args[1]):
         return x.args[1]  # type: ignore[no-any-return]
@@ -192,7 +190,7 @@ def _reading_order(term: tuple[Number, M]) -> Any:
     """1 first, then long terms before short ones, names before their transposes, what is subtracted last."""
     c, x = term
     turned = transposes(x)
-    return c < 0, (x.op != "num") == (c > 0), turned - length(x), turned, repr(x)
+    return c < 0, (x.op != "num") == (c > 0), turned - len(walk(x)), turned, repr(x)
 
 
 def with_ones(x: M, own: Mapping[int, str]) -> M:
@@ -211,16 +209,14 @@ def with_ones(x: M, own: Mapping[int, str]) -> M:
 
 def _difference(m: Mono) -> Factor | None:
     """A factor with a difference, to be written the other way round in place of a minus sign; not one that the term holds twice."""
-    for f in sorted(m, key=lambda f: f[0].kind != "group"):
-        a, _, q = f
-        if q.__class__ is not int or q % 2 == 0 or a.kind not in ("group", "contr"):
-            continue
-        if a.kind == "contr":
-            found = _difference(a.body.only()[0]) is not None
+    odd = [f for f in m if f[2].__class__ is int and f[2] % 2 == 1]
+    for f in sorted(odd, key=lambda f: f[0].kind != "group"):
+        a = f[0]
+        if a.kind == "group":
+            found = () not in a.body.terms and min(a.body.terms.values()) < 0
         else:
-            found = () not in a.body.terms and any(c < 0 for c in a.body.terms.values())
-        others = [g[0] for g in m if g != f and g[2].__class__ is int and g[2] > 0 and g[2] % 2 == 1]
-        if found and not _sums(a) & set().union(*map(_sums, others)):
+            found = a.kind == "contr" and _difference(a.body.only()[0]) is not None
+        if found and not any(g[2] > 0 and _sums(a) & _sums(g[0]) for g in odd if g != f):
             return f
     return None
 
@@ -310,7 +306,7 @@ def _factors(m: Mono, want: Labels, turned: Factor | None) -> Base:
             x = _atom(f, want, f == turned)
         x = with_ones(x, {k: dict(zip(ls, a.dims, strict=True))[k] for k in _in_order(ls, want)})
         if abs(q) != 1:
-            x = M("pow", (x, M("num", (abs(q),), ())), x.ls)
+            x = M("pow", (x, abs(q)), x.ls)
         key = frozenset(x.ls)
         for first in [*over.get(key, []), *under.get(key, [])][:1]:
             x = facing(x, first.ls)
@@ -326,24 +322,13 @@ def _network(base: Base, bound: Labels, want: Labels) -> M:
     """A product summed over `bound`: by the best order of elimination, or else in index notation, numbers before it."""
     found = []
     if all(len(s) <= 2 for s in base) or not bound:
-        for order in permutations(bound) if len(bound) <= 4 else [_from_the_vectors(base, bound)]:
+        for order in permutations(bound) if len(bound) <= 4 else [bound]:
             with suppress(NoMatrixForm):
                 found.append(_eliminate(base, order, want))
     if found:
         return min(found, key=_effort)
     x = M("ein", tuple(x for s, x in base.items() if s), tuple(k for k in want if any(k in s for s in base)))
     return scaled(base.get(frozenset(), ONE), x)
-
-
-def _from_the_vectors(base: Base, bound: Labels) -> Labels:
-    """An order of elimination for a long chain: matrix times vector again and again."""
-    links = [set(s) for s in base]
-    order: list[int] = []
-    while len(order) < len(bound):
-        k = min((k for k in bound if k not in order), key=lambda k: sum(k in s and len(s) == 2 for s in links))
-        links = [s for s in links if k not in s] + [set().union(*(s for s in links if k in s)) - {k}]
-        order.append(k)
-    return tuple(order)
 
 
 def _eliminate(given: Base, order: Labels, want: Labels) -> M:
@@ -355,7 +340,7 @@ def _eliminate(given: Base, order: Labels, want: Labels) -> M:
         touching = [s for s in base if k in s]
         others = [next(iter(s - {k})) for s in touching]
         if not touching and v is not None:
-            numbers.append(_total(v))
+            numbers.append(total(v, ()))
             continue
         if len(touching) == 1:
             (a,) = others
@@ -377,15 +362,6 @@ def _eliminate(given: Base, order: Labels, want: Labels) -> M:
     return _assemble(base, want)
 
 
-def _total(v: M) -> M:
-    """The sum of a vector's entries."""
-    if v.op == "had":
-        return mm([transpose(hadamard(v.args[:-1])), v.args[-1]], ())
-    if v.op == "pow" and v.args[1] == TWO:
-        return mm([transpose(v.args[0]), v.args[0]], ())
-    return total(v, ())
-
-
 def _assemble(base: Base, want: Labels) -> M:
     """What is left of a term: numbers times vectors times at most one matrix."""
     vectors = {next(iter(s)): x for s, x in base.items() if len(s) == 1}
@@ -395,13 +371,12 @@ def _assemble(base: Base, want: Labels) -> M:
         raise NoMatrixForm
     if not larger:
         x = mm([vectors[ls[0]], transpose(vectors[ls[1]])], ls) if len(ls) == 2 else vectors[ls[0]] if ls else ONE
-    elif vectors and set(larger[0].ls) != set(ls) or (vectors and len(ls) > 2):
+    elif vectors and len(ls) > 2:
         raise NoMatrixForm
+    elif larger[0].op == "eye" and vectors:
+        x = M("diag", (hadamard(list(vectors.values())),), ls)
     else:
-        x = facing(larger[0], ls)
-        if x.op == "eye" and vectors:
-            x, vectors = M("diag", (hadamard(list(vectors.values())),), ls), {}
         left, right = ([M("diag", (vectors[k],), (k, k))] if k in vectors else [] for k in ls[:2])
-        x = mm([*left, x, *right], ls) if left or right else x
+        x = mm([*left, facing(larger[0], ls), *right], ls)
     numbers = base.get(frozenset(), ONE)
     return scaled(numbers, x) if ls else numbers

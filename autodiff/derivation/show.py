@@ -17,7 +17,7 @@ import numpy as np
 
 from ..ops import TABLE
 from .expr import COMPARISONS, Number
-from .matrix import ONE, TWO, M, is_upstream, mm, scaled, squared, summed, transpose
+from .matrix import ONE, M, is_upstream, mm, scaled, squared, summed, transpose
 
 Axes = tuple[int | None, ...]
 COMPARE, SUM, PRODUCT, MATMUL, POWER, ATOM = -1, 0, 1, 2, 3, 4
@@ -31,24 +31,24 @@ class Code(NamedTuple):
     axes: Axes
     mask: bool = False  # booleans, which NumPy adds and multiplies by rules of their own
 
+    @property
+    def real(self) -> str:
+        """The source of numbers."""
+        return f"1.0 * {self.inside(PRODUCT)}" if self.mask else self.src
+
     def inside(self, prec: int) -> str:
-        """The source as an operand of something that binds that tightly."""
+        """The source as an operand of something that binds that tightly; booleans as numbers in products of matrices and powers."""
+        if self.mask and prec in (MATMUL, ATOM):
+            return f"({self.real})"
         return self.src if self.prec >= prec else f"({self.src})"
 
 
-def is_decimal(c: Fraction) -> bool:
-    """Is it written with a point, as 0.1 is and 1/30 is not, or too long to be written out?"""
-    if c.denominator > 10**6 or abs(c.numerator) >= 10**16:
-        return True
-    return c.denominator % 5 == 0 and Fraction(repr(float(c))) == c
-
-
-def numeral(c: Number) -> str:
-    """A number as a person writes it: 2, 0.1, 1/3, 1e+300."""
+def numeral(c: Number, halves: bool = False) -> str:
+    """A number as a person writes it: 2, 0.1, 1/3, 1e+300; with `halves` as 1/2 and not 0.5."""
     c = Fraction(c)
-    if is_decimal(c) or c.denominator == 2:
-        return repr(float(c))
-    return str(c)
+    long = c.denominator > 10**6 or abs(c.numerator) >= 10**16
+    decimal = c.denominator % 5 == 0 and Fraction(repr(float(c))) == c
+    return repr(float(c)) if long or decimal or (c.denominator == 2 and not halves) else str(c)
 
 
 class Writer:
@@ -63,8 +63,8 @@ class Writer:
         """The source of a tree, of a value with exactly these axes; without axes in another layout, as the tree has it."""
         if x.op == "num" and axes and not x.ls and not any(a is not None for a in axes):
             x = scaled(x.args[0], M("ones", (), ())) if x.args[0] else M("zeros", (), ())
-        c = _real(self.code(x, axes or (x.ls if len(x.ls) == 2 else ())))
-        src = self.fit(c, c.axes if axes is None else axes).src
+        c = self.code(x, axes or (x.ls if len(x.ls) == 2 else ()))
+        src = self.fit(c, c.axes if axes is None else axes).real
         return re.sub(r"\bnp\.(linalg\.)?", "", src) if self.text else src
 
     def code(self, x: M, hint: Axes = ()) -> Code:
@@ -77,10 +77,9 @@ class Writer:
         """The same value with other axes: transposed, axes of length 1 added or taken away."""
         if c.axes == axes:
             return c
-        c = _real(c)
         src, have = c.inside(ATOM), [a for a in c.axes if a is not None]
         if not c.axes:
-            return Code(f"np.reshape({c.src}, {(1,) * len(axes)})", ATOM, axes)
+            return Code(f"np.reshape({c.real}, {(1,) * len(axes)})", ATOM, axes)
         if c.axes[::-1] == axes and have:
             return Code(src + ".T", ATOM, axes)
         if not have:  # a single number: only how many axes it has differs
@@ -98,14 +97,14 @@ class Writer:
     def join(self, xs: Sequence[M], hint: Axes) -> tuple[list[Code], Axes]:
         """Operands of one elementwise operation, their axes aligned as broadcasting needs."""
         codes = [self.code(x, hint) for x in xs]
-        labels = list(dict.fromkeys(a for c in codes for a in c.axes if a is not None))
-        full = [c.axes for c in codes if {a for a in c.axes if a is not None} == set(labels)]
+        labels = dict.fromkeys(a for c in codes for a in c.axes if a is not None)
+        full = [c.axes for c in codes if labels.keys() <= set(c.axes)]
         if not labels:
             base = max(full, key=len)
         elif full:
             base = hint if hint in full else full[0]
         else:
-            base = tuple(a for a in hint if a in labels) if set(labels) <= set(hint) else tuple(labels)
+            base = tuple(a for a in hint if a in labels) if labels.keys() <= set(hint) else tuple(labels)
         out = []
         for x, c in zip(xs, codes, strict=True):
             if not _broadcasts(c.axes, base):
@@ -116,11 +115,14 @@ class Writer:
 
     # ------------------------------------------------------------ leaves
 
-    def _sym(self, x: M, hint: Axes) -> Code:
+    def _sym(self, x: M, hint: Axes, turned: bool = False) -> Code:
+        """A name, `turned` its transpose where a layout prints that."""
         name = x.args[0]
-        c = self._gradient(name) if is_upstream(x) else Code(name, ATOM, ())
+        c = Code(name, ATOM, ())
+        if is_upstream(x):
+            c = Code(f"d{self.root}/d{name[1:]}", POWER, ()) if self.text else Code(f"d{self.root}_d{name[1:]}", ATOM, ())
         if self._laid_out(x):
-            return Code(c.inside(ATOM) + ".T", ATOM, x.ls)
+            return c._replace(axes=x.ls) if turned else Code(c.inside(ATOM) + ".T", ATOM, x.ls)
         if name not in self.dims:
             self.sizes.update([name] if name.isidentifier() else [])
             return c
@@ -129,12 +131,7 @@ class Writer:
         c = c._replace(axes=axes, mask=x.args[1:] == ("condition",) and not self.text)
         return c if len(axes) < 3 or axes == hint else self.fit(c, x.ls)
 
-    def _gradient(self, name: str) -> Code:
-        """The symbol of a gradient from above."""
-        return Code(f"d{self.root}/d{name[1:]}", POWER, ()) if self.text else Code(f"d{self.root}_d{name[1:]}", ATOM, ())
-
     def _laid_out(self, x: M) -> bool:
-        """Does it stand for its transpose?"""
         return is_upstream(x) and len(x.ls) in self.ranks
 
     def _num(self, x: M, hint: Axes) -> Code:
@@ -159,8 +156,8 @@ class Writer:
     def _T(self, x: M, hint: Axes) -> Code:
         inner = x.args[0]
         if self._laid_out(inner):
-            return self._gradient(inner.args[0])._replace(axes=x.ls)
-        c = _real(self.code(inner, (hint if len(x.ls) == 1 else hint[::-1]) or x.ls[::-1]))
+            return self._sym(inner, hint, turned=True)._replace(axes=x.ls)
+        c = self.code(inner, hint if len(x.ls) == 1 else hint[::-1] or x.ls[::-1])
         if len(x.ls) == 1 and len(c.axes) > 1:
             return self.fit(c, (None, *x.ls))
         return Code(c.inside(ATOM) + ".T", ATOM, c.axes[::-1]) if self.text or len(x.ls) > 1 else c
@@ -168,51 +165,52 @@ class Writer:
     def _mm(self, x: M, hint: Axes) -> Code:
         """A product with the true shapes of its factors."""
         if (v := squared(x)) is not None and v.op != "sym":
-            return self._reduced("sum", self.code(M("pow", (v, TWO), v.ls)), (), hint)
+            return self._reduced("sum", self.code(M("pow", (v, 2), v.ls)), (), hint)
         args, ls = x.args, x.ls
         if len(ls) == 2:
             cut = next((i for i, y in enumerate(args, 1) if len(y.ls) == 1), None)
             return self._matrices(args) if cut is None else self._outer(mm(args[:cut], ls[:1]), mm(args[cut:], ls[1:]))
-        if not ls and len(self.code(args[0]).axes) < len(self.code(args[-1]).axes):  # a row of two axes begins
-            args = [transpose(y) for y in reversed(args)]
         is_row, wish_row = len(args[0].ls) == 1, len(hint) == 2 and hint[0] is None
-        if len(ls) == 1 and is_row != (wish_row or (is_row and self.text)):
-            return self.code(transpose(x), hint)
-        codes = [self._matrix(y) for y in args[1:-1]]
+        if len(ls) == 1:
+            row = x if is_row else transpose(x)
+            as_row = (is_row and self.text) or (wish_row and row.op == "mm" and all(y.op != "diag" for y in row.args))
+            if as_row != is_row:
+                return self.code(transpose(x), hint)
+        elif len(self.code(args[0]).axes) < len(self.code(args[-1]).axes):  # a row of two axes begins
+            args = tuple(transpose(y) for y in reversed(args))
         first = self._vector(args[0], (None, *args[0].ls), hint) if is_row else self._matrix(args[0])
         last = self._vector(args[-1], (*args[-1].ls, None), hint) if len(args[-1].ls) == 1 else self._matrix(args[-1])
-        return _matmul(first, *codes, last)
+        return _matmul(first, *map(self._matrix, args[1:-1]), last)
 
     def _matrix(self, x: M) -> Code:
         """A factor of a product that is a matrix."""
-        return self.fit(_real(self.code(x, x.ls)), x.ls)
+        return self.fit(self.code(x, x.ls), x.ls)
 
     def _vector(self, x: M, shape: Axes, hint: Axes) -> Code:
         """A factor of a product that is a vector: of this shape if it has two axes, or that is what the product shall have."""
-        c = _real(self.code(x, shape if len(hint) == 2 else ()))
+        c = self.code(x, shape if len(hint) == 2 else ())
         return self.fit(c, shape) if len(c.axes) == 2 or (len(hint) == 2 and hint[0] is shape[0] is None) else c
 
     def _outer(self, column: M, row: M) -> Code:
-        a, axes = _real(self.code(column)), (*column.ls, *row.ls)
-        if self.text:
-            a = self.fit(a, (*column.ls, None)) if a.axes[0] is None else a
-            return _matmul(a, self.code(row))._replace(axes=axes)
-        b = _real(self.code(transpose(row)))
-        if len(a.axes) == len(b.axes) == 2:
-            return _matmul(self.fit(a, (*column.ls, None)), self.fit(b, (None, *row.ls)))
-        return Code(f"np.outer({a.src}, {b.src})", ATOM, axes)
+        a = self.code(column)
+        b = self.code(row, (None, *row.ls) if len(a.axes) == 2 and not self.text else ())
+        if self.text or len(a.axes) == len(b.axes) == 2:
+            a = self.fit(a, (*column.ls, None)) if len(a.axes) == 2 else a
+            return _matmul(a, b)._replace(axes=(*column.ls, *row.ls))
+        return Code(f"np.outer({a.real}, {b.real})", ATOM, (*column.ls, *row.ls))
 
     def _matrices(self, args: Sequence[M]) -> Code:
         """A product of matrices; a diagonal one scales the rows or columns beside it."""
         i = next((i for i, y in enumerate(args) if y.op == "diag" and self._scales(args, i)), None)
         if i is None:
             return _matmul(*map(self._matrix, args))
-        v, before, after = args[i].args[0], args[:i], args[i + 1 :]
-        if not before or (after and self.code(v).axes[-1:] == (None,)):
-            scaled_rows = self._times(v, (*v.ls, None), self._matrices(after))
-            return _matmul(self._matrices(before), scaled_rows) if before else scaled_rows
-        scaled_columns = self._times(v, (None, *v.ls), self._matrices(before))
-        return _matmul(scaled_columns, self._matrices(after)) if after else scaled_columns
+        v = args[i].args[0]
+        left, right = ([self._matrices(part)] if part else [] for part in (args[:i], args[i + 1 :]))
+        if not left or (right and self.code(v).axes[-1:] == (None,)):
+            right = [self._times(v, (*v.ls, None), right[0])]
+        else:
+            left = [self._times(v, (None, *v.ls), left[0])]
+        return _matmul(*left, *right)
 
     def _scales(self, args: Sequence[M], i: int) -> bool:
         """Is a diagonal factor written entry by entry?  In text it is if its vector has a second axis, of length 1, or stands last."""
@@ -225,26 +223,28 @@ class Writer:
         x = self.code(s.args[1] if below else s, _without_leading(axes))
         x = x if _broadcasts(x.axes, c.axes) else self.fit(x, axes)
         if below:
-            return Code(f"{c.inside(PRODUCT)} / {x.inside(POWER)}", PRODUCT, c.axes)
-        if axes[:1] == (None,):
-            return Code(f"{c.inside(PRODUCT)} * {x.inside(POWER)}", PRODUCT, c.axes)
-        first = x.inside(POWER if x.prec == MATMUL else PRODUCT)
-        return Code(f"{first} * {c.inside(POWER if axes or (x.axes and c.prec == MATMUL) else PRODUCT)}", PRODUCT, c.axes)
+            src = f"{c.inside(PRODUCT)} / {x.inside(POWER)}"
+        elif axes[:1] == (None,):
+            src = f"{c.inside(PRODUCT)} * {x.inside(POWER)}"
+        else:
+            tight = POWER if axes or (x.axes and c.prec == MATMUL) else PRODUCT
+            src = f"{x.inside(POWER if x.prec == MATMUL else PRODUCT)} * {c.inside(tight)}"
+        return Code(src, PRODUCT, c.axes, mask=c.mask and x.mask and not below)
 
     def _diag(self, x: M, hint: Axes) -> Code:
-        return Code(f"np.diag({self._dense(x.args[0]).src})", ATOM, x.ls)
+        return Code(f"np.diag({self._dense(x.args[0]).real})", ATOM, x.ls)
 
     def _dense(self, x: M) -> Code:
         """Without axes of length 1."""
-        c = _real(self.code(x, x.ls))
+        c = self.code(x, x.ls)
         return self.fit(c, tuple(a for a in c.axes if a is not None))
 
     def _ein(self, x: M, hint: Axes) -> Code:
         letters: dict[int | None, str] = {}
-        codes = [_real(self.code(y, y.ls)) if self.text else self._dense(y) for y in x.args]
+        codes = [self.code(y, y.ls) if self.text else self._dense(y) for y in x.args]
         inputs = ["".join(letters.setdefault(a, ascii_letters[len(letters)]) for a in c.axes if a is not None) for c in codes]
         out = "".join(letters[a] for a in x.ls)
-        return Code(f'np.einsum("{",".join(inputs)}->{out}", {", ".join(c.src for c in codes)})', ATOM, x.ls)
+        return Code(f'np.einsum("{",".join(inputs)}->{out}", {", ".join(c.real for c in codes)})', ATOM, x.ls)
 
     # ------------------------------------------------------------ entry by entry
 
@@ -258,16 +258,16 @@ class Writer:
         return Code(f"{a.inside(PRODUCT)} / {b.inside(POWER)}", PRODUCT, axes)
 
     def _pow(self, x: M, hint: Axes) -> Code:
-        inner, exponent = x.args
-        k = exponent.args[0] if exponent.op == "num" else 0
-        if Fraction(k).denominator == 2 and (v := squared(inner)) is not None:
-            norm = f"np.linalg.norm({self.code(v).src})"
-            return Code(norm, ATOM, ()) if 2 * k == 1 else Code(f"{norm}**{2 * k}", POWER, ())
-        if k == Fraction(1, 2):
-            c = _real(self.code(inner, hint))
-            return Code(f"np.sqrt({c.src})", ATOM, c.axes)
-        (a, b), axes = self.join(x.args, hint)
-        base = a.src + ".0" if a.src.isdigit() and not self.text else _real(a).inside(ATOM)  # NumPy takes no 2**-1 of integers
+        inner, k = x.args
+        if not isinstance(k, M) and Fraction(k).denominator == 2:
+            if (v := squared(inner)) is not None:
+                norm = f"np.linalg.norm({self.code(v).src})"
+                return Code(norm, ATOM, ()) if 2 * k == 1 else Code(f"{norm}**{2 * k}", POWER, ())
+            if 2 * k == 1:
+                c = self.code(inner, hint)
+                return Code(f"np.sqrt({c.real})", ATOM, c.axes)
+        (a, b), axes = self.join([inner, k if isinstance(k, M) else M("num", (k,), ())], hint)
+        base = a.src + ".0" if a.src.isdigit() and not self.text else a.inside(ATOM)  # NumPy takes no 2**-1 of integers
         return Code(f"{base}**{b.inside(ATOM)}", POWER, axes)
 
     def _scale(self, x: M, hint: Axes) -> Code:
@@ -327,6 +327,7 @@ class Writer:
         dropped = tuple(a for a in c.axes if a not in gone)
         if not left and (not hint or hint not in (keep, dropped)):
             return Code(f"{self._function(name)}({c.src})", ATOM, ())
+        c = c._replace(mask=c.mask and name != "sum")  # the sum counts booleans
         options = [("" if name == "sum" else "axis=") + _places(c, gone)] if len(gone) < len(keep) else []
         options += ["keepdims=True"] if keep == hint else []
         call = f"{c.inside(ATOM)}.sum(" if name == "sum" else ", ".join([f"{self._function(name)}({c.src}", ""][: 1 + bool(options)])
@@ -359,11 +360,6 @@ def _matmul(*codes: Code) -> Code:
 def _without_leading(axes: Axes) -> Axes:
     """Axes of length 1 in front are there by broadcasting."""
     return axes[next((i for i, a in enumerate(axes) if a is not None), len(axes)) :]
-
-
-def _real(c: Code) -> Code:
-    """Booleans as numbers."""
-    return Code(f"1.0 * {c.inside(ATOM)}", PRODUCT, c.axes) if c.mask else c
 
 
 def _sides(x: M) -> tuple[M, M]:
