@@ -6,10 +6,11 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from string import ascii_uppercase
 
 from ..ops import TABLE
 from . import show
-from .expr import COMPARISONS, Number
+from .expr import Number
 from .matrix import ONE, M, facing, is_upstream, scaled, squared, walk, with_ones
 
 SUM, TERM, PRODUCT, ATOM = 0.0, 1.0, 1.5, 2.0
@@ -20,7 +21,14 @@ _SPELT = {"lam": r"\lambda", "lambda_": r"\lambda", "eps": r"\epsilon"}
 for _name in _GREEK.split():
     _kind = "SMALL" if _name.islower() else "CAPITAL"
     _SPELT[_name] = _SPELT[unicodedata.lookup(f"GREEK {_kind} LETTER {_name.replace('mbd', 'md')}")] = "\\" + _name
-_INDICES = "ijklabcdefgh"
+_INDICES = "ijklabcdefghmnopqrstuvwxyz" + ascii_uppercase
+_FORMS = {
+    ">": r"\mathbb{{1}}\left[{0} > 0\right]",
+    ">=": r"\mathbb{{1}}\left[{0} \ge 0\right]",
+    "==": r"\mathbb{{1}}\left[{0} = 0\right]",
+    "heaviside": r"\mathrm{{H}}_{{1/2}}\left({0}\right)",
+}
+_BOLD = {"ones": r"\mathbf{1}", "zeros": r"\mathbf{0}", "eye": r"\mathbf{I}"}
 
 
 def symbol(name: str, bold: bool) -> str:
@@ -99,13 +107,9 @@ class Latex:
         return numeral(x.args[0]), SUM if x.args[0] < 0 else ATOM
 
     def _ones(self, x: M) -> tuple[str, float]:
-        return r"\mathbf{1}^{\top}" if self._turned and len(x.ls) == 1 else r"\mathbf{1}", ATOM
+        return _transposed(_BOLD[x.op]) if self._turned and len(x.ls) == 1 else _BOLD[x.op], ATOM
 
-    def _zeros(self, x: M) -> tuple[str, float]:
-        return r"\mathbf{0}", ATOM
-
-    def _eye(self, x: M) -> tuple[str, float]:
-        return r"\mathbf{I}", ATOM
+    _zeros = _eye = _ones
 
     # ------------------------------------------------------------ products
 
@@ -119,10 +123,8 @@ class Latex:
         return text, own
 
     def _of_rows(self, x: M) -> bool:
-        nodes = walk(x)
-        if any(y.op not in ("sym", "num", "add", "had", "div", "pow", "fn", "scale") for y in nodes):
-            return False
-        return all(self._is_row(y) for y in nodes if y.op == "sym" and y.ls)
+        simple = ("sym", "num", "add", "had", "div", "pow", "fn", "scale")
+        return all(self._is_row(y) if y.op == "sym" and y.ls else y.op in simple for y in walk(x))
 
     def _mm(self, x: M) -> tuple[str, float]:
         return r" \, ".join(self.write(y, PRODUCT) for y in x.args), PRODUCT - 0.1
@@ -151,14 +153,12 @@ class Latex:
 
     def _scale(self, x: M) -> tuple[str, float]:
         c, y = x.args
-        inner = y.args[0] if y.op == "scale" else None
-        if not isinstance(c, M) and isinstance(inner, M) and inner.op == "div" and inner.args[0] == ONE:  # 2 / m
-            c, y = scaled(c, inner), y.args[1]
-        if isinstance(c, M):
-            return rf"{self.write(c, PRODUCT)} \, {self.write(y, PRODUCT if y.op == 'add' else TERM)}", TERM
-        if c == -1:
-            return "-" + self.write(y, TERM), SUM
-        return rf"{numeral(c)} \, {self.write(y, PRODUCT if y.op == 'add' else TERM)}", SUM if c < 0 else TERM
+        sign = "-" if not isinstance(c, M) and c < 0 else ""
+        c = c if isinstance(c, M) else M("num", (abs(c),), ())
+        if c.op == "num" and y.op == "scale" and isinstance(y.args[0], M) and y.args[0].op == "div" and y.args[0].args[0] == ONE:
+            c, y = scaled(c.args[0], y.args[0]), y.args[1]  # 2 / m
+        factor = "" if c == ONE else self.write(c, PRODUCT) + r" \, "
+        return sign + factor + self.write(y, TERM), SUM if sign else TERM
 
     def _add(self, x: M) -> tuple[str, float]:
         """A sum; what broadcasts is multiplied by ones."""
@@ -175,12 +175,7 @@ class Latex:
 
     def _fn(self, x: M) -> tuple[str, float]:
         name, inner, labels = x.args
-        if name in COMPARISONS:
-            sign = {">": ">", ">=": r"\ge", "==": "="}[name]
-            return rf"\mathbb{{1}}\left[{self.write(inner)} {sign} 0\right]", ATOM
-        if name == "heaviside":
-            return rf"\mathrm{{H}}_{{1/2}}\left({self.write(inner)}\right)", ATOM
-        form = TABLE[name].latex
+        form = _FORMS.get(name) or TABLE[name].latex
         if form is not None:
             return form.format(self.write(inner)), ATOM
         axes = ",".join(str(i) for i, k in enumerate(inner.ls) if k in labels) if len(labels) < len(inner.ls) else ""
@@ -204,13 +199,11 @@ class Latex:
         return rf"\mathbf{{1}}^{{\top}} {self.write(inner, PRODUCT)}" + (r" \, \mathbf{1}" if len(inner.ls) == 2 else ""), PRODUCT - 0.1
 
     def _ein(self, x: M) -> tuple[str, float]:
-        letters: dict[int, str] = {}
-        for label in [*x.ls, *(k for y in x.args for k in y.ls)]:
-            letters.setdefault(label, _INDICES[len(letters)] if len(letters) < len(_INDICES) else f"i_{len(letters)}")
+        letters = dict(zip(dict.fromkeys((*x.ls, *(k for y in x.args for k in y.ls))), _INDICES, strict=False))
         parts = []
         for y in x.args:
-            name = self.name(y.args[0]) if y.op == "sym" and y.args[0] in self.dims and not y.args[0].startswith("∂") else None
-            text = name if name is not None and "_" not in name else rf"\left[{self.write(y)}\right]"
+            plain = y.op == "sym" and not is_upstream(y) and "_" not in self.name(y.args[0])
+            text = self.name(y.args[0]) if plain else rf"\left[{self.write(y)}\right]"
             parts.append(text + (rf"_{{{' '.join(letters[k] for k in y.ls)}}}" if y.ls else ""))
         summed = [letters[k] for k in letters if k not in x.ls]
         total = rf"\sum_{{{','.join(summed)}}} " if summed else ""
