@@ -9,9 +9,9 @@ from fractions import Fraction
 from string import ascii_uppercase
 
 from ..ops import TABLE
-from . import show
 from .expr import Number
-from .matrix import ONE, M, facing, is_upstream, scaled, squared, walk, with_ones
+from .matrix import ONE, M, facing, is_sum, is_upstream, scaled, squared, walk, with_ones
+from .show import numeral
 
 SUM, TERM, PRODUCT, ATOM = 0.0, 1.0, 1.5, 2.0
 
@@ -52,13 +52,9 @@ def _escape(text: str) -> str:
     return text.replace("_", r"\_")
 
 
-def numeral(c: Number) -> str:
+def _number(c: Number | str) -> str:
     """A number; fractions as fractions, decimals as they were written."""
-    return _number(show.numeral(c, halves=True))
-
-
-def _number(text: str) -> str:
-    text = re.sub(r"(\d+)/(\d+)", r"\\frac{\1}{\2}", text)
+    text = re.sub(r"(\d+)/(\d+)", r"\\frac{\1}{\2}", c if isinstance(c, str) else numeral(c, halves=True))
     return re.sub(r"e\+?(-?)0*(\d+)$", r" \\cdot 10^{\1\2}", text).replace("np.inf", r"\infty")
 
 
@@ -104,7 +100,7 @@ class Latex:
         return (len(dims) == 2 and len(x.ls) == 1 and dims[0] is None) != (is_upstream(x) and len(x.ls) in self.ranks)
 
     def _num(self, x: M) -> tuple[str, float]:
-        return numeral(x.args[0]), SUM if x.args[0] < 0 else ATOM
+        return _number(x.args[0]), SUM if x.args[0] < 0 else ATOM
 
     def _ones(self, x: M) -> tuple[str, float]:
         return _transposed(_BOLD[x.op]) if self._turned and len(x.ls) == 1 else _BOLD[x.op], ATOM
@@ -124,7 +120,7 @@ class Latex:
 
     def _of_rows(self, x: M) -> bool:
         simple = ("sym", "num", "add", "had", "div", "pow", "fn", "scale")
-        return all(self._is_row(y) if y.op == "sym" and y.ls else y.op in simple for y in walk(x))
+        return all(self._is_row(y) if y.op == "sym" and y.ls else y.op in simple and not is_sum(y) for y in walk(x))
 
     def _mm(self, x: M) -> tuple[str, float]:
         return r" \, ".join(self.write(y, PRODUCT) for y in x.args), PRODUCT - 0.1
@@ -134,7 +130,7 @@ class Latex:
 
     def _div(self, x: M) -> tuple[str, float]:
         a, b = x.args
-        if a.op == "num" and numeral(a.args[0]).startswith(r"\frac"):  # 1 / (2 b) and not (1/2) / b
+        if a.op == "num" and _number(a.args[0]).startswith(r"\frac"):  # 1 / (2 b) and not (1/2) / b
             p, q = Fraction(a.args[0]).as_integer_ratio()
             a, b = M("num", (p,), ()), scaled(q, b)
         if not x.ls or a.op == "num":
@@ -149,7 +145,7 @@ class Latex:
             return rf"\sqrt{{{self.write(inner)}}}", ATOM
         if isinstance(exponent, M):
             return _power(self.write(inner, ATOM), self.write(exponent)), ATOM
-        return _power(self.write(inner, ATOM), (r"\circ " if x.ls else "") + numeral(exponent)), ATOM
+        return _power(self.write(inner, ATOM), (r"\circ " if x.ls else "") + _number(exponent)), ATOM
 
     def _scale(self, x: M) -> tuple[str, float]:
         c, y = x.args
@@ -175,6 +171,8 @@ class Latex:
 
     def _fn(self, x: M) -> tuple[str, float]:
         name, inner, labels = x.args
+        if name == "sum":
+            return self._sum(x)
         form = _FORMS.get(name) or TABLE[name].latex
         if form is not None:
             return form.format(self.write(inner)), ATOM
@@ -186,10 +184,8 @@ class Latex:
         name, inner = x.args[:2]
         return (_power(self.write(inner, ATOM), "-1"), ATOM) if name == "inv" else self._fn(M("fn", (name, inner, ()), x.ls))
 
-    def _over(self, x: M) -> tuple[str, float]:
-        name, inner, _ = x.args
-        if name != "sum":
-            return self._fn(x)
+    def _sum(self, x: M) -> tuple[str, float]:
+        inner = x.args[1]
         if x.ls:
             return rf"{self.write(facing(inner, (*x.ls, *x.args[2])), PRODUCT)} \, \mathbf{{1}}", PRODUCT - 0.1
         if len(inner.ls) == 2 and inner.op == "had" and len(inner.args) == 2:

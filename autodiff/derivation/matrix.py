@@ -12,7 +12,7 @@ from itertools import permutations
 from typing import Any, NamedTuple
 
 from . import expr
-from .expr import Atom, Factor, Labels, Mono, Number, Poly, opened, relabel, without
+from .expr import Factor, Labels, Mono, Number, Poly, opened, relabel, without
 
 
 class M(NamedTuple):
@@ -20,7 +20,7 @@ class M(NamedTuple):
 
     op and args:  sym (name, what is known of it)   num (number)   ones, zeros, eye (dimensions)   T, diag (tree)   mm, had, div,
     ein (trees)   pow (tree, number or tree)   scale (number or tree, tree)   add ((number, tree), ...)   whole (name, tree, what
-    is known)   fn, over (name, tree, labels: those that it mixes, () entry by entry, and those that it takes together)
+    is known)   fn (name, tree, labels that it mixes, or takes together if it has them no more; none entry by entry)
     """
 
     op: str
@@ -117,6 +117,11 @@ def is_upstream(x: M) -> bool:
     return x.op == "sym" and x.args[0].startswith("∂")
 
 
+def is_sum(x: M) -> bool:
+    """Is it a sum over labels?"""
+    return x.op == "fn" and x.args[0] == "sum"
+
+
 def hadamard(xs: Sequence[M]) -> M:
     """An elementwise product, in the order it is read: gradients, products, differences, names, 1 - y and other sums."""
     ordered = sorted(_flat("had", xs), key=_place if xs[0].ls else lambda y: (y.op != "sym" and not _is_difference(y), _place(y)))
@@ -125,7 +130,7 @@ def hadamard(xs: Sequence[M]) -> M:
 
 def _place(y: M) -> Any:
     late = y.op == "add" and not _is_difference(y)
-    return late, y.op not in ("mm", "over", "ein"), not is_upstream(y), not _is_difference(y)
+    return late, y.op not in ("mm", "ein") and not is_sum(y), not is_upstream(y), not _is_difference(y)
 
 
 def _is_difference(x: M) -> bool:
@@ -156,18 +161,18 @@ def summed(terms: Sequence[tuple[Number, M]], want: Labels) -> M:
 
 def total(x: M, ls: Labels) -> M:
     """The sum over all labels but these; of a vector times another a product of a row and a column."""
-    if x.op == "over" and x.args[0] == "sum":
+    if is_sum(x):
         return total(x.args[1], ls)
     if len(x.ls) == 1 and x.op == "had":
         return mm([transpose(hadamard(x.args[:-1])), x.args[-1]], ())
     if len(x.ls) == 1 and x.op == "pow" and x.args[1] == 2:
         return mm([transpose(x.args[0]), x.args[0]], ())
-    return M("over", ("sum", x, tuple(k for k in x.ls if k not in ls)), ls)
+    return M("fn", ("sum", x, tuple(k for k in x.ls if k not in ls)), ls)
 
 
 def squared(x: M) -> M | None:
     """The v of a sum of squares of v."""
-    if x.op == "over" and not x.ls and x.args[0] == "sum" and x.args[1].op == "pow" and x.args[1].args[1] == 2:
+    if is_sum(x) and not x.ls and x.args[1].op == "pow" and x.args[1].args[1] == 2:
         return x.args[1].args[0]  # type: ignore[no-any-return]
     if x.op == "mm" and len(x.args) == 2 and not x.ls and x.args[0] == transpose(x.args[1]):
         return x.args[1]  # type: ignore[no-any-return]
@@ -210,25 +215,21 @@ def with_ones(x: M, own: Mapping[int, str]) -> M:
 def _difference(m: Mono) -> Factor | None:
     """A factor with a difference, to be written the other way round in place of a minus sign; not one that the term holds twice."""
     odd = [f for f in m if f[2].__class__ is int and f[2] % 2 == 1]
+    sums = {f: {a for a in expr.atoms_in(f[0].poly) if a.kind == "group"} for f in odd}
     for f in sorted(odd, key=lambda f: f[0].kind != "group"):
         a = f[0]
         if a.kind == "group":
             found = () not in a.body.terms and min(a.body.terms.values()) < 0
         else:
             found = a.kind == "contr" and _difference(a.body.only()[0]) is not None
-        if found and not any(g[2] > 0 and _sums(a) & _sums(g[0]) for g in odd if g != f):
+        if found and not any(g[2] > 0 and sums[f] & sums[g] for g in odd if g != f):
             return f
     return None
 
 
-def _sums(a: Atom) -> set[Atom]:
-    """The sums in parentheses in an atom, itself included."""
-    return {b for b in expr.atoms_in(a.poly) if b.kind == "group"}
-
-
 def _atom(f: Factor, want: Labels, flip: bool) -> M:
-    """The tree of a factor without its power; with `flip` its opposite."""
-    a, ls, _ = f
+    """The tree of a factor without its power, unless it is an exponential; with `flip` its opposite."""
+    a, ls, q = f
     order = _in_order(ls, want)
     if len(ls) == 2 and ls[0] == ls[1] and a.kind in ("var", "whole", "along"):
         return M("diag", (_atom((a, tuple(expr.fresh((0, 1)).values()), 1), (), flip),), order)
@@ -240,13 +241,11 @@ def _atom(f: Factor, want: Labels, flip: bool) -> M:
     if a.kind == "group":
         return to_matrix(expr.scale(opened(a, ls), -1 if flip else 1), order)
     if a.kind == "fn" and a.name == "exp":
-        return _exponential(opened(a, ls), order)
-    if a.kind == "fn":
-        x = to_matrix(opened(a, ls), order)
-        return M("fn", (a.name, x, ()), x.ls)
-    if a.kind == "along":
-        x = to_matrix(opened(a, ls), ls)
-        return facing(M("fn", (a.name, x, tuple(ls[i] for i in a.over)), x.ls), order)
+        return _exponential(expr.scale(opened(a, ls), q), order)
+    if a.kind in ("fn", "along"):
+        mixed = tuple(ls[i] for i in a.over) if a.kind == "along" else ()
+        x = to_matrix(opened(a, ls), ls if mixed else order)
+        return facing(M("fn", (a.name, x, mixed), x.ls), order)
     if a.kind == "whole":
         x = with_ones(to_matrix(a.body, (0, 1)), dict(enumerate(a.bound)))
         return facing(M("whole", (a.name, x, "symmetric") if a.symmetric else (a.name, x), ls), order)
@@ -255,7 +254,7 @@ def _atom(f: Factor, want: Labels, flip: bool) -> M:
         body = relabel(a.body, dict(enumerate(ls)) | gone)
         axes = dict(zip((*ls, *gone.values()), a.dims + a.bound, strict=True))
         own = {k: axes[k] for k in (*order, *gone.values())}
-        return M("over", (a.name, with_ones(to_matrix(body, tuple(own)), own), tuple(gone.values())), order)
+        return M("fn", (a.name, with_ones(to_matrix(body, tuple(own)), own), tuple(gone.values())), order)
     m, bound = expr.inside(a, ls)
     return _network(_factors(m, order, _difference(m) if flip else None), tuple(bound), order)
 
@@ -300,11 +299,9 @@ def _factors(m: Mono, want: Labels, turned: Factor | None) -> Base:
         m = without(m, *together)
     for f in sorted(m, key=lambda f: (f[0].kind == "group", f[0].kind != "contr", not f[0].name.startswith("∂"), f[0])):
         a, ls, q = f
-        if a.name == "exp" and a.kind == "fn" and q < 0:  # exp(-a) and not 1 / exp(a)
-            x, q = _exponential(expr.scale(opened(a, ls), q), _in_order(ls, want)), 1
-        else:
-            x = _atom(f, want, f == turned)
-        x = with_ones(x, {k: dict(zip(ls, a.dims, strict=True))[k] for k in _in_order(ls, want)})
+        dims = dict(zip(ls, a.dims, strict=True))
+        x = with_ones(_atom(f, want, f == turned), {k: dims[k] for k in _in_order(ls, want)})
+        q = 1 if a.kind == "fn" and a.name == "exp" else q  # exp(-a) and not 1 / exp(a)
         if abs(q) != 1:
             x = M("pow", (x, abs(q)), x.ls)
         key = frozenset(x.ls)

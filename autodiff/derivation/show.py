@@ -307,18 +307,16 @@ class Writer:
         if name in COMPARISONS:
             (left, right), axes = self.join(_sides(inner), hint)
             return Code(f"{left.src} {name} {right.src}", COMPARE, axes, mask=not self.text)
+        if name == "sum" and inner.op == "diag":
+            return Code(f"np.trace({self._dense(inner.args[0]).real})", ATOM, ())
+        if not set(labels) <= set(x.ls):
+            return self._reduced(name, self.code(inner.args[0] if inner.op == "T" else inner), x.ls, hint)
         c = self.code(inner, hint)
         more = f", axis={_places(c, labels)}" if len(labels) < len(x.ls) or (None in c.axes and not self.text) else ""
         return Code(f"{self._function(name)}({c.src}{', 0.5' if name == 'heaviside' else more if labels else ''})", ATOM, c.axes)
 
     def _whole(self, x: M, hint: Axes) -> Code:
-        return Code(f"{self._function(x.args[0])}({self.fit(self.code(x.args[1]), (0, 1)).src})", ATOM, x.ls)
-
-    def _over(self, x: M, hint: Axes) -> Code:
-        name, inner, _ = x.args
-        if name == "sum" and inner.op == "diag":
-            return Code(f"np.trace({self._dense(inner.args[0]).src})", ATOM, ())
-        return self._reduced(name, self.code(inner.args[0] if inner.op == "T" else inner), x.ls, hint)
+        return Code(f"{self._function(x.args[0])}({self.fit(self.code(x.args[1]), (0, 1)).real})", ATOM, x.ls)
 
     def _reduced(self, name: str, c: Code, left: Axes, hint: Axes) -> Code:
         """All entries taken together but along the axes `left`; the others stay with length 1 if its user would like that."""
@@ -368,7 +366,7 @@ def _sides(x: M) -> tuple[M, M]:
     A maximum stands alone: what it is compared with then rounds as it does inside, and equals it where it should.
     """
     terms = x.args if x.op == "add" else ((1, x),)
-    alone = [t for t in terms if abs(t[0]) == 1 and t[1].op == "over" and t[1].args[0] in ("max", "min")][:1]
+    alone = [t for t in terms if abs(t[0]) == 1 and t[1].op == "fn" and t[1].args[0] in ("max", "min")][:1]
     left = [(c, y) for c, y in terms if c > 0 and y.op != "num"] or [(c, y) for c, y in terms if c > 0]  # 1 - x > 0
     if alone:
         left = alone if alone[0][0] > 0 else [t for t in terms if t not in alone]
