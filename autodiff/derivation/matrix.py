@@ -123,19 +123,17 @@ def is_sum(x: M) -> bool:
 
 
 def hadamard(xs: Sequence[M]) -> M:
-    """An elementwise product, in the order it is read: gradients, products, differences, names, 1 - y and other sums."""
-    ordered = sorted(_flat("had", xs), key=_place if xs[0].ls else lambda y: (y.op != "sym" and not _is_difference(y), _place(y)))
+    """An elementwise product, in the order it is read."""
+    ordered = sorted(_flat("had", xs), key=_place)
     return ordered[0] if len(ordered) == 1 else M("had", tuple(ordered), ordered[0].ls)
 
 
 def _place(y: M) -> Any:
-    late = y.op == "add" and not _is_difference(y)
-    return late, y.op not in ("mm", "ein") and not is_sum(y), not is_upstream(y), not _is_difference(y)
-
-
-def _is_difference(x: M) -> bool:
-    """A residual, such as w x - y, and neither 1 - y nor what is centred, such as g - sum(g)."""
-    return x.op == "add" and any(c < 0 for c, _ in x.args) and all(y.op != "num" and y.ls == x.ls for _, y in x.args)
+    """Gradients, products, differences, names, 1 - y and other sums; of numbers names and differences first."""
+    # a difference is a residual, such as w x - y, and neither 1 - y nor what is centred, such as g - sum(g)
+    difference = y.op == "add" and any(c < 0 for c, _ in y.args) and all(t.op != "num" and t.ls == y.ls for _, t in y.args)
+    number = not y.ls and y.op != "sym" and not difference
+    return number, y.op == "add" and not difference, y.op not in ("mm", "ein") and not is_sum(y), not is_upstream(y), not difference
 
 
 def scaled(c: Number | M, x: M) -> M:
@@ -279,22 +277,16 @@ def _in_order(ls: Labels, want: Labels) -> Labels:
     return tuple(k for k in want if k in ls) if set(ls) <= set(want) else tuple(dict.fromkeys(ls))
 
 
-def _exponentials(m: Mono) -> Mono:
-    """Exponentials to write as one, exp(a) exp(-b) as exp(a - b), which may be finite where they are not."""
-    exps = [f for f in m if expr.exponent((f,)) is not None]
-    longest = max((set(f[1]) for f in exps), key=len, default=set())
-    together = tuple([f for f in exps if set(f[1]) <= longest])
-    return together if len(together) > 1 else ()
-
-
 def _factors(m: Mono, want: Labels, turned: Factor | None) -> Base:
     """Factors of equal labels multiplied entry by entry; what has negative powers goes below."""
     over: dict[frozenset[int], list[M]] = {}
     under: dict[frozenset[int], list[M]] = {}
-    together = _exponentials(m)
+    exps = [f for f in m if expr.exponent((f,)) is not None]
+    longest = max((f[1] for f in exps), key=lambda ls: len(set(ls)), default=())
+    together = tuple([f for f in exps if set(f[1]) <= set(longest)])
     joint = expr.exponent(together)
-    if joint is not None:
-        x = _exponential(joint, _in_order(max((f[1] for f in together), key=len), want))
+    if joint is not None and len(together) > 1:  # exp(a) exp(-b) as exp(a - b), which may be finite where they are not
+        x = _exponential(joint, _in_order(longest, want))
         over[frozenset(x.ls)] = [x]
         m = without(m, *together)
     for f in sorted(m, key=lambda f: (f[0].kind == "group", f[0].kind != "contr", not f[0].name.startswith("∂"), f[0])):
@@ -331,15 +323,13 @@ def _network(base: Base, bound: Labels, want: Labels) -> M:
 def _eliminate(given: Base, order: Labels, want: Labels) -> M:
     """A product summed over labels one after the other."""
     base = dict(given)
-    numbers = [base.pop(frozenset())] if frozenset() in base else []
     for k in order:
         v = base.pop(frozenset([k]), None)
         touching = [s for s in base if k in s]
         others = [next(iter(s - {k})) for s in touching]
         if not touching and v is not None:
-            numbers.append(total(v, ()))
-            continue
-        if len(touching) == 1:
+            x = total(v, ())
+        elif len(touching) == 1:
             (a,) = others
             x = facing(base.pop(touching[0]), (a, k))
             x = total(x, (a,)) if v is None else mm([x, v], (a,))
@@ -354,8 +344,6 @@ def _eliminate(given: Base, order: Labels, want: Labels) -> M:
             raise NoMatrixForm
         y = base.get(frozenset(x.ls))
         base[frozenset(x.ls)] = x if y is None else hadamard([y, facing(x, y.ls)])
-    if numbers:
-        base[frozenset()] = hadamard(numbers)
     return _assemble(base, want)
 
 

@@ -121,8 +121,8 @@ class Writer:
         c = Code(name, ATOM, ())
         if is_upstream(x):
             c = Code(f"d{self.root}/d{name[1:]}", POWER, ()) if self.text else Code(f"d{self.root}_d{name[1:]}", ATOM, ())
-        if self._laid_out(x):
-            return c._replace(axes=x.ls) if turned else Code(c.inside(ATOM) + ".T", ATOM, x.ls)
+            if len(x.ls) in self.ranks:
+                return c._replace(axes=x.ls) if turned else Code(c.inside(ATOM) + ".T", ATOM, x.ls)
         if name not in self.dims:
             self.sizes.update([name] if name.isidentifier() else [])
             return c
@@ -130,9 +130,6 @@ class Writer:
         axes = tuple(None if d is None else next(labels) for d in self.dims[name])
         c = c._replace(axes=axes, mask=x.args[1:] == ("condition",) and not self.text)
         return c if len(axes) < 3 or axes == hint else self.fit(c, x.ls)
-
-    def _laid_out(self, x: M) -> bool:
-        return is_upstream(x) and len(x.ls) in self.ranks
 
     def _num(self, x: M, hint: Axes) -> Code:
         src = numeral(x.args[0])
@@ -155,7 +152,7 @@ class Writer:
 
     def _T(self, x: M, hint: Axes) -> Code:
         inner = x.args[0]
-        if self._laid_out(inner):
+        if is_upstream(inner) and len(x.ls) in self.ranks:
             return self._sym(inner, hint, turned=True)._replace(axes=x.ls)
         c = self.code(inner, hint if len(x.ls) == 1 else hint[::-1] or x.ls[::-1])
         if len(x.ls) == 1 and len(c.axes) > 1:
@@ -178,18 +175,16 @@ class Writer:
                 return self.code(transpose(x), hint)
         elif len(self.code(args[0]).axes) < len(self.code(args[-1]).axes):  # a row of two axes begins
             args = tuple(transpose(y) for y in reversed(args))
-        first = self._vector(args[0], (None, *args[0].ls), hint) if is_row else self._matrix(args[0])
-        last = self._vector(args[-1], (*args[-1].ls, None), hint) if len(args[-1].ls) == 1 else self._matrix(args[-1])
-        return _matmul(first, *map(self._matrix, args[1:-1]), last)
+        codes = []
+        for i, y in enumerate(args):
+            shape = y.ls if len(y.ls) == 2 else (*y.ls, None) if i else (None, *y.ls)
+            c = self.code(y, shape if len(y.ls) == 2 or len(hint) == 2 else ())
+            codes.append(c if len(c.axes) == 1 and (i or not wish_row) else self.fit(c, shape))
+        return _matmul(*codes)
 
     def _matrix(self, x: M) -> Code:
         """A factor of a product that is a matrix."""
         return self.fit(self.code(x, x.ls), x.ls)
-
-    def _vector(self, x: M, shape: Axes, hint: Axes) -> Code:
-        """A factor of a product that is a vector: of this shape if it has two axes, or that is what the product shall have."""
-        c = self.code(x, shape if len(hint) == 2 else ())
-        return self.fit(c, shape) if len(c.axes) == 2 or (len(hint) == 2 and hint[0] is shape[0] is None) else c
 
     def _outer(self, column: M, row: M) -> Code:
         a = self.code(column)
