@@ -61,7 +61,7 @@ class Writer:
 
     def write(self, x: M, axes: Axes | None = None) -> str:
         """The source of a tree, of a value with exactly these axes; without axes in another layout, as the tree has it."""
-        if x.op == "num" and axes and not x.ls and not any(a is not None for a in axes):
+        if x.op == "num" and axes:
             x = scaled(x.args[0], M("ones", (), ())) if x.args[0] else M("zeros", (), ())
         c = self.code(x, axes or (x.ls if len(x.ls) == 2 else ()))
         src = self.fit(c, c.axes if axes is None else axes).real
@@ -80,7 +80,7 @@ class Writer:
         src, have = c.inside(ATOM), [a for a in c.axes if a is not None]
         if not c.axes:
             return Code(f"np.reshape({c.real}, {(1,) * len(axes)})", ATOM, axes)
-        if c.axes[::-1] == axes and have:
+        if c.axes[::-1] == axes:
             return Code(src + ".T", ATOM, axes)
         if not have:  # a single number: only how many axes it has differs
             more = len(axes) - len(c.axes)
@@ -105,13 +105,11 @@ class Writer:
             base = hint if hint in full else full[0]
         else:
             base = tuple(a for a in hint if a in labels) if labels.keys() <= set(hint) else tuple(labels)
-        out = []
-        for x, c in zip(xs, codes, strict=True):
+        for i, c in enumerate(codes):
             if not _broadcasts(c.axes, base):
                 wish = _without_leading(tuple(a if a in c.axes else None for a in base))
-                c = self.fit(self.code(x, wish), wish)
-            out.append(c)
-        return out, base
+                codes[i] = self.fit(self.code(xs[i], wish), wish)
+        return codes, base
 
     # ------------------------------------------------------------ leaves
 
@@ -307,8 +305,10 @@ class Writer:
         if not set(labels) <= set(x.ls):
             return self._reduced(name, self.code(inner.args[0] if inner.op == "T" else inner), x.ls, hint)
         c = self.code(inner, hint)
-        more = f", axis={_places(c, labels)}" if len(labels) < len(x.ls) or (None in c.axes and not self.text) else ""
-        return Code(f"{self._function(name)}({c.src}{', 0.5' if name == 'heaviside' else more if labels else ''})", ATOM, c.axes)
+        more = ", 0.5" if name == "heaviside" else ""
+        if labels and (len(labels) < len(x.ls) or (None in c.axes and not self.text)):
+            more = f", axis={_places(c, labels)}"
+        return Code(f"{self._function(name)}({c.src}{more})", ATOM, c.axes)
 
     def _whole(self, x: M, hint: Axes) -> Code:
         return Code(f"{self._function(x.args[0])}({self.fit(self.code(x.args[1]), (0, 1)).real})", ATOM, x.ls)
@@ -320,22 +320,21 @@ class Writer:
         dropped = tuple(a for a in c.axes if a not in gone)
         if not left and (not hint or hint not in (keep, dropped)):
             return Code(f"{self._function(name)}({c.src})", ATOM, ())
-        c = c._replace(mask=c.mask and name != "sum")  # the sum counts booleans
         options = [("" if name == "sum" else "axis=") + _places(c, gone)] if len(gone) < len(keep) else []
         options += ["keepdims=True"] if keep == hint else []
-        call = f"{c.inside(ATOM)}.sum(" if name == "sum" else ", ".join([f"{self._function(name)}({c.src}", ""][: 1 + bool(options)])
-        return Code(f"{call}{', '.join(options)})", ATOM, keep if keep == hint else dropped)
+        if name == "sum":  # of booleans it is their number
+            src = f"{c._replace(mask=False).inside(ATOM)}.sum({', '.join(options)})"
+        else:
+            src = f"{self._function(name)}({', '.join([c.src, *options])})"
+        return Code(src, ATOM, keep if keep == hint else dropped)
 
     def _function(self, name: str) -> str:
-        if name == "heaviside":
-            return "np.heaviside"
-        op = TABLE[name]
-        if op.numpy:
-            module = getattr(op.numpy[0], "__module__", None) or ""
-            known = name if getattr(np, name, None) in op.numpy else op.numpy[0].__name__  # np.abs and not np.absolute
-            return f"np.linalg.{known}" if "linalg" in module else f"np.{known}"
-        self.helpers.add(name)
-        return name
+        known = TABLE[name].numpy if name in TABLE else (getattr(np, name),)
+        if not known:
+            self.helpers.add(name)
+            return name
+        module = "np.linalg" if "linalg" in str(getattr(known[0], "__module__", "")) else "np"
+        return f"{module}.{name if getattr(np, name, None) in known else known[0].__name__}"  # np.abs and not np.absolute
 
 
 def _places(c: Code, labels: Sequence[int]) -> str:
