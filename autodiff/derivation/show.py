@@ -153,9 +153,11 @@ class Writer:
         if is_upstream(inner) and len(x.ls) in self.ranks:
             return self._sym(inner, hint, turned=True)._replace(axes=x.ls)
         c = self.code(inner, hint if len(x.ls) == 1 else hint[::-1] or x.ls[::-1])
-        if len(x.ls) == 1 and len(c.axes) > 1:
+        if len(x.ls) == 2:
+            return Code(c.inside(ATOM) + ".T", ATOM, c.axes[::-1])
+        if len(c.axes) > 1:
             return self.fit(c, (None, *x.ls))
-        return Code(c.inside(ATOM) + ".T", ATOM, c.axes[::-1]) if self.text or len(x.ls) > 1 else c
+        return Code(c.inside(ATOM) + ".T", ATOM, (None, *x.ls) if len(hint) == 2 else x.ls) if self.text else c
 
     def _mm(self, x: M, hint: Axes) -> Code:
         """A product with the true shapes of its factors."""
