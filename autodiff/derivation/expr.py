@@ -335,6 +335,9 @@ def content(p: Poly) -> tuple[Number, Mono]:
     top, bottom = math.gcd(*(c.numerator for c in numbers)), math.lcm(*(c.denominator for c in numbers))
     shared = Fraction(top, bottom)  # 0.5 x + y / 3 is not made 1/6 (3 x + 2 y), nor x + 0.001 made 0.001 (1000 x + 1)
     short = shared.denominator == 1 or (shared in map(abs, numbers) and max(map(abs, numbers)) < 10 * shared)
+    exps = [key for key in common if key[0].name == "exp" and common[key] < 0]
+    if len(exps) > 1:  # exp(-a) + exp(-b) is not made (exp(a) + exp(b)) / exp(a + b), which overflows
+        common = {key: q for key, q in common.items() if key not in exps or all(key in m for m in monos)}
     return number(shared if short else Fraction(1)), settle(common)
 
 

@@ -323,7 +323,10 @@ def _network(base: Base, bound: Labels, want: Labels) -> M:
 def _eliminate(given: Base, order: Labels, want: Labels) -> M:
     """A product summed over labels one after the other."""
     base = dict(given)
-    for k in order:
+    left = list(order)
+    while left:  # in this order; of a long chain from its ends, matrix times vector again and again
+        k = left[0] if len(order) <= 4 else min(left, key=lambda k: sum(k in s and len(s) == 2 for s in base))
+        left.remove(k)
         v = base.pop(frozenset([k]), None)
         touching = [s for s in base if k in s]
         others = [next(iter(s - {k})) for s in touching]

@@ -58,14 +58,13 @@ def _multiplied_out(q: Poly, left: Callable[[], int]) -> Poly | None:
         for m, c in todo.pop().terms.items():
             if left() < 0:  # sums within sums turned out to give more
                 return None
-            i = next((i for i, (a, _, k) in enumerate(m) if a.kind == "group" and k == 1), None)
-            if i is not None:
+            if (i := _sum_in(m)) is not None:
                 a, ls, _ = m[i]
                 rest = m[:i] + m[i + 1 :]
                 body = opened(a, ls)
                 todo.append(add(*(Poly({times(n, rest): number(c * d)}) for n, d in body.terms.items())))
                 continue
-            i = next((i for i, (a, _, k) in enumerate(m) if k == 1 and a.kind == "contr" and _has_sum(a)), None)
+            i = next((i for i, (a, _, k) in enumerate(m) if k == 1 and a.kind == "contr" and _sum_in(a.body.only()[0]) is not None), None)
             if i is not None:
                 inner, bound = inside(m[i][0], m[i][1])
                 wide = _multiplied_out(Poly({inner: 1}), left)
@@ -94,8 +93,10 @@ def _terms(q: Poly) -> int:
     return total
 
 
-def _has_sum(a: Atom) -> bool:
-    return any(b.kind == "group" and k == 1 for b, _, k in a.body.only()[0])
+def _sum_in(m: Mono) -> int | None:
+    """Where a term has a sum to multiply out: not one that meets itself, as in C^T C, whose parts may be larger than the whole."""
+    sums = [(a, i) for i, (a, _, k) in enumerate(m) if a.kind == "group" and k == 1]
+    return next((i for a, i in sums if sum(b is a for b, _ in sums) == 1), None)
 
 
 # ---------------------------------------------------------------- putting names back
