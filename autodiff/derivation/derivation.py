@@ -26,7 +26,7 @@ from .expr import Poly
 from .forms import Dims, Symbol
 from .graph import Graph
 from .latex import Latex
-from .matrix import M, is_upstream, to_matrix, transpose, with_ones
+from .matrix import M, to_matrix, transpose, with_ones
 from .show import Writer, helper
 from .simplify import for_print
 from .steps import Deriver, Step, plainly
@@ -278,8 +278,8 @@ class _Printer:
     def __init__(self, graph: Graph, y: Any, layout: str | None) -> None:
         self.graph, self.y = graph, y
         self.dims, self.root = graph.dims, graph.names[graph.root.id]
-        self.latex = Latex(self.dims, self.root)
         self.ranks = (JACOBIANS if y is graph.root else LAYOUTS)[layout]
+        self.latex = Latex(self.dims, self.root, self.ranks)
         self.defined: list[Formula] = []  # what the names stand for which nobody gave
         for name, n in graph.invented.items():
             self.defined.append(self.formula(graph.definition(n).poly, graph.axes[n.id], (name, self.latex.name(name), name)))
@@ -298,10 +298,8 @@ class _Printer:
         """
         axes = tuple(k if d is not None else None for k, d in enumerate(dims))
         tree = _tree(p, dims)
-        shown = transpose(tree) if len(dims) == 2 and dims[0] is None else tree
-        if ranks:
-            shown = _swap(transpose(shown) if len(tree.ls) in ranks else shown, ranks)
-        numpy, text = (Writer(self.dims, kind, self.root) for kind in (False, True))
+        shown = transpose(tree) if (len(dims) == 2 and dims[0] is None) != (len(tree.ls) in ranks) else tree
+        numpy, text = Writer(self.dims, False, self.root), Writer(self.dims, True, self.root, ranks)
         source = numpy.write(tree, axes)
         words = _words(source)
         prelude = [*map(helper, sorted(numpy.helpers)), *map(self._size, sorted(numpy.sizes))]
@@ -331,21 +329,8 @@ class _Printer:
 
 
 def _tree(p: Poly, dims: Dims) -> M:
-    own = [(k, d) for k, d in enumerate(dims) if d is not None]
-    return with_ones(to_matrix(for_print(p), tuple(k for k, _ in own)), own)
-
-
-def _swap(x: Any, ranks: tuple[int, ...]) -> Any:
-    """The symbols of gradients of these ranks in a layout where they are rows or transposes."""
-    if isinstance(x, tuple) and not isinstance(x, M):
-        return tuple(_swap(y, ranks) for y in x)
-    if not isinstance(x, M):
-        return x
-    if is_upstream(x) and len(x.ls) in ranks:
-        return M("column", (x,), x.ls)
-    if x.op == "T" and is_upstream(x.args[0]) and len(x.ls) in ranks:
-        return M("row", x.args, x.ls)
-    return M(x.op, _swap(x.args, ranks), x.ls)
+    own = {k: d for k, d in enumerate(dims) if d is not None}
+    return with_ones(to_matrix(for_print(p), tuple(own)), own)
 
 
 # ---------------------------------------------------------------- derive
