@@ -49,27 +49,21 @@ def termwise(ways: Callable[[Mono], Iterator[Poly]]) -> Ways:
 
 def _expand(q: Poly) -> Poly:
     """Products over sums multiplied out, also inside contractions; q itself if that gives too many terms."""
-    wide = _multiplied_out(q)
-    return q if wide is None else wide
+    wide = q
+    while (wider := next(_wider(wide), None)) is not None:
+        if len(wider) > EXPAND_LIMIT:
+            return q
+        wide = wider
+    return wide
 
 
-def _multiplied_out(q: Poly) -> Poly | None:
-    todo, done = [q], []
-    while todo:
-        for m, c in todo.pop().terms.items():
-            for f in m:
-                if _is_sum(f) or (f[0].kind == "contr" and f[2] == 1 and any(map(_is_sum, f[0].body.only()[0]))):
-                    body, bound = inside(f[0], f[1])
-                    wide = _multiplied_out(body) if bound else body
-                    if wide is None:
-                        return None
-                    todo.append(expr.spread(contract(wide, bound, keep=False), expr.without(m, f), c))
-                    break
-            else:
-                done.append(Poly({m: c}))
-        if len(done) + sum(map(len, todo)) > EXPAND_LIMIT:
-            return None
-    return add(*done)
+@termwise
+def _wider(m: Mono) -> Iterator[Poly]:
+    for f in m:
+        if _is_sum(f) or (f[0].kind == "contr" and f[2] == 1 and any(map(_is_sum, f[0].body.only()[0]))):
+            body, bound = inside(f[0], f[1])
+            wider = next(_wider(body)) if bound else body
+            yield expr.spread(contract(wider, bound, keep=False), expr.without(m, f))
 
 
 def _is_sum(f: Factor) -> bool:
