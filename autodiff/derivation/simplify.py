@@ -1,8 +1,8 @@
 """The simplifier: a handful of rewrites on the normal form, and the choice of the result that reads shortest.
 
 The normal form already does most of the work.  What is left: multiply out, put names back in place of what they
-stand for, use what is known to sum to one, recognise sigmoid and softmax, rely on conditions, take common factors out.  Every
-rewrite is kept only if the reading cost drops.  Nothing here is trusted: verify.py checks each result in numbers.
+stand for, use what is known to sum to one, recognise sigmoid and softmax, rely on conditions, take common factors out.  All but
+what functions and conditions say is done only where the reading cost drops.  Nothing here is trusted: verify.py checks each result.
 """
 
 from __future__ import annotations
@@ -177,10 +177,10 @@ def _folds(atom: Atom, body: Poly) -> list[Replacement]:
 
 def known_functions(q: Poly) -> Poly:
     """exp / (exp + 1) is sigmoid, exp / sum(exp) is softmax, which sums to 1, sinh / cosh and 2 sigmoid(2 x) - 1 are tanh."""
-    return settled(q, _recognised)
+    return settled(q, _known)
 
 
-def _recognised(q: Poly) -> Iterator[Poly]:
+def _known(q: Poly) -> Iterator[Poly]:
     yield from _in_terms(q)
     for m, c in q.terms.items() if len(q) > 1 else ():
         for f in m:
