@@ -118,11 +118,10 @@ def _instead_of_sum(lhs: Mono, summed: Iterable[int], rhs: Poly, m: Mono) -> Ite
 
 def replace(lhs: Mono, c: Number, rhs: Poly) -> Replacement:
     """The rule c * lhs -> rhs wherever a term holds lhs, or 1/lhs, or a contraction lhs if that is one."""
-    a, ls, k = lhs[0]
-    if len(lhs) == 1 and a.kind == "contr" and k == 1:
-        body, bound = inside(a, ls)
+    if len(lhs) == 1 and lhs[0][0].kind == "contr" and lhs[0][2] == 1:
+        body, bound = inside(lhs[0][0], lhs[0][1])
         inner, value = body.only()[0], scale(rhs, 1 / Fraction(c))
-        return a.parts, Rewrite(shorter(termwise(lambda m: _instead_of_sum(inner, bound, value, m))))
+        return lhs[0][0].parts, Rewrite(shorter(termwise(lambda m: _instead_of_sum(inner, bound, value, m))))
     needed = frozenset(a for a, _, _ in lhs if a.kind != "size")
 
     def ways(m: Mono) -> Iterator[Poly]:
@@ -168,7 +167,7 @@ def _folds(atom: Atom, body: Poly) -> list[Replacement]:
         rest = add(_expand(below), scale(_expand(mul(body, below)), -1))
         if rest.terms and free(rest) <= free(body):
             complement, other = mul(wrap(rest), Poly({under: 1})), add(ONE, scale(rhs, -1))
-            return [replace(*complement.only(), other), whole, replace(*whole[1](complement).only(), other)]
+            return [replace(*complement.only(), other), whole, replace(*wrap(whole[1](complement)).only(), other)]
     return [whole]
 
 
