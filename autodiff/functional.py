@@ -25,7 +25,7 @@ from .containers import leaves, map_leaves, moves, rebuild
 from .errors import BadOperand, NotConnected, NotScalar, ShapeMismatch
 from .forward import push
 from .node import Node
-from .reverse import not_scalar, pull
+from .reverse import not_scalar, pull, pull_each
 from .tensor import Tensor, constant_tensor
 
 Function = Callable[..., Any]
@@ -345,12 +345,7 @@ def jacobian(f: Function, argnums: int | Sequence[int] = 0, *, allow_unused: boo
 
 def _rows(y: Any, run: _Run) -> list[Any]:
     """The Jacobian of one result with respect to each target."""
-    rows = []
-    for k in range(int(np.size(y._data))):
-        seed: Any = np.zeros(y.shape)
-        seed.flat[k] = 1.0
-        rows.append(pull([y], [seed if isinstance(y, Tensor) else 1.0], run.targets, run.record, allow_unused=True))
-    out = []
+    rows, out = pull_each(y, run.targets, run.record), []
     for j, x in enumerate(run.targets):
         column = [row[j] for row in rows]
         shape = (*y.shape, *x.shape)

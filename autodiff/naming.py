@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import FrameType
@@ -104,3 +104,14 @@ def describe(operands: Iterable[Any]) -> str:
         else:
             words.append(repr(x))
     return " and ".join(words)
+
+
+def parameters(f: Callable[..., Any], count: int) -> list[str]:
+    """What a function calls its first arguments; x0, x1, ... where Python does not know."""
+    import inspect  # few programs need it, and it takes its time to load
+
+    try:
+        names = list(inspect.signature(f).parameters)[:count]
+    except ValueError:
+        names = []
+    return names + [f"x{k}" for k in range(len(names), count)]

@@ -91,6 +91,16 @@ def pull(roots: list[Any], seeds: list[Any], targets: list[Any], record: bool, a
     return [float(g) if isinstance(t, ValueBase) else g for g, t in zip(_own_arrays(found), targets, strict=True)]
 
 
+def pull_each(y: Any, targets: list[Any], record: bool = False) -> list[list[Any]]:
+    """The derivatives of every entry of node y in the targets: the rows of its Jacobians."""
+    rows = []
+    for k in range(int(np.size(y._data))):
+        seed: Any = np.zeros(y.shape)
+        seed.flat[k] = 1.0
+        rows.append(pull([y], [1.0 if isinstance(y, ValueBase) else seed], targets, record, allow_unused=True))
+    return rows
+
+
 def _pulled(nodes: list[Any], roots: list[Any], seeds: list[Any], targets: list[Any], record: bool) -> list[Any]:
     """The same by the sweep through what leads to the targets."""
     wanted: dict[int, Any] = {t.id: None for t in targets}
@@ -128,9 +138,8 @@ def check_connected(roots: list[Any], nodes: list[Any], targets: list[Any], allo
     reached = {n.id for n in nodes}
     for t in targets:
         if not isinstance(t, Node):
-            raise NotConnected(
-                f"derivatives are taken with respect to nodes, not {type(t).__name__}; make it one with ad.Tensor or ad.Value"
-            )
+            advice = f"write the node, wrt={t}" if isinstance(t, str) else "make it one with ad.Tensor or ad.Value"
+            raise NotConnected(f"derivatives are taken with respect to nodes, not {type(t).__name__}; {advice}")
         if not t.active:
             raise NotConnected(f"{label(t)} is a constant, so nothing has a derivative with respect to it")
         if t.id not in reached and not allow_unused:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import BadOperand
+from ..naming import parameters
 from ..node import Node
 from ..reverse import pull
 from ..tensor import Tensor
@@ -34,11 +35,7 @@ def derivative(claim: Claim, reading: Reading, goal: Goal, point: Point) -> Arra
 
 def recorded_function(f: Callable[..., Any], xs: Sequence[Any]) -> Recorded:
     """Run a function on variables named after its parameters, and give the graph of its result."""
-    try:
-        names = [p.name for p in inspect.signature(f).parameters.values()]
-    except ValueError:
-        names = []
-    names += [f"x{k}" for k in range(len(names), len(xs))]
+    names = parameters(f, len(xs))
     moves = [isinstance(x, float | np.ndarray | list) and np.asarray(x).dtype.kind == "f" for x in xs]
     name = getattr(f, "__name__", "the function")
     try:

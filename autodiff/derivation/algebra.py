@@ -7,7 +7,7 @@ comes out is compared with what the graph's own rules give.  No proof says nothi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,8 @@ from ..naming import user_frame, variables
 from ..node import Node
 from . import expr
 from .assume import Assumption, fitting
-from .expr import PASSENGER, Atom, Poly
-from .forms import NoForm, Size, Symbol, derivative
+from .expr import Atom, Poly
+from .forms import NoForm, Size, Symbol
 from .graph import Graph, atom_of
 from .steps import Deriver
 
@@ -46,7 +46,7 @@ class Algebra:
         expr.start()
         self.root, self._graph = E, Graph(E, variables(user_frame()) if names is None else names, [], {}, [])
         self.sizes: dict[str, int] = dict(self._graph.sizes)
-        self._closed: dict[tuple[Assumption, ...], _Closed] = {}
+        self._assuming = cache(partial(_Closed, self._graph))
 
     def value(self, x: Any) -> Symbol:
         """A named node, or an array among the operands; raises KeyError for what formulas have no name for."""
@@ -61,13 +61,10 @@ class Algebra:
     def slope(self, of: Any, wrt: Any) -> Symbol:
         """The derivative of a node in another: an array of the axes of both."""
         if of is self.root and np.size(of.data) == 1:
-            return self._assuming(()).deriver.upstream[wrt.id]
+            return self._assuming().upstream[wrt.id]
         graph = self._graph
-        p = graph.definition(of).poly
-        labels = [PASSENGER + i for i, d in enumerate(graph.axes[wrt.id]) if d]
-        moved = {PASSENGER + i: len(of.shape) + i for i in range(len(wrt.shape))}
-        p = derivative(self._assuming(()).deriver.unfolded(p, wrt), atom_of(graph.symbol(wrt)), graph.space, labels)
-        return Symbol(graph.space, expr.relabel(p, moved), (*of.shape, *wrt.shape), (*graph.axes[of.id], *graph.axes[wrt.id]))
+        p = self._assuming().slope(graph.definition(of).poly, len(of.shape), wrt)
+        return Symbol(graph.space, p, (*of.shape, *wrt.shape), (*graph.axes[of.id], *graph.axes[wrt.id]))
 
     def same(self, claim: Callable[[], Any], of: Any, wrt: Any = None, part: str = "", assume: Iterable[str] = ()) -> bool:
         """Is what `claim` computes the value of a node, or its derivative `wrt` another, in either layout, by algebra alone?
@@ -78,7 +75,7 @@ class Algebra:
         graph = self._graph
         expr.start(graph.atoms)
         try:
-            closed = self._assuming(tuple(fitting(a, graph) for a in assume))
+            closed = self._assuming(*[fitting(a, graph) for a in assume])
             found = graph.space.lift(claim())
             if wrt is None:
                 truth = graph.definition(of)
@@ -86,73 +83,61 @@ class Algebra:
                 truth = Symbol(graph.space, closed.local[wrt.id], wrt.shape, graph.axes[wrt.id])
             else:
                 truth = self.slope(of, wrt)
-            return any(closed.is_zero(expr.add(p, expr.scale(q, -1))) for p, q in _lined_up(found, truth, part))
+            return any(map(closed.is_zero, _gaps(found, truth, part)))
         except UNPROVED:
             return False
 
-    def _assuming(self, assumptions: tuple[Assumption, ...]) -> _Closed:
-        if assumptions not in self._closed:
-            self._closed[assumptions] = _Closed(self._graph, assumptions)
-        return self._closed[assumptions]
 
-
-class _Closed:
+class _Closed(Deriver):
     """What symbols stand for, under some assumptions: slopes in the names of values, and these in the names of variables."""
 
-    def __init__(self, graph: Graph, assumptions: tuple[Assumption, ...]) -> None:
-        self.graph = graph
-        self.deriver = Deriver(graph, assumptions, [n for n in graph.nodes if n.active and n.id in graph.names and n is not graph.root])
+    def __init__(self, graph: Graph, *assumptions: Assumption) -> None:
+        super().__init__(graph, assumptions)
         self._slopes: dict[Atom, Poly] = {}
 
     @cached_property
     def local(self) -> dict[int, Poly]:
         """The derivative of the loss in each node, in the slopes of the nodes it feeds."""
-        return self.deriver.sweep()[0] if np.size(self.graph.root.data) == 1 else {}
+        return self.sweep()[0] if np.size(self.graph.root.data) == 1 else {}
 
     def written_out(self, p: Poly) -> Poly:
         """The same without slopes: each is replaced by its local rule, in which those of later nodes have been replaced before."""
-        named = [(self.deriver.upstream[n.id], n) for n in self.deriver.named if n.id in self.local]
+        slopes = {atom_of(self.upstream[n.id]): n for n in self.named if n.id in self.local}
         wanted = set(expr.atoms_in(p))
-        for slope, n in named:
-            wanted |= set(expr.atoms_in(self.local[n.id])) if atom_of(slope) in wanted else set()
-        if sum(atom_of(slope) in wanted for slope, _ in named) > FAR:
+        for atom, n in slopes.items():
+            wanted |= set(expr.atoms_in(self.local[n.id])) if atom in wanted else set()
+        if len(wanted & slopes.keys()) > FAR:
             raise expr.TooDeep
-        for slope, n in reversed(named):
-            atom = atom_of(slope)
+        for atom, n in reversed(slopes.items()):
             if atom in wanted and atom not in self._slopes:
-                slope_of = self.deriver.best(self.graph.own(n, expr.substitute(self.local[n.id], self._slopes)))
-                self._slopes[atom] = self.deriver.plainly(slope_of)
+                simple = self.best(self.graph.own(n, expr.substitute(self.local[n.id], self._slopes)))
+                self._slopes[atom] = self.plainly(simple)
         return expr.substitute(p, self._slopes)
 
     @cached_property
     def values(self) -> dict[Atom, Poly]:
         table: dict[Atom, Poly] = {}
-        for atom, body in self.deriver.definitions.items():
+        for atom, body in self.definitions.items():
             table[atom] = expr.substitute(body, table)
         return table
 
     def is_zero(self, p: Poly) -> bool:
         """Is it 0 once it is simplified: as it is, with what its slopes stand for, and with what its values do?"""
-        if not self.deriver.best(p).terms:
+        if not self.best(p).terms:
             return True
         p = self.written_out(p)
-        return not self.deriver.best(p).terms or not self.deriver.best(expr.substitute(p, self.values)).terms
+        return not self.best(p).terms or not self.best(expr.substitute(p, self.values)).terms
 
 
-def _lined_up(claim: Symbol, truth: Symbol, part: str) -> Iterator[tuple[Poly, Poly]]:
-    """Both over the labels 0, 1, ... of the axes longer than 1: in the order of the truth's, and in the other layout."""
+def _gaps(claim: Symbol, truth: Symbol, part: str) -> Iterator[Poly]:
+    """Claim minus truth over the labels 0, 1, .. of the axes longer than 1: in the order of the truth's, and in the other layout."""
     mine, due = ([i for i, d in enumerate(s.dims) if d] for s in (claim, truth))
-    dims = [str(truth.dims[i]) for i in due]
-    q = _part(expr.relabel(truth.poly, {i: k for k, i in enumerate(due)}), dims, part if len(due) == 2 else "")
+    part = part if len(due) == 2 else ""
+    q = expr.scale(expr.relabel(truth.poly, {i: k for k, i in enumerate(due)}), -1)
+    q = expr.relabel(q, {1: 0}) if part == "diagonal" else q
     for order in (mine, mine[::-1]) if len(mine) == 2 else (mine,):
-        p = expr.relabel(claim.poly, {i: k for k, i in enumerate(order)})
-        yield _part(p, dims, part if part == "rest" and len(due) == 2 else ""), q
-
-
-def _part(p: Poly, dims: list[str], part: str) -> Poly:
-    """The diagonal of a matrix, or the matrix without it; all of it for neither."""
-    if not part:
-        return p
-    diagonal = expr.relabel(p, {1: 0})
-    delta = expr.factor(expr.delta(dims[0]), (0, 1))
-    return diagonal if part == "diagonal" else expr.add(p, expr.scale(expr.mul(diagonal, delta), -1))
+        gap = expr.add(expr.relabel(claim.poly, {i: k for k, i in enumerate(order)}), q)
+        if part == "rest":
+            diagonal = expr.mul(expr.relabel(gap, {1: 0}), expr.factor(expr.delta(str(truth.dims[due[0]])), (0, 1)))
+            gap = expr.add(gap, expr.scale(diagonal, -1))
+        yield gap

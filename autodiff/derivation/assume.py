@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from .graph import Graph
 
 
-KINDS = {"sum": "sum({0}{1}) == 1", "positive": "{0} > 0", "symmetric": "{0} == {0}.T", "orthogonal": "{0}.T @ {0} == I"}
+KINDS = {  # how each is written, of a name and an axis, and what it is read by
+    "sum": ("sum({0}{1}) == 1", r"sum\((\w+)(?:,(?:axis=)?(?P<axis>-?\d+))?\)==1"),
+    "positive": ("{0} > 0", r"(\w+)>0"),
+    "symmetric": ("{0} == {0}.T", r"(\w+)==\1\.T"),
+    "orthogonal": ("{0}.T @ {0} == I", r"(\w+)\.T@\1==I"),
+}
+SQUARE = ("symmetric", "orthogonal")
 
 
 @dataclass(frozen=True)
@@ -32,8 +38,7 @@ class Assumption:
     axis: int | None = None
 
     def __str__(self) -> str:
-        axis = "" if self.axis is None else f", axis={self.axis}"
-        return KINDS[self.kind].format(self.name, axis)
+        return KINDS[self.kind][0].format(self.name, "" if self.axis is None else f", axis={self.axis}")
 
     def sample(self, x: Any) -> Any:
         """An array like x that satisfies the assumption."""
@@ -70,19 +75,16 @@ class Assumption:
 
     def relations(self, graph: Graph, atom: expr.Atom) -> list[Replacement]:
         """The rewrites that it allows, of the variable's atom; what is symmetric or positive needs none."""
-        own = tuple(range(len(atom.dims)))
         if self.kind == "sum":
             dims = graph.dims_of(self.name)
             label = [i for i, d in enumerate(dims) if d is not None].index(self._axis(tuple(1 if d is None else 2 for d in dims)))
             total = expr.contract(atom.poly, {label: atom.dims[label]})
             return [replace(total.only()[0], 1, expr.ONE)]
         out = []
-        if self.kind == "orthogonal":
-            for k in (0, 1):
-                sides = [expr.relabel(atom.poly, {k: expr.BOUND - 1, 1 - k: side}) for side in (0, 1)]
-                gram = expr.contract(expr.mul(*sides), {expr.BOUND - 1: atom.dims[k]})
-                same = expr.factor(expr.delta(atom.dims[1 - k]), own)
-                out.append(replace(gram.only()[0], 1, same))
+        for k in (0, 1) if self.kind == "orthogonal" else ():
+            sides = [expr.relabel(atom.poly, {k: expr.BOUND - 1, 1 - k: side}) for side in (0, 1)]
+            gram = expr.contract(expr.mul(*sides), {expr.BOUND - 1: atom.dims[k]})
+            out.append(replace(gram.only()[0], 1, expr.factor(expr.delta(atom.dims[1 - k]), (0, 1))))
         return out
 
 
@@ -121,52 +123,43 @@ def satisfying(assumptions: Sequence[Assumption], values: dict[str, Any]) -> dic
 
 def found_in(graph: Graph) -> list[Assumption]:
     """What is used without being asked: constants whose recorded data sums to one along an axis; variables may change."""
-    out = []
     variables = {graph.names[n.id] for n in graph.nodes if n.active and n.id in graph.names}
-    for name, data in graph.data():
-        if name in variables:
-            continue
-        x = np.asarray(data)
-        axes = [i for i, n in enumerate(x.shape) if n != 1]
-        if 1 <= len(axes) <= 2 and np.all(np.isfinite(x)):
-            ways = [Assumption(name, "sum", None if len(axes) == 1 else axis) for axis in axes]
+    out = []
+    for name, x in graph.data():
+        axes = [i for i, n in enumerate(np.shape(x)) if n != 1]
+        if name not in variables and len(axes) in (1, 2) and np.all(np.isfinite(x)):
+            ways = [sums_to_one(name, axis if len(axes) > 1 else None) for axis in axes]
             out += [a for a in ways if a.holds(x)]
     return out
 
 
 def fitting(wish: Any, graph: Graph) -> Assumption:
     """An assumption, or its text, that can be made of the variable it names; raises ValueError."""
-    a: Assumption = wish if isinstance(wish, Assumption) else parse(wish)
-    axis = a.axis
-    if not isinstance(a.name, str) or a.kind not in KINDS or not (axis is None or isinstance(axis, int)):
+    a, shapes = parse(wish), {name: np.shape(x) for name, x in graph.data()}
+    if not isinstance(a.name, str) or a.kind not in KINDS or not isinstance(a.axis, int | None):
         raise ValueError(f"{a!r} is no assumption: it takes the name of a variable, one of {', '.join(KINDS)}, and for sums an axis")
-    shapes = {name: np.shape(x) for name, x in graph.data()}
     if a.name not in shapes:
         raise ValueError(f"{a}: no variable or constant is called {a.name}")
     shape = shapes[a.name]
-    if a.kind in ("symmetric", "orthogonal") and (len(shape) != 2 or shape[0] != shape[1]):
+    if a.kind in SQUARE and (len(shape) != 2 or shape[0] != shape[1]):
         raise ValueError(f"{a}: only a square matrix can be {a.kind}, and {a.name} has shape {shape}")
+    if a.kind != "sum":
+        return Assumption(a.name, a.kind)
     long = [i for i, n in enumerate(shape) if n != 1]
-    axis = axis + len(shape) if axis is not None and axis < 0 else axis
-    if a.kind == "sum" and (axis not in long if axis is not None else not long):
+    axis = a.axis + len(shape) if a.axis is not None and a.axis < 0 else a.axis
+    if not long or axis not in (None, *long):
         raise ValueError(f"{a}: {a.name} has shape {shape}, which has no such axis to sum over")
-    if a.kind == "sum" and axis is None and len(long) > 1:
+    if axis is None and len(long) > 1:
         raise ValueError(f'{a}: over which axis of {a.name}, of shape {shape}? Write "sum({a.name}, axis={long[0]}) == 1"')
-    return Assumption(a.name, a.kind, axis if a.kind == "sum" and len(long) > 1 else None)
+    return sums_to_one(a.name, axis if len(long) > 1 else None)
 
 
-def parse(text: str) -> Assumption:
-    """An assumption written as text: "sum(t, axis=0) == 1", "x > 0", "A == A.T", "Q.T @ Q == I"."""
-    name = r"([A-Za-z_]\w*)"
-    words = re.sub(r"\s+", "", text) if isinstance(text, str) else ""
-    if found := re.fullmatch(rf"sum\({name}(?:,(?:axis=)?(-?\d+))?\)==1", words):
-        out = sums_to_one(found[1], None if found[2] is None else int(found[2]))
-    elif found := re.fullmatch(rf"{name}>0", words):
-        out = positive(found[1])
-    elif (found := re.fullmatch(rf"{name}=={name}\.T", words)) and found[1] == found[2]:
-        out = symmetric(found[1])
-    elif (found := re.fullmatch(rf"{name}\.T@{name}==I", words)) and found[1] == found[2]:
-        out = orthogonal(found[1])
-    else:
-        raise ValueError(f'{text!r} is no assumption; there are "sum(t, axis=0) == 1", "x > 0", "A == A.T" and "Q.T @ Q == I"')
-    return out
+def parse(wish: Any) -> Assumption:
+    """An assumption, or one written as text: "sum(t, axis=0) == 1", "x > 0", "A == A.T", "Q.T @ Q == I"."""
+    if isinstance(wish, Assumption):
+        return wish
+    for kind, (_, pattern) in KINDS.items():
+        if isinstance(wish, str) and (found := re.fullmatch(pattern, re.sub(r"\s+", "", wish))):
+            axis = found.groupdict().get("axis")
+            return Assumption(found[1], kind, None if axis is None else int(axis))
+    raise ValueError(f'{wish!r} is no assumption; there are "sum(t, axis=0) == 1", "x > 0", "A == A.T" and "Q.T @ Q == I"')

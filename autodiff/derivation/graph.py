@@ -161,7 +161,7 @@ class Graph:
             elif operands[0] in affine and _is_activation(n.op) and n is not self.root and n.shape:
                 k += 1
                 names[operands[0]] = f"z{k}"
-                if n.op.kind == "elementwise" or n.op.name == "softmax":
+                if n.op.name != "exp" and (n.op.kind == "elementwise" or n.op.name == "softmax"):  # exp is a step on the way
                     names[n.id] = f"y{k}"
         return names
 

@@ -345,12 +345,12 @@ def _network(base: Base, bound: list[int], want: Labels) -> M:
 
 def _from_the_vectors(base: Base, bound: list[int]) -> list[int]:
     """An order of elimination for a long chain: matrix times vector again and again."""
-    links = [set(s) for s in base]
+    links = {*base}
     order: list[int] = []
     while len(order) < len(bound):
         k = min((k for k in bound if k not in order), key=lambda k: sum(1 for s in links if k in s and len(s) == 2))
-        merged = set().union(*(s for s in links if k in s)) - {k}
-        links = [s for s in links if k not in s] + [merged]
+        merged = frozenset().union(*(s for s in links if k in s)) - {k}
+        links = {*(s for s in links if k not in s), merged}
         order.append(k)
     return order
 

@@ -60,10 +60,16 @@ def _expand(q: Poly) -> Poly:
 @termwise
 def _wider(m: Mono) -> Iterator[Poly]:
     for f in m:
-        if _is_sum(f) or (f[0].kind == "contr" and f[2] == 1 and any(map(_is_sum, f[0].body.only()[0]))):
+        if f in _sums_of(m) or (f[0].kind == "contr" and f[2] == 1 and _sums_of(f[0].body.only()[0])):
             body, bound = inside(f[0], f[1])
             wider = next(_wider(body)) if bound else body
             yield expr.spread(contract(wider, bound, keep=False), expr.without(m, f))
+
+
+def _sums_of(m: Mono) -> list[Factor]:
+    """The sums in a term to multiply out: not one that meets itself, as in C^T C, whose parts may be larger than the whole."""
+    sums = [f for f in m if _is_sum(f)]
+    return [f for f in sums if sum(g[0] is f[0] for g in sums) == 1]
 
 
 def _is_sum(f: Factor) -> bool:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from ..node import Node
 from . import expr
 from .assume import Assumption
 from .expr import Atom, Poly
-from .forms import Symbol
+from .forms import Symbol, derivative
 from .graph import Graph, atom_of
 from .matrix import to_matrix, transposes
 from .simplify import Simplifier
@@ -27,23 +27,35 @@ def _turned(p: Poly) -> int:
     return transposes(to_matrix(p, tuple(sorted(expr.free(p)))))
 
 
-@dataclass
-class Step:
-    """One derivative: its local rule, the rule with the upstream gradients put in, and the closed form."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Step(Generic[T]):
+    """One derivative, as expressions or as the formulas made of them: its local rule, and how it becomes the closed form."""
 
     node: Any
     name: str
-    local: Poly  # with upstream gradients as symbols
-    inserted: Poly  # with their closed forms in place
-    closed: Poly  # simplified
-    plain: Poly | None  # simplified without the assumptions, where that makes a difference
-    used: list[Assumption]
+    rule: T  # with upstream gradients as symbols
+    inserted: T  # with their closed forms in place
+    result: T  # simplified
+    without: T | None  # simplified without the assumptions, where that makes a difference
+    used: Sequence[Assumption]
+
+    def chain(self, kind: str) -> list[str]:
+        """The different right-hand sides of formulas from rule to result, as "text" or "latex"."""
+        found = [getattr(f, kind) for f in (self.result, self.inserted, self.rule)]
+        return list(dict.fromkeys(found))[::-1]
+
+    def ending(self) -> Step[T]:
+        """Its result alone."""
+        return replace(self, rule=self.result, inserted=self.result, without=None)
 
 
 class Deriver:
-    """Runs the reverse sweep on symbols and simplifies, node by node."""
+    """Runs the reverse sweep on symbols and simplifies, node by node; without targets down to every named one."""
 
-    def __init__(self, graph: Graph, assumptions: Sequence[Assumption], targets: Sequence[Any]) -> None:
+    def __init__(self, graph: Graph, assumptions: Sequence[Assumption], targets: Sequence[Any] = ()) -> None:
         self.graph, self.assumptions = graph, list(assumptions)
         self.named = [n for n in graph.nodes if n.id in graph.names and n is not graph.root]
         self.definitions: dict[Atom, Poly] = {}
@@ -58,7 +70,7 @@ class Deriver:
         self._using = cache(self._simplifier)
         self.plain, self.best = self._using(), self._using(*self.assumptions)
         self.upstream = {n.id: graph.space.opaque("∂" + graph.names[n.id], n.shape, graph.axes[n.id]) for n in self.named}
-        self.targets = targets
+        self.targets = targets or [n for n in self.named if n.active]
 
     def _simplifier(self, *used: Assumption) -> Simplifier:
         """That which relies on these assumptions: by atoms that know them, or by what is put for terms."""
@@ -71,7 +83,7 @@ class Deriver:
         self._unmarked.update({p.only()[0][0][0]: a.poly for a, p in found.put.items()})
         return found
 
-    def steps(self, inline_limit: float = INLINE_LIMIT) -> list[Step]:
+    def steps(self, inline_limit: float = INLINE_LIMIT) -> list[Step[Poly]]:
         """The steps to every target, the loss's neighbours first; upstream gradients up to the limit are written out."""
         local, consumers = self.sweep()
         graph, out = self.graph, []
@@ -98,17 +110,19 @@ class Deriver:
             out.append(Step(n, graph.names[n.id], short, inserted, simple, bare if used[n.id] else None, used[n.id]))
         return out
 
-    def unfolded(self, p: Poly, v: Any) -> Poly:
-        """p with every name that depends on node v replaced by what it stands for."""
+    def slope(self, p: Poly, rank: int, v: Any) -> Poly:
+        """The derivative of p, an expression over so many axes, in node v, whose axes come after those."""
         depends = {v.id}
         for n in self.graph.nodes:
             if any(isinstance(a, Node) and a.id in depends for a in self.graph.args[n.id]):
                 depends.add(n.id)
-        table: dict[Atom, Poly] = {}
+        table: dict[Atom, Poly] = {}  # names that depend on v, and what they stand for
         for n in self.named:
             if n.id in depends and n is not v and n.op is not None:
                 table[atom_of(self.graph.symbol(n))] = expr.substitute(self.graph.own(n, self.graph.definition(n).poly), table)
-        return expr.substitute(p, table)
+        own = {expr.PASSENGER + i: rank + i for i, d in enumerate(self.graph.axes[v.id]) if d is not None}
+        p = derivative(expr.substitute(p, table), atom_of(self.graph.symbol(v)), self.graph.space, list(own))
+        return expr.relabel(p, own)
 
     def shortest(self, p: Poly, unfold: Sequence[Atom], bare: Poly) -> tuple[Poly, list[Assumption]]:
         """The closed form, and the assumptions that it needs; `bare`, the form without any, if they change nothing."""

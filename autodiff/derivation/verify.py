@@ -8,21 +8,24 @@ satisfy the assumptions that a formula uses.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import DerivationFailed, NotVerified
 from ..node import Node
 from ..replay import replay as run_again
-from ..reverse import pull
-from ..value import ValueBase
+from ..reverse import pull, pull_each
 from .assume import Assumption, satisfying
 from .graph import Graph, user_ops
 
+if TYPE_CHECKING:
+    from .derivation import Formula
+
 Arrays = dict[str, Any]
 POINTS = 3  # a formula is shown only if at least so many prove it
+BUG = "This is a bug of autodiff; nothing was shown."
 LARGE, SHORT = 20_000, 12  # of more numbers than that, random points take so many along an axis
 
 
@@ -32,7 +35,7 @@ def replay(graph: Graph, values: Mapping[str, Any], lengths: Mapping[int, int] =
     `lengths` says what becomes of each length of an axis in values that are shorter than those recorded.
     """
     arrays = {key: _cut(a, lengths) for key, a in graph.arrays.items() if key not in graph.links}
-    arrays.update({key: np.asarray(values.get(name, arrays[key])) for key, name in graph.array_names.items()})
+    arrays.update({key: np.asarray(values[name]) for key, name in graph.array_names.items()})
     arrays = {key: a.item() if a.dtype == bool and a.ndim == 0 else a for key, a in arrays.items()}
     variables = {n.id: values[graph.names[n.id]] for n in graph.nodes if graph.is_variable(n)}
     for key, (a, k, c) in graph.links.items():
@@ -46,16 +49,17 @@ def _cut(x: Any, lengths: Mapping[int, int]) -> Any:
 
 def shorter_axes(graph: Graph) -> dict[int, int]:
     """Lengths for random points of a large graph: axes of equal lengths stay so, longer ones stay longer; none where all can stay."""
-    held = [np.asarray(x) for _, x in graph.data()]
-    if sum(x.size for x in held) <= LARGE:
+    held = {name: np.asarray(x) for name, x in graph.data()}
+    if sum(x.size for x in held.values()) <= LARGE:
         return {}
     out: dict[int, int] = {}
-    for n in sorted({n for x in held for n in x.shape}):
+    for n in sorted({n for x in held.values() for n in x.shape}):
         out[n] = max(min(n, SHORT), max(out.values(), default=-1) + 1)
-    if any(out.get(n, n) != n for d, n in graph.sizes.items() if not any(d in graph.dims_of(name) for name, _ in graph.data())):
+    readable = {d for name in held for d in graph.dims_of(name)}
+    if any(out.get(n, n) != n for d, n in graph.sizes.items() if d not in readable):
         return {}  # a length that a formula writes as a number
     try:
-        new = replay(graph, {name: _cut(np.asarray(x), out) for name, x in graph.data()}, out)
+        new = replay(graph, {name: _cut(x, out) for name, x in held.items()}, out)
     except Exception:  # an op recorded lengths of its own
         return {}
     kept = all(np.shape(new[n.id].data) == tuple(out.get(k, k) for k in n.shape) for n in graph.nodes)
@@ -65,13 +69,18 @@ def shorter_axes(graph: Graph) -> dict[int, int]:
 class Points:
     """Points at which formulas are checked, with what the engine says there: the recorded values, and random ones.
 
-    Of a large graph the random ones have shorter axes.
+    Of a large graph the random ones have shorter axes.  The engine says the gradient of every name or, given y and v, the
+    derivative in v of y, or of the gradient in y if that is not the root.
     """
 
-    def __init__(self, graph: Graph, assumptions: Sequence[Assumption], targets: Sequence[Any], seed: int = 0) -> None:
-        self.graph, self.targets = graph, list(targets)
-        self.values: list[tuple[Arrays, dict[int, Any]]] = []  # values by name, and the graph run again on them
-        _check_names(graph)
+    def __init__(self, graph: Graph, assumptions: Sequence[Assumption], y: Any, v: Any, seed: int = 0) -> None:
+        self.graph, self.y, self.v = graph, y, v
+        self.values: list[tuple[Arrays, dict[int, Any]]] = []  # values by name, and what the engine says by node
+        self.loose = 1e-3 if any(getattr(n, "dtype", None) == np.float32 for n in graph.nodes) else 1e-6
+        # Values are bound to names, so no name may stand for two things: a formula that mixes them up would prove itself.
+        names = Counter([*graph.names.values(), *graph.array_names.values(), *graph.sizes])
+        if twice := [name for name, k in names.items() if k > 1]:
+            raise DerivationFailed(f"two things are both called {twice[0]} in the formulas. {BUG}")
         rng = np.random.default_rng(seed)
         recorded = {name: np.asarray(x) if np.asarray(x).dtype == bool else np.array(x, dtype=float) for name, x in graph.data()}
         with np.errstate(all="ignore"):
@@ -91,28 +100,51 @@ class Points:
 
     def _try(self, leaves: Arrays, lengths: Mapping[int, int]) -> bool:
         new = replay(self.graph, leaves, lengths)
-        root = new[self.graph.root.id]
-        seed = None if np.size(root.data) == 1 else np.ones(root.shape)
-        point = dict(leaves)
-        named = [n for n in self.graph.nodes if n.id in self.graph.names]
-        point.update({self.graph.names[n.id]: np.asarray(new[n.id].data) for n in named})
-        moving = [n for n in named if new[n.id].active]
-        gradients = pull([root], [seed], [new[n.id] for n in moving], record=False, allow_unused=True)
-        names = self.graph.names
-        point.update({f"d{names[self.graph.root.id]}_d{names[n.id]}": np.asarray(g) for n, g in zip(moving, gradients, strict=True)})
+        names, truth = self.graph.names, self._truth(new)
+        point = {name: np.asarray(new[i].data) for i, name in names.items()}
+        point |= {f"d{names[self.graph.root.id]}_d{names[i]}": x for i, x in truth.items()}
         if not all(np.all(np.isfinite(x)) for name, x in point.items() if name not in leaves):  # a mask holds -inf
             return False
-        self.values.append((point, new))
+        self.values.append((leaves | point, truth))
         return True
 
+    def _truth(self, new: Mapping[int, Any]) -> dict[int, Any]:
+        """What the engine says of a graph that was run again."""
+        root = new[self.graph.root.id]
+        if self.y is None:
+            moving = [i for i in self.graph.names if new[i].active]
+            found = pull([root], [None], [new[i] for i in moving], record=False, allow_unused=True)
+            return {i: np.asarray(g) for i, g in zip(moving, found, strict=True)}
+        y = root if self.y is self.graph.root else pull([root], [None], [new[self.y.id]], record=True)[0]
+        v = new[self.v.id]
+        rows = [row for (row,) in pull_each(y, [v])]
+        return {self.v.id: np.array(rows, dtype=float).reshape((*y.shape, *v.shape))}
 
-def _check_names(graph: Graph) -> None:
-    """Values are bound to names, so no name may stand for two things: a formula that mixes them up would prove itself."""
-    nodes = [graph.names[n.id] for n in graph.nodes if n.id in graph.names]
-    names = Counter([*nodes, *graph.array_names.values(), *graph.sizes])
-    twice = [name for name, k in names.items() if k > 1]
-    if twice:
-        raise DerivationFailed(f"two things are both called {twice[0]} in the formulas. This is a bug of autodiff; nothing was shown.")
+    def check(self, f: Formula, v: Any) -> Formula:
+        """The formula of the derivative in v, if its printed source gives the engine's numbers at every point; raises otherwise."""
+        proofs = 0
+        for values, truths in self.values:
+            try:
+                with np.errstate(all="ignore"):
+                    (found,) = run(f.source(), [f.variable], values)
+            except Exception as error:
+                raise DerivationFailed(f"{f.left} was derived as `{f.numpy}`, which does not run: {error}. {BUG}") from error
+            if not np.all(np.isfinite(found)):  # printed as it is, it overflows here, where the engine does not
+                continue
+            proofs += 1
+            truth = truths[v.id]
+            alike, size = found.shape == truth.shape, float(np.abs(truth).max(initial=0.0))
+            if not (alike and np.allclose(found, truth, rtol=self.loose, atol=self.loose * 1e-2 * (0.01 + size))):
+                gap = np.max(np.abs(found - truth)) if alike else f"shape {found.shape} for {truth.shape}"
+                raise DerivationFailed(
+                    f"{f.left} was derived as `{f.numpy}`, but the engine's gradient differs from it by {gap} at a random point. {BUG}"
+                )
+        if proofs < POINTS:
+            raise NotVerified(
+                f"{f.left} was derived as `{f.text}`, which is infinite or undefined at the recorded values and near them, so it could not "
+                "be checked and is not shown; record the computation at values where it is defined"
+            )
+        return f
 
 
 def _moved(rng: np.random.Generator, x: Any, reach: float | None) -> Any:
@@ -131,31 +163,9 @@ def _moved(rng: np.random.Generator, x: Any, reach: float | None) -> Any:
     return x + reach * (np.abs(x).mean() + 0.1) * noise
 
 
-def second_order(new: Mapping[int, Any], root: Any, wrt: Sequence[Any]) -> Any:
-    """The engine's second derivative in a graph that was run again: an array of both variables' axes."""
-    first = pull([new[root.id]], [None], [new[wrt[0].id]], record=True)[0]
-    return jacobian_rows(first, new[wrt[1].id])
-
-
-def jacobian_rows(y: Any, x: Any) -> Any:
-    """Every derivative of every entry of node y in node x."""
-    rows = []
-    for k in range(int(np.size(y.data))):
-        seed = np.zeros(y.shape)
-        seed.flat[k] = 1.0
-        rows.append(pull([y], [1.0 if isinstance(y, ValueBase) else seed], [x], record=False, allow_unused=True)[0])
-    return np.array(rows, dtype=float).reshape((*y.shape, *x.shape))
-
-
-def run(source: str, name: str, values: Mapping[str, Any]) -> Any:
-    """What printed source gives for the name it assigns; ops of the user's are called as declared."""
+def run(source: str, names: Iterable[str], values: Mapping[str, Any]) -> list[Any]:
+    """What printed source gives for names that it assigns, as floats; ops of the user's are called as declared."""
     scope: dict[str, Any] = {"np": np, **user_ops(), **values}
     exec(compile(source, "<derived>", "exec"), scope)
-    return scope[name]
-
-
-def same(a: Any, b: Any, single: bool) -> bool:
-    """Equal up to rounding, in double or single precision."""
-    a, b = np.asarray(a), np.asarray(b)
-    loose = 1e-3 if single else 1e-6
-    return a.shape == b.shape and bool(np.allclose(a, b, rtol=loose, atol=loose * 1e-2 * (0.01 + float(np.abs(b).max(initial=0.0)))))
+    found = [np.asarray(scope[name]) for name in names]
+    return [(x if x.dtype.kind == "f" else x.astype(float))[()] for x in found]

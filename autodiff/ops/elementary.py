@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .pointwise import exp, log, sigmoid, sqrt, where
+from .pointwise import exp, log, maximum, minimum, sigmoid, softplus, sqrt, where
 from .table import Op, composed, elementwise, general
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
@@ -91,7 +91,7 @@ logaddexp: Op = elementwise(
     analytic=False,
     monotone=True,
     scalar="{0} + log(2.0) if {0} == {1} else max({0}, {1}) + log1p(exp(-fabs({0} - {1})))",
-    index=lambda x, y: log(exp(x) + exp(y)),
+    index=lambda x, y: y + softplus(x - y),  # which no exponential overflows
 )
 logaddexp2: Op = elementwise(
     "logaddexp2",
@@ -102,7 +102,7 @@ logaddexp2: Op = elementwise(
     analytic=False,
     monotone=True,
     scalar="{0} + 1.0 if {0} == {1} else max({0}, {1}) + log1p(2.0 ** -fabs({0} - {1})) / log(2.0)",
-    index=lambda x, y: log(exp(x * LN2) + exp(y * LN2)) * (1 / LN2),
+    index=lambda x, y: y + softplus((x - y) * LN2) * (1 / LN2),
 )
 
 # ---------------------------------------------------------------- angles
@@ -291,6 +291,12 @@ def _bounded(x: Any, low: Any, high: Any) -> Any:
     return np.minimum(np.maximum(x, low), high)
 
 
+def _bounded_form(x: Any, low: Any, high: Any) -> Any:
+    if isinstance(low, float | int) and isinstance(high, float | int) and low <= high:  # then neither hides the other
+        return where(x < low, low, where(x > high, high, x))
+    return minimum(maximum(x, low), high)
+
+
 # On a bound the derivative belongs to x, as in PyTorch's clamp.  Where the bounds cross, NumPy gives the upper one.
 _between: Op = elementwise(
     "clip",
@@ -305,7 +311,7 @@ _between: Op = elementwise(
         ((rng.normal(size=(3, 4)), np.float64(-0.5), rng.uniform(0.3, 0.6, 4)), {}),
         ((rng.normal(size=5), rng.normal(size=(3, 1)), rng.normal(size=())), {}),
     ],
-    index=lambda x, low, high: where(x < low, low, where(x > high, high, x)),
+    index=_bounded_form,
 )
 
 
