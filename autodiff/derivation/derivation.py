@@ -23,13 +23,13 @@ from ..tensor import Tensor
 from . import expr
 from .assume import SQUARE, Assumption, fitting, found_in, parse
 from .expr import Poly
-from .forms import Dims, NoForm, Symbol
+from .forms import Dims, Symbol
 from .graph import Graph
 from .latex import Latex
 from .matrix import M, is_upstream, to_matrix, transpose, with_ones
 from .show import Writer, helper
 from .simplify import for_print
-from .steps import Deriver, Step
+from .steps import Deriver, Step, plainly
 from .verify import Points, replay, run
 
 LAYOUTS: dict[str | None, tuple[int, ...]] = {None: (), "denominator": (), "numerator": (1, 2), "mixed": (1,)}  # what is transposed
@@ -95,7 +95,7 @@ class Derivation:
     def numpy(self) -> str:
         """Source that computes the results from arrays of the names in the formula; it needs NumPy as np."""
         words = _words(self._source)
-        unnamed = {name: a for name, a in self._graph.recorded().items() if name in words and self._graph.unnamed(name)}
+        unnamed = {name: a for name, a in self._graph.recorded().items() if name in words and name in self._graph.unnamed}
         return "\n".join([*(f"# uses {a}" for a in self.assumptions), *map(_definition, unnamed, unnamed.values()), self._source])
 
     def formula(self, node: Any) -> Formula | None:
@@ -104,7 +104,7 @@ class Derivation:
 
     def rule(self, node: Any, i: int) -> str:
         """What the gradient of `node` gives its operand i, in symbols: the text on an edge of a picture."""
-        graph, dims = self._graph, self._graph.all_dims()
+        graph, dims = self._graph, self._graph.dims
         expr.start(graph.atoms)
         g = Symbol(graph.space, expr.ONE, node.shape, graph.axes[node.id])
         if node is not graph.root or np.size(node.data) != 1:
@@ -137,7 +137,7 @@ class Derivation:
                     f"the formula uses {a}, which the {'given' if a.name in given else 'recorded'} {a.name} does not satisfy; "
                     "derive with assume=() for a formula that holds without it"
                 )
-        values.update({name: np.asarray(new[i].data) for i, name in graph.names.items()})
+        values.update({name: np.asarray(new[i].data) for i, name in graph.names.items() if i in new})
         zero = [g for g in self._guards if not np.all(run(g.source(), [g.variable], values))]
         with np.errstate(all="ignore" if zero else None):
             found = run(self._source, [f.variable for f in self.results], values)
@@ -150,7 +150,7 @@ class Derivation:
         graph, words = self._graph, _words(self._source)
         moving = {graph.names[n.id] for n in graph.nodes if n.active and n.id in graph.names}
         new_data = given - moving - graph.recorded().keys()  # a constant may be computed from it, not from a variable
-        for name, a in graph.recorded_in(words.__contains__).items():
+        for name, a in graph.recorded(words.__contains__).items():
             if name not in given and given and (a.dtype == bool or new_data):
                 kind, entries = ("condition", "booleans") if a.dtype == bool else ("constant", "numbers")
                 raise ValueError(
@@ -277,11 +277,11 @@ class _Printer:
 
     def __init__(self, graph: Graph, y: Any, layout: str | None) -> None:
         self.graph, self.y = graph, y
-        self.dims, self.root = graph.all_dims(), graph.names[graph.root.id]
+        self.dims, self.root = graph.dims, graph.names[graph.root.id]
         self.latex = Latex(self.dims, self.root)
         self.ranks = (JACOBIANS if y is graph.root else LAYOUTS)[layout]
         self.defined: list[Formula] = []  # what the names stand for which nobody gave
-        for name, n in graph.invented().items():
+        for name, n in graph.invented.items():
             self.defined.append(self.formula(graph.definition(n).poly, graph.axes[n.id], (name, self.latex.name(name), name)))
 
     def derivative(self, p: Poly, v: Any, used: Sequence[Assumption]) -> Formula:
@@ -487,15 +487,11 @@ def _slope(deriver: Deriver, y: Any, v: Any) -> Step[Poly]:
     p = graph.definition(y).poly
     if y is not graph.root:
         first = next((s for s in deriver.steps(inline_limit=float("inf")) if s.node is y), None)
-        p = expr.ZERO if first is None else deriver.plainly(first.without or first.result)
-    try:
+        p = expr.ZERO if first is None else plainly(first.without or first.result)
+    with graph.refusing(graph.root):
         raw = deriver.slope(p, len(y.shape), v)
         plain = deriver.plain(raw)
         best, used = deriver.shortest(raw, [], plain)
-    except expr.TooDeep:
-        raise graph.too_big(v) from None
-    except NoForm as error:
-        raise graph.no_form(y, error) from None
     return Step(v, graph.names[v.id], best, best, best, plain if used else None, used)
 
 

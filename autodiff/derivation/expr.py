@@ -335,9 +335,6 @@ def content(p: Poly) -> tuple[Number, Mono]:
             low = min(max(powers), 0)
         if low:
             common.append((a, ls, low))
-    below = [f for f in common if f[0].name == "exp" and f[2] < 0]
-    if len(below) > 1:  # exp(-a) + exp(-b) is not made (exp(a) + exp(b)) / exp(a + b), which overflows
-        common = [f for f in common if f not in below or all(f[:2] in m for m in monos)]
     numbers: list[Any] = [abs(c) for c in p.terms.values()]
     shared = Fraction(math.gcd(*(c.numerator for c in numbers)), math.lcm(*(c.denominator for c in numbers)))
     # 0.5 x + y / 3 is not made 1/6 (3 x + 2 y), nor x + 0.001 made 0.001 (1000 x + 1)

@@ -60,20 +60,19 @@ def _expand(q: Poly) -> Poly:
 @termwise
 def _wider(m: Mono) -> Iterator[Poly]:
     for f in m:
-        if f in _sums_of(m) or (f[0].kind == "contr" and f[2] == 1 and _sums_of(f[0].body.only()[0])):
+        if _opens(f, m) or (f[0].kind == "contr" and f[2] == 1 and any(_opens(g, n) for n in f[0].body.terms for g in n)):
             body, bound = inside(f[0], f[1])
             wider = next(_wider(body)) if bound else body
             yield expr.spread(contract(wider, bound, keep=False), expr.without(m, f))
 
 
-def _sums_of(m: Mono) -> list[Factor]:
-    """The sums in a term to multiply out: not one that meets itself, as in C^T C, whose parts may be larger than the whole."""
-    sums = [f for f in m if _is_sum(f)]
-    return [f for f in sums if sum(g[0] is f[0] for g in sums) == 1]
-
-
 def _is_sum(f: Factor) -> bool:
     return f[0].kind == "group" and f[2] == 1
+
+
+def _opens(f: Factor, m: Mono) -> bool:
+    """Is it a sum to multiply out?  Not one that meets itself, as in C^T C: its parts may be larger than what is left of them."""
+    return _is_sum(f) and sum(g[0] is f[0] for g in m) == 1
 
 
 # ---------------------------------------------------------------- putting names back
@@ -270,8 +269,8 @@ def _value(g: Factor, f: Factor) -> int | None:
 
 
 def for_print(p: Poly) -> Poly:
-    """What is written otherwise than it is worked with: numbers as one, and (d > 0) + (d == 0) / 2 as a step."""
-    return Rewrite(lambda q: settled(_one_number(q), _steps))(p)
+    """What is written otherwise than it is worked with: numbers as one, (d > 0) + (d == 0) / 2 as a step, no common denominators of exp."""
+    return Rewrite(lambda q: _flat(settled(settled(_one_number(q), _steps), _UNSHARED)))(p)
 
 
 def _one_number(q: Poly) -> Poly:
@@ -299,6 +298,24 @@ def _steps(q: Poly) -> Iterator[Poly]:
                     step = expr.fn("heaviside", d if u else scale(d, -1))
                     parts = scale(step, u - v if u else v), expr.constant(v if u else 0)
                     yield add(expr.others(q, m, up, down), mul(Poly({rest: 1}), add(*parts)))
+
+
+def _unshared(m: Mono) -> Iterator[Poly]:
+    """exp(-a) (1 + exp(a)) is exp(-a) + 1: exponentials are written where they belong, for the other overflows."""
+    for f, g in permutations(m, 2):
+        body = opened(*g[:2]) if f[0].name == "exp" and f[2] < 0 and _is_sum(g) else expr.ZERO
+        if any(_meets(n, f) for n in body.terms):
+            body = settled(expr.spread(body, (f,)), _UNSHARED)
+            (atom, sign) = expr._atom_of(body, "group", signed=False)  # not by mul, which takes common factors out
+            yield Poly({expr.times(expr.without(m, f, g), (atom,)): sign})
+
+
+def _meets(m: Mono, f: Factor) -> bool:
+    """Does a term hold the reciprocal of f, also in a sum?"""
+    return any((g[:2] == f[:2] and g[2] > 0) or (_is_sum(g) and any(_meets(n, f) for n in opened(*g[:2]).terms)) for g in m)
+
+
+_UNSHARED = termwise(_unshared)
 
 
 def _flat(q: Poly) -> Poly:
