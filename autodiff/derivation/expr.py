@@ -55,7 +55,7 @@ class Atom(int):
     """
 
     kind: str  # var | num | size | delta | group | contr | fn
-    name: str
+    name: str  # that of a variable is never that of a function
     dims: tuple[str, ...]
     body: Poly  # what it is made of (leaves: nothing), over labels 0, 1, ..: its own axes, then those it goes over
     gone: Dims  # the labels of the body that it goes over: contr sums, max and det take all entries together
@@ -484,14 +484,9 @@ def _exp(p: Poly) -> Poly | None:
     if wrap(p).only()[1] < 0:
         return power(fn("exp", scale(p, -1)), -1)
     m, c = p.only()
-    if len(p) > 1 or len(m) != 1 or m[0][2] != 1 or m[0][0].kind != "fn":
-        return None
-    a, ls, _ = m[0]
-    if a.name == "log":
-        return power(opened(a, ls), c)
-    if a.name == "logsumexp":
-        x, gone = inside(a, ls)
-        return power(contract(fn("exp", x), gone), c)
+    if len(p) == len(m) == 1 and m[0][2] == 1 and m[0][0].name in ("log", "logsumexp"):
+        x, gone = inside(m[0][0], m[0][1])
+        return power(contract(fn("exp", x), gone) if gone else x, c)
     return None
 
 
@@ -507,9 +502,9 @@ def _log(p: Poly) -> Poly | None:
 
 def _log_of(a: Atom, ls: Labels) -> Poly | None:
     """The logarithm of an exponential, of a sum of them, and of a softmax, in forms that do not overflow."""
-    if a.kind == "fn" and a.name == "exp":
+    if a.name == "exp":
         return opened(a, ls)
-    if a.kind == "fn" and a.name == "softmax":
+    if a.name == "softmax":
         names = fresh(a.mixed)
         x = relabel(a.body, {**dict(enumerate(ls)), **names})
         return add(opened(a, ls), scale(_call("logsumexp", x, gone={names[i]: dim for i, dim in a.mixed.items()}), -1))
