@@ -165,9 +165,15 @@ def known(atom: Atom, symmetric: bool, positive: bool) -> Atom:
 
 
 def numeral(x: float) -> Poly:
-    """A number that is no short fraction: an atom that prints as it was written."""
-    name = repr(abs(x)) if math.isfinite(x) else f"np.{abs(x)}"
-    return scale(_make("num", name, ()).poly, -1 if x < 0 else 1)
+    """A number, exact if it is a short fraction or the root of one, as 1 / sqrt(3); else an atom that prints as it was written."""
+    if math.isfinite(x) and float(short := Fraction(x).limit_denominator(10**6)) == x:
+        return constant(number(short))
+    square = Fraction(x * x).limit_denominator(100) if abs(x) < 10 else 0
+    if square and math.isclose(square, x * x, rel_tol=4e-16):
+        size_of = power(constant(number(square)), Fraction(1, 2))
+    else:
+        size_of = _make("num", repr(abs(x)) if math.isfinite(x) else f"np.{abs(x)}", ()).poly
+    return scale(size_of, -1 if x < 0 else 1)
 
 
 def size(dim: str) -> Poly:
@@ -219,7 +225,9 @@ def _orders(p: Poly, labels: Iterable[int]) -> list[Labels]:
 
 
 def factor(a: Atom, ls: Labels, k: Number = 1) -> Poly:
-    """One atom at some labels, to a power; a group of one term, made for a root, dissolves where the power is whole again."""
+    """One atom at some labels, to a power; a number or a group of one term, made for a root, dissolves where the power is whole again."""
+    if a.name.isdigit() and k.__class__ is int:
+        return constant(number(Fraction(int(a.name)) ** k))
     if a.kind == "group" and len(a.body) == 1 and k.__class__ is int:
         return power(opened(a, ls), k)
     return Poly({settle([(a, ls, k)]): 1})
@@ -368,7 +376,7 @@ def power(p: Poly, k: Number) -> Poly:
         return mul(Poly({deltas: 1}), power(Poly({without(m, *deltas): c}), k))
     if k.__class__ is int:
         out = Poly({settle([(a, ls, q * k) for a, ls, q in m]): number(Fraction(c) ** k)})
-        return each_factor(out, lambda f: factor(*f)) if any(a.kind == "group" and len(a.body) == 1 for a, _, _ in m) else out
+        return each_factor(out, lambda f: factor(*f)) if any(a.kind == "num" or len(a.body) == 1 for a, _, _ in m) else out
     rest = tuple([f for f in m if not f[0].positive])
     safe = without(m, *rest)
     if c < 0 or len(rest) > 1 or any(q.__class__ is int and q % 2 == 0 for _, _, q in rest):
@@ -380,7 +388,10 @@ def _root_of(c: Number, k: Number) -> Poly:
     exact = Fraction(float(c) ** float(k)).limit_denominator(1000)
     if exact**k.denominator == Fraction(c) ** k.numerator:
         return constant(number(exact))
-    return power(numeral(c if c.__class__ is int else float(c)), k)
+    p, q = c.as_integer_ratio()
+    if max(p, q) < 10**6:
+        return Poly({settle([(_make("num", str(n), ()), (), k if n == p else -k) for n in (p, q) if n != 1]): 1})
+    return factor(_make("num", repr(float(c)), ()), (), k)
 
 
 # ---------------------------------------------------------------- contraction

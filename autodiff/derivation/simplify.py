@@ -274,10 +274,10 @@ def for_print(p: Poly) -> Poly:
 
 
 def _one_number(q: Poly) -> Poly:
-    """Numbers that are no short fractions, and what multiplies them, as one."""
+    """Numbers that are neither short fractions nor roots, and what multiplies them, as one."""
     out = []
-    for m, c in q.terms.items():
-        numbers = [f for f in m if f[0].kind == "num"]
+    for m, c in expr.each_factor(q, lambda f: factor(*f)).terms.items():
+        numbers = [f for f in m if f[0].kind == "num" and not f[0].name.isdigit()]
         value = math.prod((float(a.name.removeprefix("np.")) ** float(k) for a, _, k in numbers), start=float(c))
         alone = len(numbers) == 1 and abs(c) == 1
         joined = numbers and not alone and math.isfinite(value)
