@@ -270,7 +270,7 @@ def settle(factors: Iterable[Factor]) -> Mono:
         if a.symmetric and ls[0] > ls[1]:
             ls = ls[::-1]
         powers[a, ls] = powers.get((a, ls), 0) + q
-    m = tuple(sorted([(a, ls, 1 if a.indicator and q > 0 else number(q)) for (a, ls), q in powers.items() if q]))
+    m = tuple(sorted([(a, ls, 1 if q == 1 or (a.indicator and q > 0) else number(q)) for (a, ls), q in powers.items() if q]))
     if not m or m[0][0] > 0:
         return m
     a, (low, high), _ = min([f for f in m if f[0] < 0], key=lambda f: f[1])
@@ -282,7 +282,7 @@ def _sum(terms: Iterable[tuple[Mono, Number]]) -> Poly:
     out: dict[Mono, Number] = {}
     for m, c in terms:
         out[m] = out.get(m, 0) + c
-    return Poly({m: number(c) for m, c in out.items() if c})
+    return Poly({m: c if c.__class__ is int else number(c) for m, c in out.items() if c})
 
 
 def add(*ps: Poly) -> Poly:
