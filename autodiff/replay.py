@@ -35,23 +35,24 @@ def replay(
 LINKS = ((-1, 1), (-1, 0), (2, -1))  # 1 - a, -a, 2 * a - 1
 
 
-def links(arrays: Iterable[Any], named: Sequence[Any]) -> dict[int, tuple[Any, int, int] | None]:
-    """What NumPy computed arrays without a name from, before anything was recorded: by `id()`, (a, k, c) if one is k * a + c.
+def ways(x: Any, named: Sequence[Any]) -> list[tuple[Any, int, int]]:
+    """(a, k, c) for each of the sources `named` whose `.data` gives the array x, bit by bit, as k * a + c."""
+    same = [(a, data) for a in named if np.shape(a.data) == x.shape and (data := np.asarray(a.data)).dtype.kind in "if"]
+    return [(a, k, c) for a, data in same for k, c in LINKS if np.array_equal(k * data + c, x)]
 
-    `a` is the only one of the operands `named` that gives it, bit by bit; None if there is none, or several.  Conditions and
-    arrays of one number throughout are left out: they hold nothing of other data, or are told apart by their type.
+
+def links(arrays: Iterable[Any], named: Sequence[Any]) -> dict[int, tuple[Any, int, int] | None]:
+    """What NumPy computed arrays without a name from, before anything was recorded: by `id()`, the only one of the `ways` to get it.
+
+    None if there is no way, or several.  Conditions and arrays of one number throughout are left out: they hold nothing of
+    other data, or are told apart by their type.
     """
     found: dict[int, tuple[Any, int, int] | None] = {}
     for x in arrays:
         if x.size > 1 and x.dtype.kind in "if" and not (x == x.flat[0]).all():
-            same = [a for a in named if a.shape == x.shape and _numbers(a).dtype.kind in "if"]
-            ways = [(a, k, c) for a in same for k, c in LINKS if np.array_equal(k * _numbers(a) + c, x)]
-            found[id(x)] = ways[0] if len(ways) == 1 else None
+            possible = ways(x, named)
+            found[id(x)] = possible[0] if len(possible) == 1 else None
     return found
-
-
-def _numbers(a: Any) -> Any:
-    return a.data if isinstance(a, Node) else a
 
 
 def leaf_like(n: Any, x: Any) -> Any:

@@ -175,7 +175,7 @@ class Recorded:
                 self.by_name[name] = a
         for s in self.sources:
             s.kinds.extend(kinds_of(s.data, s.moves))
-        named = [s.data if s.node is None else s.node for s in self.sources if s.name and not s.moves]
+        named = [s for s in self.sources if s.name and not s.moves]
         self.links = links([s.data for s in self.sources if not s.name and not s.moves], named)
         self.users: dict[int, list[int]] = {n.id: [] for n in self.nodes}
         for n in self.nodes:
@@ -307,7 +307,7 @@ class Recorded:
         """Other data by the keys of its sources: what is known to be computed from named data is computed again."""
         values = {s.key: s.data if self.fixed and not s.moves else fill(s) for s in self.sources}
         for key, (a, k, c) in ((key, link) for key, link in self.links.items() if link is not None):
-            values[key] = k * np.asarray(values[a.id if isinstance(a, Node) else id(a)]) + c
+            values[key] = k * np.asarray(values[a.key]) + c
         return values
 
 

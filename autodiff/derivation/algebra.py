@@ -18,9 +18,9 @@ from ..node import Node
 from . import expr
 from .assume import Assumption, fitting
 from .expr import Atom, Poly
-from .forms import NoForm, Size, Symbol
+from .forms import NoForm, Symbol
 from .graph import Graph, atom_of
-from .steps import Deriver
+from .steps import Deriver, plainly
 
 FAR = 24  # slopes, at most, that a proof writes out
 UNPROVED = (AutodiffError, NoForm, expr.TooDeep, ValueError, TypeError, LookupError, ArithmeticError, AssertionError)
@@ -50,13 +50,14 @@ class Algebra:
 
     def value(self, x: Any) -> Symbol:
         """A named node, or an array among the operands; raises KeyError for what formulas have no name for."""
+        leaf = x if isinstance(x, Node) else {id(p.data): p for p in self._graph.plain}[id(x)]
         if isinstance(x, Node) and x.id not in self._graph.names:
             raise KeyError(x)
-        return self._graph.operand(x)  # type: ignore[no-any-return]
+        return self._graph.symbol(leaf)  # type: ignore[no-any-return]
 
     def length(self, name: str) -> Symbol:
         """The length of an axis."""
-        return self._graph.space.lift(Size.of(self.sizes[name], expr.size(name), self._graph.space))
+        return Symbol(self._graph.space, expr.size(name), (), ())
 
     def slope(self, of: Any, wrt: Any) -> Symbol:
         """The derivative of a node in another: an array of the axes of both."""
@@ -111,7 +112,7 @@ class _Closed(Deriver):
         for atom, n in reversed(slopes.items()):
             if atom in wanted and atom not in self._slopes:
                 simple = self.best(self.graph.own(n, expr.substitute(self.local[n.id], self._slopes)))
-                self._slopes[atom] = self.plainly(simple)
+                self._slopes[atom] = plainly(simple)
         return expr.substitute(p, self._slopes)
 
     @cached_property

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import expr
-from .simplify import Rule, replace_contraction, replace_term
+from .simplify import Replacement, replace
 
 if TYPE_CHECKING:
     from .graph import Graph
@@ -54,7 +54,7 @@ class Assumption:
             return x if (x > 0).all() else np.abs(x) + 0.05
         if self.kind == "symmetric":
             return (x + x.T) / 2
-        u, _, v = np.linalg.svd(x)  # the nearest orthogonal matrix, symmetric if x is
+        u, _, v = np.linalg.svd(x, full_matrices=False)  # the nearest orthogonal matrix, symmetric if x is
         return u @ v
 
     def holds(self, x: Any, within: float = 2e-6) -> bool:
@@ -64,27 +64,27 @@ class Assumption:
             return bool((x > 0).all())
         if self.kind == "sum":
             gap = x.sum(self._axis(x.shape)) - 1
-        elif x.ndim != 2 or x.shape[0] != x.shape[1]:
-            return False
+        elif self.kind == "symmetric":
+            gap = (x - x.T) / (np.abs(x).max(initial=0) or 1) if x.shape == x.T.shape else np.inf
         else:
-            gap = (x - x.T) / (np.abs(x).max(initial=0) or 1) if self.kind == "symmetric" else x.T @ x - np.eye(len(x))
+            gap = x.T @ x - np.eye(x.shape[1])
         return bool((np.abs(gap) <= within).all())
 
     def _axis(self, shape: tuple[int, ...]) -> int:
         return self.axis if self.axis is not None else next((i for i, n in enumerate(shape) if n != 1), 0)
 
-    def relations(self, graph: Graph, atom: expr.Atom) -> list[Rule]:
+    def relations(self, graph: Graph, atom: expr.Atom) -> list[Replacement]:
         """The rewrites that it allows, of the variable's atom; what is symmetric or positive needs none."""
         if self.kind == "sum":
-            dims = graph.dims_of(self.name)
+            dims = graph.dims[self.name]
             label = [i for i, d in enumerate(dims) if d is not None].index(self._axis(tuple(1 if d is None else 2 for d in dims)))
             total = expr.contract(atom.poly, {label: atom.dims[label]})
-            return [replace_term(total.only()[0], 1, expr.ONE)]
+            return [replace(total.only()[0], 1, expr.ONE)]
         out = []
-        for k in (0, 1) if self.kind == "orthogonal" else ():
+        for k in (0, 1)[: 3 - len({*atom.dims})] if self.kind == "orthogonal" else ():  # Q Q^T is I only where Q is square
             sides = [expr.relabel(atom.poly, {k: expr.BOUND - 1, 1 - k: side}) for side in (0, 1)]
             gram = expr.contract(expr.mul(*sides), {expr.BOUND - 1: atom.dims[k]})
-            out.append(replace_contraction(gram.only()[0][0][0], expr.factor(expr.delta(atom.dims[1 - k]), (0, 1))))
+            out.append(replace(gram.only()[0], 1, expr.factor(expr.delta(atom.dims[1 - k]), (0, 1))))
         return out
 
 
@@ -104,7 +104,7 @@ def symmetric(name: str) -> Assumption:
 
 
 def orthogonal(name: str) -> Assumption:
-    """The square matrix `name` times its transpose is the identity."""
+    """The columns of the matrix `name` are orthonormal: its transpose times itself is the identity."""
     return Assumption(name, "orthogonal")
 
 
@@ -141,8 +141,10 @@ def fitting(wish: Any, graph: Graph) -> Assumption:
     if a.name not in shapes:
         raise ValueError(f"{a}: no variable or constant is called {a.name}")
     shape = shapes[a.name]
-    if a.kind in SQUARE and (len(shape) != 2 or shape[0] != shape[1]):
-        raise ValueError(f"{a}: only a square matrix can be {a.kind}, and {a.name} has shape {shape}")
+    if a.kind == "symmetric" and (len(shape) != 2 or shape[0] != shape[1]):
+        raise ValueError(f"{a}: only a square matrix can be symmetric, and {a.name} has shape {shape}")
+    if a.kind == "orthogonal" and (len(shape) != 2 or shape[0] < shape[1] or shape[1] == 1):
+        raise ValueError(f"{a}: only a matrix of several columns and no fewer rows can be orthogonal, and {a.name} has shape {shape}")
     if a.kind != "sum":
         return Assumption(a.name, a.kind)
     long = [i for i, n in enumerate(shape) if n != 1]

@@ -23,13 +23,13 @@ from ..tensor import Tensor
 from . import expr
 from .assume import SQUARE, Assumption, fitting, found_in, parse
 from .expr import Poly
-from .forms import Dims, NoForm, Symbol
+from .forms import Dims, Symbol
 from .graph import Graph
 from .latex import Latex
-from .matrix import M, is_upstream, to_matrix, transpose, with_ones
+from .matrix import M, to_matrix, transpose, with_ones
 from .show import Writer, helper
 from .simplify import for_print
-from .steps import Deriver, Step
+from .steps import Deriver, Step, plainly
 from .verify import Points, replay, run
 
 LAYOUTS: dict[str | None, tuple[int, ...]] = {None: (), "denominator": (), "numerator": (1, 2), "mixed": (1,)}  # what is transposed
@@ -95,7 +95,7 @@ class Derivation:
     def numpy(self) -> str:
         """Source that computes the results from arrays of the names in the formula; it needs NumPy as np."""
         words = _words(self._source)
-        unnamed = {name: a for name, a in self._graph.recorded().items() if name in words and self._graph.unnamed(name)}
+        unnamed = {name: a for name, a in self._graph.recorded().items() if name in words and name in self._graph.unnamed}
         return "\n".join([*(f"# uses {a}" for a in self.assumptions), *map(_definition, unnamed, unnamed.values()), self._source])
 
     def formula(self, node: Any) -> Formula | None:
@@ -104,7 +104,7 @@ class Derivation:
 
     def rule(self, node: Any, i: int) -> str:
         """What the gradient of `node` gives its operand i, in symbols: the text on an edge of a picture."""
-        graph, dims = self._graph, self._graph.all_dims()
+        graph, dims = self._graph, self._graph.dims
         expr.start(graph.atoms)
         g = Symbol(graph.space, expr.ONE, node.shape, graph.axes[node.id])
         if node is not graph.root or np.size(node.data) != 1:
@@ -137,7 +137,7 @@ class Derivation:
                     f"the formula uses {a}, which the {'given' if a.name in given else 'recorded'} {a.name} does not satisfy; "
                     "derive with assume=() for a formula that holds without it"
                 )
-        values.update({name: np.asarray(new[i].data) for i, name in graph.names.items()})
+        values.update({name: np.asarray(new[i].data) for i, name in graph.names.items() if i in new})
         zero = [g for g in self._guards if not np.all(run(g.source(), [g.variable], values))]
         with np.errstate(all="ignore" if zero else None):
             found = run(self._source, [f.variable for f in self.results], values)
@@ -150,7 +150,7 @@ class Derivation:
         graph, words = self._graph, _words(self._source)
         moving = {graph.names[n.id] for n in graph.nodes if n.active and n.id in graph.names}
         new_data = given - moving - graph.recorded().keys()  # a constant may be computed from it, not from a variable
-        for name, a in graph.recorded_in(words.__contains__).items():
+        for name, a in graph.recorded(words.__contains__).items():
             if name not in given and given and (a.dtype == bool or new_data):
                 kind, entries = ("condition", "booleans") if a.dtype == bool else ("constant", "numbers")
                 raise ValueError(
@@ -277,11 +277,11 @@ class _Printer:
 
     def __init__(self, graph: Graph, y: Any, layout: str | None) -> None:
         self.graph, self.y = graph, y
-        self.dims, self.root = graph.all_dims(), graph.names[graph.root.id]
-        self.latex = Latex(self.dims, self.root)
+        self.dims, self.root = graph.dims, graph.names[graph.root.id]
         self.ranks = (JACOBIANS if y is graph.root else LAYOUTS)[layout]
+        self.latex = Latex(self.dims, self.root, self.ranks)
         self.defined: list[Formula] = []  # what the names stand for which nobody gave
-        for name, n in graph.invented().items():
+        for name, n in graph.invented.items():
             self.defined.append(self.formula(graph.definition(n).poly, graph.axes[n.id], (name, self.latex.name(name), name)))
 
     def derivative(self, p: Poly, v: Any, used: Sequence[Assumption]) -> Formula:
@@ -298,10 +298,8 @@ class _Printer:
         """
         axes = tuple(k if d is not None else None for k, d in enumerate(dims))
         tree = _tree(p, dims)
-        shown = transpose(tree) if len(dims) == 2 and dims[0] is None else tree
-        if ranks:
-            shown = _swap(transpose(shown) if len(tree.ls) in ranks else shown, ranks)
-        numpy, text = (Writer(self.dims, kind, self.root) for kind in (False, True))
+        shown = transpose(tree) if (len(dims) == 2 and dims[0] is None) != (len(tree.ls) in ranks) else tree
+        numpy, text = Writer(self.dims, False, self.root), Writer(self.dims, True, self.root, ranks)
         source = numpy.write(tree, axes)
         words = _words(source)
         prelude = [*map(helper, sorted(numpy.helpers)), *map(self._size, sorted(numpy.sizes))]
@@ -331,21 +329,8 @@ class _Printer:
 
 
 def _tree(p: Poly, dims: Dims) -> M:
-    own = [(k, d) for k, d in enumerate(dims) if d is not None]
-    return with_ones(to_matrix(for_print(p), tuple(k for k, _ in own)), own)
-
-
-def _swap(x: Any, ranks: tuple[int, ...]) -> Any:
-    """The symbols of gradients of these ranks in a layout where they are rows or transposes."""
-    if isinstance(x, tuple) and not isinstance(x, M):
-        return tuple(_swap(y, ranks) for y in x)
-    if not isinstance(x, M):
-        return x
-    if is_upstream(x) and len(x.ls) in ranks:
-        return M("column", (x,), x.ls)
-    if x.op == "T" and is_upstream(x.args[0]) and len(x.ls) in ranks:
-        return M("row", x.args, x.ls)
-    return M(x.op, _swap(x.args, ranks), x.ls)
+    own = {k: d for k, d in enumerate(dims) if d is not None}
+    return with_ones(to_matrix(for_print(p), tuple(own)), own)
 
 
 # ---------------------------------------------------------------- derive
@@ -423,7 +408,8 @@ def _derive(
     _check_targets(E, targets, pair, opaque)
     expr.start()
     wishes = list(map(parse, assume or ()))
-    graph = Graph(E, variables(user_frame()), opaque, dims, targets, {a.name for a in wishes if a.kind in SQUARE})
+    cut = [*opaque, *(t for t in targets if pair and t.op is not None)]  # a second derivative knows nothing of what it is taken in
+    graph = Graph(E, variables(user_frame()), cut, dims, targets, {a.name for a in wishes if a.kind in SQUARE})
     _check_reached(graph, targets, graph.axes)
     assumptions = found_in(graph) if assume is None else list(dict.fromkeys(fitting(a, graph) for a in wishes))
     if np.size(E.data) != 1:
@@ -440,8 +426,11 @@ def _derive(
     free = Points(graph, [], y, v, seed=1) if used else points
     printer = _Printer(graph, y, layout)
     shown = {s.node.id: _proved(s, printer, points, free) for s in steps}
-    divisors = dict.fromkeys(f[0] for p in graph.space.guards if len(p) == 1 for f in p.only()[0] if f[0].name == "==")
-    guards = [printer.formula(a.body, a.dims, ("divisor",) * 3, (), printer.ranks) for a in divisors]
+    asked = dict.fromkeys(f[0] for p in graph.space.guards if len(p) == 1 for f in p.only()[0] if f[0].name == "==")
+    below = set().union(*(expr.divisors(p) for s in steps for p in (s.rule, s.inserted, s.result)))
+    guards = [
+        printer.formula(a.body, a.dims, ("divisor",) * 3, (), printer.ranks) for a in asked if expr.divisors(expr.power(a.body, -1)) & below
+    ]
     data = dict(graph.data())
     remarks = [f"where {g.text} is not zero" for g in guards]
     remarks += [f"the recorded {a.name} does not satisfy {a}" for a in used if not a.holds(data[a.name])]
@@ -463,6 +452,12 @@ def _check_targets(E: Any, targets: list[Any], pair: bool, opaque: Sequence[Any]
         raise NotConnected(f"{label(E)} is what is derived, and its derivative in itself is 1: give wrt= a variable that it depends on")
     if pair and len(targets) != 2:
         raise ValueError(f"wrt=(u, v) is the second derivative in two variables; {len(targets)} came. For several gradients write a list")
+    for u, v in (targets, targets[::-1]) if pair else ():
+        if u is not v and any(n is u for n in order(v)):
+            raise NotConnected(
+                f"{label(v)} was computed from {label(u)}: a second derivative is taken in two variables of which neither is made of the "
+                "other. Choose wrt= from what both are made of, or record the graph from the second one on"
+            )
     if np.size(E.data) != 1 and (pair or len(targets) != 1):
         raise NotScalar(
             f"{label(E)} has shape {tuple(E.shape)}. Derive a single number, such as its sum, or write wrt=node for the Jacobian in "
@@ -487,15 +482,11 @@ def _slope(deriver: Deriver, y: Any, v: Any) -> Step[Poly]:
     p = graph.definition(y).poly
     if y is not graph.root:
         first = next((s for s in deriver.steps(inline_limit=float("inf")) if s.node is y), None)
-        p = expr.ZERO if first is None else deriver.plainly(first.without or first.result)
-    try:
+        p = expr.ZERO if first is None else plainly(first.without or first.result)
+    with graph.refusing(graph.root):
         raw = deriver.slope(p, len(y.shape), v)
         plain = deriver.plain(raw)
         best, used = deriver.shortest(raw, [], plain)
-    except expr.TooDeep:
-        raise graph.too_big(v) from None
-    except NoForm as error:
-        raise graph.no_form(y, error) from None
     return Step(v, graph.names[v.id], best, best, best, plain if used else None, used)
 
 
@@ -512,6 +503,8 @@ def _proved(s: Step[Poly], printer: _Printer, points: Points, free: Points) -> S
             with suppress(NotVerified):
                 made[p] = formula(p, used)
     without = None if s.without is None else formula(s.without, ())
+    if without is not None and (without.text, without.latex) == (result.text, result.latex):  # an assumption that is not to be seen
+        return Step(s.node, s.name, made.get(s.rule, without), without, without, None, ())
     return Step(s.node, s.name, made.get(s.rule, result), made.get(s.inserted, result), result, without, s.used)
 
 

@@ -13,21 +13,26 @@ This file knows nothing of graphs, ops or printing.
 from __future__ import annotations
 
 import math
+import operator
+from bisect import insort
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from fractions import Fraction
-from itertools import count, permutations, product
+from functools import reduce
+from itertools import chain, count, groupby, permutations, product
 from typing import Any
 
 Number = int | Fraction
 Labels = tuple[int, ...]
+Dims = Mapping[int, str]  # labels with their dimensions
 Factor = tuple["Atom", Labels, Number]
 Mono = tuple[Factor, ...]
 
+NONE: Dims = {}
 PASSENGER, BOUND = 100, 1000
-LEAVES = ("var", "num", "size", "delta")
-COMPARISONS = (">", ">=", "==")  # functions that ask how an operand stands to 0
+COMPARISONS = {">": operator.gt, ">=": operator.ge, "==": operator.eq}  # functions that ask how an operand stands to 0
 SIGNED = {"abs": None, "relu": None, "sign": 1, ">": 1, ">=": 1, "==": 0}  # of what is positive; None: that itself
+POSITIVE = ("exp", "sigmoid", "softplus", "softmax")
 DEPTH_LIMIT = 60  # parentheses within parentheses; nobody reads more
 ATOM_LIMIT = 20_000
 COST_LIMIT = 3_000  # symbols to read
@@ -49,17 +54,17 @@ class Atom(int):
     Deltas have negative numbers and so come first in every term.
     """
 
-    kind: str  # var | num | size | delta | fn | group | contr | whole | over | along
-    name: str
+    kind: str  # var | num | size | delta | group | contr | fn
+    name: str  # that of a variable is never that of a function
     dims: tuple[str, ...]
-    body: Poly  # what it is made of (leaves: nothing), over labels 0, 1, ..: its own axes, then (contr, over) those it goes over
-    bound: tuple[str, ...]  # contr and over: the dimensions that it goes over
-    over: tuple[int, ...]  # along: the own axes that it mixes
+    body: Poly  # what it is made of (leaves: nothing), over labels 0, 1, ..: its own axes, then those it goes over
+    gone: Dims  # the labels of the body that it goes over: contr sums, max and det take all entries together
+    mixed: Dims  # of its own axes those along which every entry depends on all: softmax, inv
     parts: frozenset[Atom]
     depth: int
     cost: int
     has_delta: bool
-    positive: bool
+    positive: bool  # can no entry be negative?
     indicator: bool  # is every entry 0 or 1?
     symmetric: bool  # is it a matrix that equals its transpose, by assumption or by how it is made?
     poly: Poly  # the atom alone, over its own axes
@@ -95,9 +100,8 @@ ZERO, ONE = Poly({}), Poly({(): 1})
 
 def start(table: dict[Any, Atom] | None = None) -> dict[Any, Atom]:
     """Begin a derivation with atoms of its own, so that the same graph always gives the same formula; or go on with one."""
-    table = {} if table is None else table
-    _atoms.set(table)
-    return table
+    _atoms.set({} if table is None else table)
+    return _atoms.get()
 
 
 def number(x: Number) -> Number:
@@ -114,163 +118,119 @@ def constant(c: Number) -> Poly:
 
 
 def _make(
-    key: Any, kind: str, name: str, dims: tuple[str, ...], body: Poly = ZERO, bound: tuple[str, ...] = (), place: int | None = None
+    kind: str, name: str, dims: tuple[str, ...], body: Poly = ZERO, gone: Dims = NONE, mixed: Dims = NONE, symmetric: bool = False
 ) -> Atom:
-    atoms = _atoms.get()
-    found = atoms.get(key)
-    if found is not None:
-        return found
+    atoms, key = _atoms.get(), (kind, name, dims, body, *gone.values(), *mixed)
+    if key in atoms:
+        return atoms[key]
     if len(atoms) > ATOM_LIMIT:
         raise TooDeep
-    atom = Atom(-_ids() if kind == "delta" else _ids() if place is None else place)
-    atom.kind, atom.name, atom.dims, atom.body, atom.bound = kind, name, dims, body, bound
+    atom = Atom(-_ids() if kind == "delta" else _ids())
+    atom.kind, atom.name, atom.dims, atom.body, atom.gone, atom.mixed, atom.symmetric = kind, name, dims, body, gone, mixed, symmetric
     atom.parts = frozenset(a for m in body.terms for a, _, _ in m)
     atom.depth = 1 + max((a.depth for a in atom.parts), default=0)
-    if atom.depth > DEPTH_LIMIT:
-        raise TooDeep
-    atom.has_delta = kind == "delta" or (kind in ("group", "contr") and any(a.has_delta for a in atom.parts))
-    atom.indicator = kind == "fn" and name in COMPARISONS
-    atom.positive = kind in ("size", "along") or (kind == "fn" and name in ("exp", "sigmoid", "softplus"))
-    atom.positive = atom.positive or (kind in ("group", "contr") and _positive(body))
-    atom.symmetric = kind in ("fn", "group", "whole") and len(dims) == 2 and dims[0] == dims[1] and relabel(body, {0: 1, 1: 0}) == body
-    inside = cost(body)
-    sums = {a for a in atom.parts if a.kind == "contr"}
-    nested = kind == "group" and any(a.kind == "group" for a in atom.parts.union(*(a.parts for a in sums)))
-    own = {"var": 2, "num": 2, "fn": 3, "contr": 2, "group": 1 + nested, "whole": 3, "over": 3, "along": 3}
-    atom.cost = own.get(kind, 1) + inside + (6 if kind == "group" and atom.has_delta else 0)
-    if atom.cost > COST_LIMIT:
+    compound = kind in ("group", "contr")
+    atom.has_delta = kind == "delta" or (compound and any(a.has_delta for a in atom.parts))
+    atom.indicator = name in COMPARISONS
+    atom.positive = kind == "size" or (kind == "fn" and name in POSITIVE)
+    if compound:
+        even = (a.positive or (q.__class__ is int and q % 2 == 0) for m in body.terms for a, _, q in m)
+        atom.positive = min(body.terms.values()) > 0 and all(even)
+    sums = [a.parts for a in atom.parts if a.kind == "contr"]
+    nested = kind == "group" and any(a.kind == "group" for a in atom.parts.union(*sums))
+    own = {"var": 2, "num": 2, "fn": 3, "contr": 2}.get(kind, 1)
+    atom.cost = own + nested + cost(body) + (6 if kind == "group" and atom.has_delta else 0)
+    if atom.depth > DEPTH_LIMIT or atom.cost > COST_LIMIT:
         raise TooDeep
     atom.poly = Poly({((atom, tuple(range(len(dims))), 1),): 1})
     atoms[key] = atom
     return atom
 
 
-def _positive(p: Poly) -> bool:
-    """Can no entry be negative, whatever the values?"""
-    return min(p.terms.values()) > 0 and all(a.positive or (q.__class__ is int and q % 2 == 0) for m in p.terms for a, _, q in m)
-
-
 def var(name: str, dims: Iterable[str], indicator: bool = False) -> Atom:
     """The atom of a name."""
-    atom = _make(("var", name), "var", name, tuple(dims))
+    atom = _make("var", name, tuple(dims))
     atom.indicator = atom.indicator or indicator
     return atom
 
 
 def known(atom: Atom, symmetric: bool, positive: bool) -> Atom:
     """The atom of a variable of which something is assumed, beside that of the variable."""
-    if not (symmetric or positive):
-        return atom
-    found = _make(("var", atom.name, symmetric, positive), "var", atom.name, atom.dims, place=atom + symmetric + 2 * positive)
-    found.indicator, found.symmetric, found.positive = atom.indicator, symmetric, positive
-    return found
+    atoms, key = _atoms.get(), (atom, symmetric, positive)
+    if (symmetric or positive) and key not in atoms:
+        found = atoms[key] = Atom(atom + symmetric + 2 * positive)
+        vars(found).update(vars(atom), symmetric=symmetric, positive=positive)
+        found.poly = Poly({((found, tuple(range(len(atom.dims))), 1),): 1})
+    return atoms.get(key, atom)
 
 
 def numeral(x: float) -> Poly:
-    """A number that is no short fraction: an atom that prints as it was written."""
-    sign, name = -1 if x < 0 else 1, repr(abs(x))
-    return scale(_make(("num", abs(x)), "num", name if math.isfinite(x) else "np." + name, ()).poly, sign)
+    """A number, exact if it is a short fraction or the root of one, as 1 / sqrt(3); else an atom that prints as it was written."""
+    if math.isfinite(x) and float(short := Fraction(x).limit_denominator(10**6)) == x:
+        return constant(number(short))
+    square = Fraction(x * x).limit_denominator(100) if abs(x) < 10 else 0
+    if square and math.isclose(square, x * x, rel_tol=4e-16):
+        size_of = power(constant(number(square)), Fraction(1, 2))
+    else:
+        size_of = _make("num", repr(abs(x)) if math.isfinite(x) else f"np.{abs(x)}", ()).poly
+    return scale(size_of, -1 if x < 0 else 1)
 
 
 def size(dim: str) -> Poly:
     """How long an axis is."""
-    return _make(("size", dim), "size", dim, ()).poly
+    return _make("size", dim, ()).poly
 
 
 def delta(dim: str) -> Atom:
     """1 where two labels are equal, else 0."""
-    return _make(("delta", dim), "delta", "", (dim, dim))
+    return _make("delta", "", (dim, dim), symmetric=True)
 
 
-def whole(name: str, p: Poly, in_dims: tuple[str, ...], dims: tuple[str, ...]) -> Poly:
-    """A function of a whole matrix, such as its inverse; passengers of `p` would be lost and are refused."""
-    if any(label >= PASSENGER for label in free(p)):
-        raise TooDeep
-    turned = relabel(p, {0: 1, 1: 0})
-    if sorted(turned.terms.items()) < sorted(p.terms.items()):  # of A^T it is the transpose of what it is of A
-        atom = _make(("whole", name, turned, dims[::-1]), "whole", name, dims[::-1], turned, in_dims[::-1])
-        return factor(atom, tuple(range(len(dims)))[::-1])
-    return _make(("whole", name, p, dims), "whole", name, dims, p, in_dims).poly
+def _atom_of(p: Poly, kind: str, name: str = "", gone: Dims = NONE, mixed: Dims = NONE, signed: bool = True) -> tuple[Factor, int]:
+    """The atom made of p, over labels in an order that depends on the structure of p alone, and if it is not `signed` the sign of p."""
+    found = {label: dim for m in p.terms for a, ls, _ in m for label, dim in zip(ls, a.dims, strict=True)}
+    dims = {**found, **mixed, **gone}
+    ways = []
+    for own, inner in product(_orders(p, dims.keys() - gone.keys()), _orders(p, gone.keys())):
+        q = relabel(p, {label: i for i, label in enumerate(own + inner)})
+        ways.append((sorted((m, c if signed else abs(c)) for m, c in q.terms.items()), own, inner, q))
+    _, own, inner, q = min(ways, key=lambda way: way[:3])  # of equal ones the lowest labels
+    sign = 1 if signed or q.terms[(max if only_lengths(q) else min)(q.terms)] > 0 else -1  # m - 1, but 1 - y
+    symmetric = len(own) == 2 and len(mixed) != 1 and any(way[1] == own[::-1] and way[3] == q for way in ways)
+    gone = {i: dims[label] for i, label in enumerate(inner, len(own))}
+    mixed = {i: dims[label] for i, label in enumerate(own) if label in mixed}
+    return (_make(kind, name, tuple([dims[label] for label in own]), scale(q, sign), gone, mixed, symmetric), own, 1), sign
 
 
-def over(name: str, p: Poly, gone: dict[int, str]) -> Poly:
-    """A function of all entries along some axes, such as the maximum; passengers of p would be lost and are refused."""
-    if any(label >= PASSENGER for label in free(p) - gone.keys()):
-        raise TooDeep
-    own = tuple(sorted(free(p) - gone.keys()))
-    body = relabel(p, {label: k for k, label in enumerate((*own, *gone))})
-    dims = {label: d for m in p.terms for label, d in dims_of(m).items()}
-    atom = _make((name, body, len(own)), "over", name, tuple(dims[x] for x in own), body, tuple(gone.values()))
-    return factor(atom, own)
+def only_lengths(p: Poly) -> bool:
+    """Is it made of numbers and lengths of axes alone?"""
+    return all(a.kind == "size" for m in p.terms for a, _, _ in m)
 
 
-def factor(atom: Atom, labels: Labels, power: Number = 1) -> Poly:
-    """One atom at some labels, to a power."""
-    return Poly({settle({(atom, labels): power}): 1})
-
-
-# ---------------------------------------------------------------- labels
-
-
-def free(p: Poly) -> set[int]:
-    """The labels that occur in p."""
-    return {label for m in p.terms for _, ls, _ in m for label in ls}
-
-
-def labels_of(m: Mono) -> set[int]:
-    """The labels that occur in one term."""
-    return {label for _, ls, _ in m for label in ls}
-
-
-def dims_of(m: Mono) -> dict[int, str]:
-    """The dimension of each label of a term."""
-    return {label: dim for a, ls, _ in m for label, dim in zip(ls, a.dims, strict=True)}
-
-
-def relabel(p: Poly, names: Mapping[int, int]) -> Poly:
-    """The same expression at other labels; labels that `names` lacks stay."""
-    get = names.get
-    out: dict[Mono, Number] = {}
+def _orders(p: Poly, labels: Iterable[int]) -> list[Labels]:
+    """The orders of labels worth trying: sorted by where they occur, ties in every order."""
+    labels = tuple(labels)
+    if len(labels) < 2:
+        return [labels]
+    marks: dict[int, list[Any]] = {label: [] for label in labels}
     for m, c in p.terms.items():
-        powers: dict[tuple[Atom, Labels], Number] = {}
         for a, ls, q in m:
-            key = (a, tuple([get(label, label) for label in ls]))
-            powers[key] = powers.get(key, 0) + q
-        n = settle(powers)
-        out[n] = out.get(n, 0) + c
-    return Poly({m: c for m, c in out.items() if c})
+            for label in marks.keys() & ls:
+                insort(marks[label], (a, q, tuple([0 if a.symmetric else i for i, x in enumerate(ls) if x == label]), abs(c)))
+    ranked = sorted(labels, key=marks.__getitem__)
+    ties = [tuple(tie) for _, tie in groupby(ranked, key=marks.__getitem__)]
+    if math.prod(math.factorial(len(tie)) for tie in ties) > 720:
+        return [tuple(ranked)]  # not canonical any more: like terms may stay apart, which is not wrong
+    return [sum(choice, ()) for choice in product(*map(permutations, ties))]
 
 
-def settle(powers: dict[tuple[Atom, Labels], Number]) -> Mono:
-    """A term in its normal order, with deltas carried out on the other factors."""
-    if any(a.symmetric and ls[0] > ls[1] for a, ls in powers):
-        powers, given = {}, powers
-        for (a, ls), q in given.items():
-            key = a, tuple(sorted(ls)) if a.symmetric else ls
-            powers[key] = powers.get(key, 0) + q
-    m = tuple(sorted([(a, ls, 1 if a.indicator and q > 0 else number(q)) for (a, ls), q in powers.items() if q]))
-    if not m or m[0][0] > 0:
-        return m
-    same: dict[int, int] = {}
-    for a, ls, _ in m:
-        if a < 0:
-            low, high = sorted(_root(same, label) for label in ls)
-            if low != high:
-                same[high] = low
-    merged: dict[tuple[Atom, Labels], Number] = {}
-    for a, ls, q in m:
-        if a > 0:
-            key = (a, tuple([_root(same, label) for label in ls]))
-            merged[key] = number(merged.get(key, 0) + q)
-    kind = {label: a for a, ls, _ in m if a < 0 for label in ls}
-    deltas = [(kind[high], (_root(same, high), high), 1) for high in same]
-    return tuple(sorted([*deltas, *((a, ls, q) for (a, ls), q in merged.items() if q)]))
-
-
-def _root(same: dict[int, int], label: int) -> int:
-    while label in same:
-        label = same[label]
-    return label
+def factor(a: Atom, ls: Labels, k: Number = 1) -> Poly:
+    """One atom at some labels, to a power; a number or a group of one term, made for a root, dissolves where the power is whole again."""
+    if a.name.isdigit() and k.__class__ is int:
+        return constant(number(Fraction(int(a.name)) ** k))
+    if a.kind == "group" and len(a.body) == 1 and k.__class__ is int:
+        return power(opened(a, ls), k)
+    return Poly({settle([(a, ls, k)]): 1})
 
 
 def opened(a: Atom, ls: Labels) -> Poly:
@@ -278,21 +238,56 @@ def opened(a: Atom, ls: Labels) -> Poly:
     return relabel(a.body, dict(enumerate(ls)))
 
 
-def without(m: Mono, *gone: Factor) -> Mono:
-    """The other factors of a term."""
-    return tuple([f for f in m if f not in gone])
+def inside(a: Atom, ls: Labels) -> tuple[Poly, dict[int, str]]:
+    """What an atom is made of, at these labels and new ones for those that it goes over, which come with their dimensions."""
+    names = fresh(a.gone)
+    return relabel(a.body, {**dict(enumerate(ls)), **names}), {names[label]: dim for label, dim in a.gone.items()}
 
 
-# ---------------------------------------------------------------- sums, products, powers
+# ---------------------------------------------------------------- terms and sums of terms
+
+
+def fresh(labels: Iterable[int]) -> dict[int, int]:
+    """New labels to sum over, in place of these."""
+    return {label: _fresh() for label in labels}
+
+
+def free(p: Poly) -> set[int]:
+    """The labels that occur in p."""
+    return {label for m in p.terms for _, ls, _ in m for label in ls}
+
+
+def relabel(p: Poly, names: Mapping[int, int]) -> Poly:
+    """The same expression at other labels; labels that `names` lacks stay."""
+    get = names.get
+    return _sum((settle([(a, tuple([get(x, x) for x in ls]), q) for a, ls, q in m]), c) for m, c in p.terms.items())
+
+
+def settle(factors: Iterable[Factor]) -> Mono:
+    """A term in its normal order: powers of equal factors added up, so that y * y^-1 is gone, and deltas carried out on the others."""
+    powers: dict[tuple[Atom, Labels], Number] = {}
+    for a, ls, q in factors:
+        if a.symmetric and ls[0] > ls[1]:
+            ls = ls[::-1]
+        powers[a, ls] = powers.get((a, ls), 0) + q
+    m = tuple(sorted([(a, ls, 1 if q == 1 or (a.indicator and q > 0) else number(q)) for (a, ls), q in powers.items() if q]))
+    if not m or m[0][0] > 0:
+        return m
+    a, (low, high), _ = min([f for f in m if f[0] < 0], key=lambda f: f[1])
+    rest = settle([(b, tuple([low if x == high else x for x in ls]), q) for b, ls, q in m if (b, ls) != (a, (low, high))])
+    return rest if low == high else tuple(sorted([(a, (low, high), 1), *rest]))
+
+
+def _sum(terms: Iterable[tuple[Mono, Number]]) -> Poly:
+    out: dict[Mono, Number] = {}
+    for m, c in terms:
+        out[m] = out.get(m, 0) + c
+    return Poly({m: c if c.__class__ is int else number(c) for m, c in out.items() if c})
 
 
 def add(*ps: Poly) -> Poly:
     """The sum."""
-    out: dict[Mono, Number] = {}
-    for p in ps:
-        for m, c in p.terms.items():
-            out[m] = out.get(m, 0) + c
-    return Poly({m: number(c) for m, c in out.items() if c})
+    return _sum(chain.from_iterable(p.terms.items() for p in ps))
 
 
 def scale(p: Poly, c: Number) -> Poly:
@@ -301,13 +296,13 @@ def scale(p: Poly, c: Number) -> Poly:
 
 
 def times(m: Mono, n: Mono) -> Mono:
-    """The product of two terms; powers of equal factors add up, so y * y^-1 is gone."""
-    if not m or not n:
-        return m or n
-    powers = {(a, ls): q for a, ls, q in m}
-    for a, ls, q in n:
-        powers[a, ls] = powers.get((a, ls), 0) + q
-    return settle(powers)
+    """The product of two terms."""
+    return settle(m + n) if m and n else m or n
+
+
+def spread(p: Poly, m: Mono, c: Number = 1) -> Poly:
+    """p times a term, term by term."""
+    return _sum((times(n, m), d * c) for n, d in p.terms.items())
 
 
 def mul(p: Poly, q: Poly) -> Poly:
@@ -322,28 +317,37 @@ def mul(p: Poly, q: Poly) -> Poly:
     return Poly({times(m, n): number(c * d)})
 
 
-def content(p: Poly) -> tuple[Number, Mono]:
-    """The number and the factors (also denominators) that all terms share."""
-    monos = [{(a, ls): q for a, ls, q in m} for m in p.terms]
-    common = {}
-    for key in {key: None for m in monos for key in m if key[0] > 0}:
-        powers = [m.get(key, 0) for m in monos]
-        low = max(powers) if key[0].kind == "size" and max(powers) <= 0 else min(powers)  # x - sum(x) / m stays as it is
-        if low and not (key[0].kind == "size" and min(powers) < 0 < max(powers)):
-            common[key] = low
-    numbers = [Fraction(c) for c in p.terms.values()]
-    top, bottom = math.gcd(*(c.numerator for c in numbers)), math.lcm(*(c.denominator for c in numbers))
-    shared = Fraction(top, bottom)  # 0.5 x + y / 3 is not made 1/6 (3 x + 2 y), nor x + 0.001 made 0.001 (1000 x + 1)
-    short = shared.denominator == 1 or (shared in map(abs, numbers) and max(map(abs, numbers)) < 10 * shared)
-    exps = [key for key in common if key[0].name == "exp" and common[key] < 0]
-    if len(exps) > 1:  # exp(-a) + exp(-b) is not made (exp(a) + exp(b)) / exp(a + b), which overflows
-        common = {key: q for key, q in common.items() if key not in exps or all(key in m for m in monos)}
-    return number(shared if short else Fraction(1)), settle(common)
+def without(m: Mono, *gone: Factor) -> Mono:
+    """The other factors of a term."""
+    return tuple([f for f in m if f not in gone])
+
+
+def others(p: Poly, *gone: Mono) -> Poly:
+    """The other terms of a sum."""
+    return Poly({m: c for m, c in p.terms.items() if m not in gone})
 
 
 def reciprocal(m: Mono) -> Mono:
     """1 over a term."""
-    return tuple(sorted([(a, ls, -q) for a, ls, q in m]))
+    return tuple([(a, ls, -q) for a, ls, q in m])
+
+
+def content(p: Poly) -> tuple[Number, Mono]:
+    """The number and the factors (also denominators) that all terms share."""
+    monos = [{(a, ls): q for a, ls, q in m} for m in p.terms]
+    common = []
+    for a, ls in {key: None for m in monos for key in m if key[0] > 0}:
+        powers = [m.get((a, ls), 0) for m in monos]
+        low = min(powers)
+        if low < 0 and a.kind == "size":  # x - sum(x) / m stays as it is
+            low = min(max(powers), 0)
+        if low:
+            common.append((a, ls, low))
+    numbers: list[Any] = [abs(c) for c in p.terms.values()]
+    shared = Fraction(math.gcd(*(c.numerator for c in numbers)), math.lcm(*(c.denominator for c in numbers)))
+    # 0.5 x + y / 3 is not made 1/6 (3 x + 2 y), nor x + 0.001 made 0.001 (1000 x + 1)
+    short = shared.denominator == 1 or (shared in numbers and max(numbers) < 10 * shared)
+    return number(shared) if short else 1, settle(common)
 
 
 def wrap(p: Poly) -> Poly:
@@ -351,11 +355,8 @@ def wrap(p: Poly) -> Poly:
     if len(p) <= 1:
         return p
     c, m = content(p)
-    inverse = reciprocal(m)
-    rest = Poly({times(n, inverse): number(Fraction(d) / c) for n, d in p.terms.items()})
-    body, order, sign = _canonical(rest)
-    atom = _make(("group", body), "group", "", _dims(rest, order), body)
-    return Poly({times(m, ((atom, order, 1),)): c * sign})
+    group, sign = _atom_of(spread(p, reciprocal(m), 1 / Fraction(c)), "group", signed=False)
+    return Poly({times(m, (group,)): c * sign})
 
 
 def power(p: Poly, k: Number) -> Poly:
@@ -365,212 +366,104 @@ def power(p: Poly, k: Number) -> Poly:
         return p
     if k == 0:
         return ONE
-    if not p.terms:
-        if k > 0:
-            return ZERO
+    if not p.terms and k > 0:
+        return ZERO
+    m, c = wrap(p).only() if p.terms else ((), 0)
+    deltas = tuple([f for f in m if f[0] < 0])
+    if k < 0 and (deltas or not c):
         raise ZeroDivisionError
-    m, c = wrap(p).only()
-    if m and m[0][0] < 0:  # a diagonal matrix to a power, entry by entry
-        if k < 0:
-            raise ZeroDivisionError
-        deltas, rest = [f for f in m if f[0] < 0], tuple([f for f in m if f[0] > 0])
-        return mul(Poly({tuple(deltas): 1}), power(Poly({rest: c}), k))
+    if deltas:  # a diagonal matrix to a power, entry by entry
+        return mul(Poly({deltas: 1}), power(Poly({without(m, *deltas): c}), k))
     if k.__class__ is int:
-        out = Poly({settle({(a, ls): q * k for a, ls, q in m}): number(Fraction(c) ** k)})
-        return _open(out) if any(a.kind == "group" and len(a.body.terms) == 1 for a, _, _ in m) else out
-    safe = tuple([f for f in m if f[0].positive])
+        out = Poly({settle([(a, ls, q * k) for a, ls, q in m]): number(Fraction(c) ** k)})
+        return each_factor(out, lambda f: factor(*f)) if any(a.kind == "num" or len(a.body) == 1 for a, _, _ in m) else out
     rest = tuple([f for f in m if not f[0].positive])
+    safe = without(m, *rest)
     if c < 0 or len(rest) > 1 or any(q.__class__ is int and q % 2 == 0 for _, _, q in rest):
-        body, order, sign = _canonical(Poly({rest: -1 if c < 0 else 1}))
-        body = scale(body, sign)
-        rest = ((_make(("group", body), "group", "", _dims(Poly({rest: 1}), order), body), order, 1),)
-    powers = {(a, ls): q * k for a, ls, q in (*safe, *rest)}
-    return mul(_root_of(-c if c < 0 else c, k), Poly({settle(powers): 1}))
-
-
-def _open(p: Poly) -> Poly:
-    """Groups of one term, made for a square root, dissolve when the power is whole again."""
-    out = ONE
-    for a, ls, q in p.only()[0]:
-        single = a.kind == "group" and len(a.body.terms) == 1 and q.__class__ is int
-        out = mul(out, power(opened(a, ls), q) if single else factor(a, ls, q))
-    return scale(out, p.only()[1])
+        rest = (_atom_of(Poly({rest: -1 if c < 0 else 1}), "group")[0],)
+    return mul(_root_of(-c if c < 0 else c, k), Poly({settle([(a, ls, q * k) for a, ls, q in safe + rest]): 1}))
 
 
 def _root_of(c: Number, k: Number) -> Poly:
-    if c == 1:
-        return ONE
     exact = Fraction(float(c) ** float(k)).limit_denominator(1000)
     if exact**k.denominator == Fraction(c) ** k.numerator:
         return constant(number(exact))
-    return Poly({((_make(("num", float(c)), "num", repr(c) if c.__class__ is int else repr(float(c)), ()), (), k),): 1})
-
-
-def _dims(p: Poly, order: Labels) -> tuple[str, ...]:
-    dims: dict[int, str] = {}
-    for m in p.terms:
-        dims.update(dims_of(m))
-    return tuple(dims[label] for label in order)
-
-
-def _canonical(p: Poly, signed: bool = False) -> tuple[Poly, Labels, int]:
-    """p at labels 0, 1, .. in an order, and unless `signed` with a sign, that depend on its structure alone."""
-    ways = []
-    for order in _orders(list(p.terms.items()), free(p)):
-        q = relabel(p, {label: i for i, label in enumerate(order)})
-        ways.append((sorted((m, c if signed else abs(c)) for m, c in q.terms.items()), order, q))
-    _, order, q = min(ways, key=lambda way: way[:2])  # of equal ones the lowest labels
-    if signed:
-        return q, order, 1
-    sign = 1 if q.terms[(max if only_lengths(q) else min)(q.terms)] > 0 else -1  # m - 1, but 1 - y
-    return scale(q, sign), order, sign
-
-
-def only_lengths(p: Poly) -> bool:
-    """Is it made of numbers and lengths of axes alone?"""
-    return all(a.kind == "size" for m in p.terms for a, _, _ in m)
-
-
-def _orders(terms: list[tuple[Mono, Number]], labels: set[int]) -> Iterable[Labels]:
-    """The orders of labels worth trying: sorted by where they occur, ties in every order."""
-    if len(labels) < 2:
-        return [tuple(labels)]
-    marks: dict[int, list[Any]] = {label: [] for label in labels}
-    for m, c in terms:
-        for a, ls, q in m:
-            for label in set(ls):
-                if label in marks:
-                    marks[label].append((a, q, tuple([0 if a.symmetric else i for i, x in enumerate(ls) if x == label]), abs(c)))
-    for mark in marks.values():
-        mark.sort()
-    ranked = sorted(labels, key=lambda label: marks[label])
-    ties: list[list[int]] = []
-    for label in ranked:
-        if ties and marks[ties[-1][0]] == marks[label]:
-            ties[-1].append(label)
-        else:
-            ties.append([label])
-    if math.prod(math.factorial(len(t)) for t in ties) > 720:
-        return [tuple(ranked)]  # not canonical any more: like terms may stay apart, which is not wrong
-    return (sum(choice, ()) for choice in product(*(permutations(t) for t in ties)))
+    p, q = c.as_integer_ratio()
+    if max(p, q) < 10**6:
+        return Poly({settle([(_make("num", str(n), ()), (), k if n == p else -k) for n in (p, q) if n != 1]): 1})
+    return factor(_make("num", repr(float(c)), ()), (), k)
 
 
 # ---------------------------------------------------------------- contraction
 
 
-def fresh(labels: Iterable[int]) -> dict[int, int]:
-    """New labels to sum over, in place of these."""
-    return {label: _fresh() for label in labels}
-
-
-def contract(p: Poly, bound: dict[int, str], keep: bool = True) -> Poly:
+def contract(p: Poly, bound: Dims, keep: bool = True) -> Poly:
     """The sum over labels, given with their dimensions.  With `keep`, a sum of terms is summed as a whole."""
     if not bound:
         return p
     if min(bound) < BOUND:  # a delta keeps the lower of its labels, which must not be the one that is summed
         names = fresh(bound)
         p, bound = relabel(p, names), {names[label]: dim for label, dim in bound.items()}
-    if keep and len(p) > 1 and all(labels_of(m) >= bound.keys() for m in p.terms):
+    if keep and len(p) > 1 and all(free(Poly({m: 1})) >= bound.keys() for m in p.terms):
         p = wrap(p)
     return add(*(scale(_contract(m, dict(bound)), c) for m, c in p.terms.items()))
 
 
 def _contract(m: Mono, bound: dict[int, str]) -> Poly:
-    m = _flatten(m, bound)
-    for i, (a, ls, q) in enumerate(m):
-        if q == 1 and a.kind == "group" and a.has_delta and not bound.keys().isdisjoint(ls):
-            spread = opened(a, ls)
-            rest = m[:i] + m[i + 1 :]
-            return contract(Poly({times(n, rest): c for n, c in spread.terms.items()}), bound, keep=False)
-    out = ONE
-    while m and m[0][0] < 0:  # a delta's higher label occurs nowhere else: summing over it removes the delta
-        hit = next(((i, ls[1]) for i, (a, ls, _) in enumerate(m) if a < 0 and ls[1] in bound), None)
-        if hit is None:
-            break
-        m = m[: hit[0]] + m[hit[0] + 1 :]
-        del bound[hit[1]]
-    parts: list[tuple[set[int], list[Factor]]] = []  # what is connected through summed labels
     for f in m:
-        mine = bound.keys() & set(f[1])
-        if not mine:
-            out = Poly({times(next(iter(out.terms)), (f,)): 1})
-            continue
-        touching = [part for part in parts if part[0] & mine]
-        parts = [part for part in parts if not part[0] & mine]
-        parts.append((mine.union(*(t[0] for t in touching)), [f, *(x for t in touching for x in t[1])]))
+        a, ls, q = f
+        if q == 1 and (a.kind == "contr" or (a.kind == "group" and a.has_delta)) and not bound.keys().isdisjoint(ls):
+            body, more = inside(a, ls)  # a contraction inside a contraction is one with it, and a delta is carried out
+            return contract(spread(body, without(m, f)), bound | more, keep=False)
+    used = [f for f in m if f[0] < 0 and f[1][1] in bound]  # the higher label of a delta occurs nowhere else
+    m = without(m, *used)
+    for _, (_, label), _ in used:
+        del bound[label]
+    out = Poly({tuple([f for f in m if bound.keys().isdisjoint(f[1])]): 1})
+    parts: list[tuple[set[int], Mono]] = []  # what is connected through summed labels
+    for f in m:
+        if mine := bound.keys() & set(f[1]):
+            touching = [part for part in parts if part[0] & mine]
+            parts = [part for part in parts if not part[0] & mine]
+            parts.append((mine.union(*(t[0] for t in touching)), (f, *(x for t in touching for x in t[1]))))
     for label in bound.keys() - set().union(*(part[0] for part in parts)):
         out = mul(out, size(bound[label]))
     for labels, factors in parts:
-        out = mul(out, _contraction(tuple(sorted(factors)), labels))
+        out = mul(out, Poly({(_atom_of(Poly({tuple(sorted(factors)): 1}), "contr", gone={x: bound[x] for x in labels})[0],): 1}))
     return out
 
 
-def _flatten(m: Mono, bound: dict[int, str]) -> Mono:
-    """Contractions inside a contraction become one."""
-    while True:
-        i = next((i for i, (a, ls, q) in enumerate(m) if a.kind == "contr" and q == 1 and not bound.keys().isdisjoint(ls)), None)
-        if i is None:
-            return m
-        a, ls, _ = m[i]
-        n = len(ls)
-        names = fresh(range(n, n + len(a.bound)))
-        bound.update({names[n + k]: dim for k, dim in enumerate(a.bound)})
-        inner = relabel(a.body, {**dict(enumerate(ls)), **names})
-        m = times(m[:i] + m[i + 1 :], inner.only()[0])
+# ---------------------------------------------------------------- functions
 
 
-def _contraction(m: Mono, bound: set[int]) -> Poly:
-    dims = dims_of(m)
-    ways = []
-    for outer in _orders([(m, 1)], labels_of(m) - bound):
-        for inner in _orders([(m, 1)], bound):
-            ways.append((relabel(Poly({m: 1}), {label: i for i, label in enumerate(outer + inner)}).only()[0], outer, inner))
-    n, outer, inner = min(ways)
-    atom = _make(("contr", n, len(outer)), "contr", "", tuple(dims[x] for x in outer), Poly({n: 1}), tuple(dims[x] for x in inner))
-    atom.symmetric = len(outer) == 2 and any(way[0] == n and way[1] == outer[::-1] for way in ways)
-    return factor(atom, outer)
+def fn(name: str, p: Poly, mixed: Dims = NONE, gone: Dims = NONE) -> Poly:
+    """A function of p: entry by entry, along the labels that it mixes, or of all entries along those that are then gone.
+
+    Functions know what they are of numbers, of what is positive and of each other: exp(-a) is exp(a)^-1.
+    """
+    if name in COMPARISONS:
+        found = _compared(name, p)
+    else:
+        found = _exp(p) if name == "exp" else _log(p) if name == "log" else _softmax(p, mixed) if name == "softmax" else None
+    if found is None and name in SIGNED and len(p) == 1:
+        m, c = p.only()
+        if c > 0 and all(a.positive and a.kind not in ("group", "contr") for a, _, _ in m):  # a sum of squares may be 0
+            found = p if (value := SIGNED[name]) is None else constant(value)
+    return _call(name, p, mixed, gone) if found is None else found
 
 
-def inside(a: Atom, ls: Labels) -> tuple[Mono, dict[int, str]]:
-    """What a contraction sums, at labels `ls`, and over which new labels."""
-    n = len(ls)
-    names = fresh(range(n, n + len(a.bound)))
-    bound = {names[n + k]: dim for k, dim in enumerate(a.bound)}
-    return relabel(a.body, {**dict(enumerate(ls)), **names}).only()[0], bound
+def _call(name: str, p: Poly, mixed: Dims = NONE, gone: Dims = NONE) -> Poly:
+    return Poly({(_atom_of(p, "fn", name, gone, mixed)[0],): 1})
 
 
-# ---------------------------------------------------------------- functions of one operand
-
-
-def fn(name: str, p: Poly) -> Poly:
-    """A function applied entry by entry; exp and log know each other, and exp(-a) is exp(a)^-1."""
-    found = _exp(p) if name == "exp" else _log(p) if name == "log" else _compared(name, p) if name in COMPARISONS else None
-    if found is not None:
-        return found
-    if (
-        name in SIGNED
-        and len(p) == 1
-        and p.only()[1] > 0
-        and all(a.positive and a.kind not in ("group", "contr") for a, _, _ in p.only()[0])
-    ):
-        return p if SIGNED[name] is None else constant(SIGNED[name])  # type: ignore[arg-type]
-    q, order, _ = _canonical(p, signed=True)
-    return factor(_make(("fn", name, q), "fn", name, _dims(p, order), q), order)
-
-
-def softmax(p: Poly, along: dict[int, str]) -> Poly:
-    """exp(p) over its sum along labels, given with their dimensions; what is the same along them makes no difference."""
-    p = Poly({m: c for m, c in p.terms.items() if not along.keys().isdisjoint(labels_of(m))})
-    out = ONE
-    for label in along.keys() - free(p):
-        out = mul(out, power(size(along[label]), -1))
-    if not p.terms:
-        return out
-    q, order, _ = _canonical(p, signed=True)
-    axes = tuple([i for i, label in enumerate(order) if label in along])
-    atom = _make(("softmax", axes, q), "along", "softmax", _dims(p, order), q)
-    atom.over = axes
-    return mul(out, factor(atom, order))
+def _softmax(p: Poly, along: Dims) -> Poly | None:
+    """What is the same along the labels makes no difference."""
+    q = Poly({m: c for m, c in p.terms.items() if not along.keys().isdisjoint(free(Poly({m: c})))})
+    left = {label: dim for label, dim in along.items() if label in free(q)}
+    if left == along and q == p:
+        return None
+    sizes = [power(size(dim), -1) for label, dim in along.items() if label not in left]
+    return reduce(mul, sizes, _call("softmax", q, left) if left else ONE)
 
 
 def exponent(m: Mono) -> Poly | None:
@@ -583,13 +476,12 @@ def exponent(m: Mono) -> Poly | None:
 def _compared(name: str, p: Poly) -> Poly | None:
     """A number compared with 0, and whether a condition fails."""
     if p.terms.keys() <= {()}:
-        c = p.terms.get((), 0)
-        return constant(int({">": c > 0, ">=": c >= 0, "==": c == 0}[name]))
-    _, c = wrap(p).only()
+        return constant(int(COMPARISONS[name](p.terms.get((), 0), 0)))
+    m, c = wrap(p).only()
     if abs(c) != 1:  # 2 x > 0 where x > 0
         return fn(name, scale(p, abs(1 / Fraction(c))))
-    if name == "==" and len(p) == 1 and all(a.indicator for a, _, _ in p.only()[0]):
-        return add(ONE, Poly({p.only()[0]: -1}))
+    if name == "==" and len(p) == 1 and all(a.indicator for a, _, _ in m):
+        return add(ONE, Poly({m: -1}))
     return None
 
 
@@ -597,49 +489,40 @@ def _exp(p: Poly) -> Poly | None:
     if not p.terms:
         return ONE
     everywhere = free(p)
-    apart = {m: c for m, c in p.terms.items() if labels_of(m) != everywhere}
+    apart = {m: c for m, c in p.terms.items() if free(Poly({m: c})) != everywhere}
     if apart and len(apart) < len(p):  # exp(z_i - c) = exp(z_i) exp(-c): what broadcasts comes out
-        return mul(fn("exp", Poly({m: c for m, c in p.terms.items() if m not in apart})), fn("exp", Poly(apart)))
+        return mul(fn("exp", others(p, *apart)), fn("exp", Poly(apart)))
     if wrap(p).only()[1] < 0:
         return power(fn("exp", scale(p, -1)), -1)
-    (m, c) = p.only()
-    if len(p) > 1 or len(m) != 1 or m[0][2] != 1:
-        return None
-    a, ls, _ = m[0]
-    if a.kind == "fn" and a.name == "log":
-        return power(opened(a, ls), c)
-    if a.kind == "over" and a.name == "logsumexp":
-        names = fresh(range(len(ls), len(ls) + len(a.bound)))
-        e = fn("exp", relabel(a.body, {**dict(enumerate(ls)), **names}))
-        return power(contract(e, dict(zip(names.values(), a.bound, strict=True))), c)
+    m, c = p.only()
+    if len(p) == len(m) == 1 and m[0][2] == 1 and m[0][0].name in ("log", "logsumexp"):
+        x, gone = inside(m[0][0], m[0][1])
+        return power(contract(fn("exp", x), gone) if gone else x, c)
     return None
 
 
 def _log(p: Poly) -> Poly | None:
-    if p == ONE:
-        return ZERO
     m, c = wrap(p).only() if p.terms else ((), 0)
     if c != 1 or not all(a.positive for a, _, _ in m):
         return None
     logs = [_log_of(a, ls) for a, ls, _ in m]
-    if not any(logs):
+    if m and not any(logs):
         return None
     return add(*(scale(x or fn("log", factor(a, ls)), q) for x, (a, ls, q) in zip(logs, m, strict=True)))
 
 
 def _log_of(a: Atom, ls: Labels) -> Poly | None:
     """The logarithm of an exponential, of a sum of them, and of a softmax, in forms that do not overflow."""
-    if a.kind == "fn" and a.name == "exp":
+    if a.name == "exp":
         return opened(a, ls)
-    if a.kind == "along":
-        names = fresh(a.over)
-        x = opened(a, ls)
-        shifted = relabel(a.body, {**dict(enumerate(ls)), **names})
-        return add(x, scale(over("logsumexp", shifted, {names[i]: a.dims[i] for i in a.over}), -1))
+    if a.name == "softmax":
+        names = fresh(a.mixed)
+        x = relabel(a.body, {**dict(enumerate(ls)), **names})
+        return add(opened(a, ls), scale(_call("logsumexp", x, gone={names[i]: dim for i, dim in a.mixed.items()}), -1))
     if a.kind == "contr":
-        m, bound = inside(a, ls)
-        e = exponent(m)
-        return None if e is None or not bound.keys() <= free(e) else over("logsumexp", e, bound)
+        body, gone = inside(a, ls)
+        e = exponent(body.only()[0])
+        return None if e is None or not gone.keys() <= free(e) else _call("logsumexp", e, gone=gone)
     return None
 
 
@@ -669,6 +552,11 @@ def atoms_in(p: Poly, known: Mapping[Atom, Any] = {}) -> list[Atom]:
     return sorted(seen)
 
 
+def each_factor(p: Poly, change: Callable[[Factor], Poly]) -> Poly:
+    """p with something else in place of each factor."""
+    return add(*(reduce(mul, map(change, m), constant(c)) for m, c in p.terms.items()))
+
+
 class Rewrite:
     """A rule on Polys, applied everywhere inside an expression, innermost first; remembers what it has seen."""
 
@@ -685,36 +573,23 @@ class Rewrite:
         new = self._leaf(a) if self._leaf is not None else None
         if new is not None:
             return new
-        if a.kind in LEAVES:
-            return a.poly
-        untouched = all(self._made[x] is x.poly for x in a.parts) and self._rule(a.body) == a.body
-        if untouched and (a.kind != "contr" or self._rule(a.poly) == a.poly):
-            return a.poly
-        own = tuple(range(len(a.dims)))
-        if a.kind == "contr":
-            m, bound = inside(a, own)
-            return contract(self._rule(self._assemble(Poly({m: 1}))), bound)
         body = self._rule(self._assemble(a.body))
-        if a.kind == "group":
-            return body
-        if a.kind == "over":
-            return over(a.name, body, {len(own) + k: d for k, d in enumerate(a.bound)})
-        if a.kind == "along":
-            return softmax(body, {i: a.dims[i] for i in a.over})
-        return fn(a.name, body) if a.kind == "fn" else whole(a.name, body, a.bound, a.dims)
+        if body == a.body:
+            return a.poly
+        if a.kind == "fn":
+            return fn(a.name, body, a.mixed, a.gone)
+        return contract(body, a.gone)
 
     def _assemble(self, p: Poly) -> Poly:
         made = self._made
         if all(made[a] is a.poly for m in p.terms for a, _, _ in m):
             return p
-        parts = []
-        for m, c in p.terms.items():
-            t = constant(c)
-            for a, ls, q in m:
-                new = made[a]
-                t = mul(t, factor(a, ls, q) if new is a.poly else power(relabel(new, dict(enumerate(ls))), q))
-            parts.append(t)
-        return add(*parts)
+        return each_factor(p, lambda f: power(relabel(made[f[0]], dict(enumerate(f[1]))), f[2]))
+
+
+def divisors(p: Poly) -> set[Atom]:
+    """The atoms that stand in denominators, also within others."""
+    return {a for q in (p, *(b.body for b in atoms_in(p))) for m in q.terms for a, _, k in m if k < 0}
 
 
 def substitute(p: Poly, table: Mapping[Atom, Poly]) -> Poly:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from fractions import Fraction
+from functools import reduce
 from itertools import count
+from string import ascii_lowercase
 from typing import Any
 
 import numpy as np
@@ -28,60 +29,50 @@ Dims = tuple[str | None, ...]
 
 
 class NoForm(Exception):
-    """An op without an index form was asked for one; callers say at which node."""
-
-    def __init__(self, op: Op) -> None:
-        super().__init__(op.name)
-        self.op = op
+    """Something without an index form was asked for one; callers say at which node."""
 
 
 class Space:
-    """What the symbols of one derivation share: which axes are the same, and what plain arrays are called."""
+    """What the symbols of one derivation share: which axes are the same, and what was taken for granted."""
 
     def __init__(self) -> None:
         self._parents: dict[str, str] = {}
-        self._count = 0
-        self.called: dict[int, str] = {}  # names of plain arrays, by id()
-        self.taken: set[str] = set()  # names that the arrays which nobody named must not get
-        self.constants: dict[str, Any] = {}
+        self._count = count(1)
         self.guards: list[Poly] = []  # what was taken not to be zero
         self.known = expr.Rewrite(known_functions)
 
-    def new_dim(self) -> str:
-        self._count += 1
-        return f"?{self._count}"
+    def new_dims(self, shape: Sequence[int]) -> Dims:
+        """A dimension for each axis longer than 1."""
+        return tuple(f"?{next(self._count)}" if n != 1 else None for n in shape)
 
     def find(self, dim: str) -> str:
+        """The dimension that this one was joined to."""
         while dim in self._parents:
             dim = self._parents[dim]
         return dim
 
     def join(self, a: str, b: str) -> None:
+        """Two dimensions are the same; two that have names stay apart."""
         a, b = self.find(a), self.find(b)
         if a != b and "?" in (a[0], b[0]):
             self._parents.update({b: a} if b[0] == "?" else {a: b})
 
     def lift(self, x: Any, dims: Dims | None = None) -> Symbol:
-        """A plain operand as a symbol; arrays get the name a person gave them."""
+        """A plain operand as a symbol; raises NoForm for an array that is neither one number throughout nor a multiple of the identity."""
         if isinstance(x, Symbol):
             return x
         if isinstance(x, Size):
-            return Symbol(self, x.poly, (), ())
-        array = np.asarray(x)
-        if array.ndim == 0 and not (isinstance(x, np.ndarray) and x.dtype == bool):  # rules compare plain numbers, too
-            return Symbol(self, plain_number(float(array)), (), ())
-        dims = tuple(self.new_dim() if n != 1 else None for n in array.shape) if dims is None else dims
-        name = self.called.get(id(x))
-        named = name or array.dtype == bool  # a condition that held everywhere may not hold at other values
-        if not named and array.size and (array == array.flat[0]).all():
-            return Symbol(self, plain_number(float(array.flat[0])), array.shape, dims)
-        if not named and array.ndim == 2 and dims[0] and dims[1] and _is_scaled_identity(array):
-            self.join(dims[0], dims[1])
-            identity = mul(plain_number(float(array[0, 0])), expr.factor(expr.delta(dims[0]), (0, 1)))
-            return Symbol(self, identity, array.shape, (dims[0], dims[0]))
-        name = name or next(c for k in count(1) if (c := f"c{k}") not in self.taken and c not in self.constants)
-        self.constants[name] = array
-        return self.opaque(name, array.shape, dims, indicator=array.dtype == bool)
+            return x.symbol
+        array = x if isinstance(x, np.ndarray) else np.asarray(x, float)  # rules compare plain numbers, which gives plain bools
+        if not is_literal(array):
+            raise NoForm("an array of its own")
+        dims = self.new_dims(array.shape) if dims is None else dims
+        p = expr.numeral(float(array.flat[0]))
+        if _is_filled(array):
+            return Symbol(self, p, array.shape, dims)
+        row, column = map(str, dims)
+        self.join(row, column)
+        return Symbol(self, mul(p, expr.factor(expr.delta(row), (0, 1))), array.shape, (row, row))
 
     def opaque(self, name: str, shape: Sequence[int], dims: Dims, indicator: bool = False) -> Symbol:
         """The symbol of a name."""
@@ -91,42 +82,49 @@ class Space:
 
 
 class Size(int):
-    """The length of an axis that remembers which axis; products and quotients of lengths remember too."""
+    """The length of an axis as a number that remembers, in `symbol`, which axis; so do products and quotients of lengths."""
 
-    poly: Poly
-    space: Space
+    symbol: Symbol
 
-    @staticmethod
-    def of(n: int, poly: Poly, space: Space) -> Size:
-        out = Size(n)
-        out.poly, out.space = poly, space
+    def __new__(cls, n: int, symbol: Symbol) -> Size:
+        out = super().__new__(cls, n)
+        out.symbol = symbol
         return out
 
     def __mul__(self, other: Any) -> Any:
         if not isinstance(other, int):
             return NotImplemented
-        return Size.of(int(self) * int(other), mul(self.poly, other.poly if isinstance(other, Size) else constant(other)), self.space)
+        factor = other.symbol.poly if isinstance(other, Size) else constant(other)
+        return Size(int(self) * int(other), self.symbol.map(lambda p: mul(p, factor)))  # at once: shapes are multiplied often
 
     __rmul__ = __mul__
 
     def __sub__(self, other: Any) -> Any:
-        less = expr.scale(plain_number(float(other)), -1)
-        return Size.of(int(int(self) - other), add(self.poly, less), self.space) if other else self
+        return Size(int(int(self) - other), self.symbol - other) if other else self
 
     def __truediv__(self, other: Any) -> Any:
-        return self.space.lift(self) / (self.space.lift(other) if isinstance(other, Size) else other)
+        return self.symbol / other
+
+
+def is_literal(a: Any) -> bool:
+    """Is an array written as a number: is it one throughout, or a multiple of the identity?
+
+    Conditions are not, for one that held everywhere may not hold at other values.
+    """
+    return a.dtype != bool and (_is_filled(a) or _is_scaled_identity(a))
+
+
+def _is_filled(a: Any) -> bool:
+    return a.ndim == 0 or bool(a.size and (a == a.flat[0]).all())
 
 
 def _is_scaled_identity(a: Any) -> bool:
-    return bool(a.size and a.shape[0] == a.shape[1] and (a == a[0, 0] * np.eye(len(a))).all())
+    return a.ndim == 2 and 1 < a.shape[0] == a.shape[1] and bool((a == a[0, 0] * np.eye(len(a))).all())
 
 
-def plain_number(x: float) -> Poly:
-    """A number as an exact fraction if it is a short one, else as an atom that prints as it is."""
-    if not np.isfinite(x):
-        return expr.numeral(x)
-    short = Fraction(x).limit_denominator(10**6)
-    return constant(expr.number(short)) if float(short) == x else expr.numeral(x)
+def _comparison(name: str, sign: int) -> Callable[[Symbol, Any], Symbol]:
+    """How a symbol stands to another operand, as a function of their difference, times a sign."""
+    return lambda self, other: (self - other).map(lambda p: expr.fn(name, expr.scale(p, sign)))
 
 
 class Symbol(Operand):
@@ -135,16 +133,16 @@ class Symbol(Operand):
     An axis of length 1 has no dimension (None) and no label.
     """
 
-    __slots__ = ("space", "poly", "_shape", "dims", "guard")
+    __slots__ = ("space", "poly", "_shape", "dims")
     __hash__ = None  # type: ignore[assignment]
 
-    def __init__(self, space: Space, poly: Poly, shape: Sequence[int], dims: Dims, guard: bool = False) -> None:
-        self.space, self.poly, self._shape, self.dims, self.guard = space, poly, tuple(shape), dims, guard
+    def __init__(self, space: Space, poly: Poly, shape: Sequence[int], dims: Dims) -> None:
+        self.space, self.poly, self._shape, self.dims = space, poly, tuple(shape), dims
 
     @property
     def shape(self) -> tuple[int, ...]:
         return tuple(
-            1 if d is None else n if isinstance(n, Size) else Size.of(n, expr.size(d), self.space)
+            1 if d is None else n if isinstance(n, Size) else Size(n, Symbol(self.space, expr.size(d), (), ()))
             for n, d in zip(self._shape, self.dims, strict=True)
         )
 
@@ -154,27 +152,27 @@ class Symbol(Operand):
     @staticmethod
     def __apply__(op: Op, args: Sequence[Any], kw: dict[str, Any]) -> Any:
         space = next(a.space for a in args if isinstance(a, Symbol))
-        args = [space.lift(a) if isinstance(a, Size) else a for a in args]
+        args = [a.symbol if isinstance(a, Size) else a for a in args]
         if any(isinstance(a, float) and not math.isfinite(a) for a in args):  # inf and nan follow no rule that formulas are made by
-            raise NoForm(op)
-        if op.name == "where" and isinstance(args[0], Symbol) and args[0].guard:
+            raise NoForm(op.name)
+        if op.name == "where" and isinstance(args[0], Symbol) and all(any(f[0].name == "==" for f in m) for m in args[0].poly.terms):
             space.guards.append(args[0].poly)
-            return args[2]
-        if op.name in _CORE:
-            return _CORE[op.name](space, op, *args)
+            return space.lift(args[2])
+        if op.name in ("add", "mul"):
+            return _entrywise(space, add if op.name == "add" else mul, args)
+        if op.name == "pow":
+            args = [space.lift(a) for a in args]
+            if args[1].poly.terms.keys() <= {()}:  # the exponent is a number
+                return args[0].map(lambda p: power(p, args[1].poly.terms.get((), 0)))
         if op.form is not None:
             return product(space, op.form(*(len(shape_of(a)) for a in args), **kw), args)
         if isinstance(op.index, str) and len(args[0]._shape) == 2 and None not in args[0].dims:
-            x = args[0]
-            space.join(*x.dims)
-            before, _, after = op.index.partition("->")
-            axes = [before.index(letter) for letter in after]
-            dims = tuple(x.dims[i] for i in axes)
-            return Symbol(space, expr.whole(op.name, x.poly, x.dims, dims), [x._shape[i] for i in axes], dims)
+            space.join(*args[0].dims)
+            return _of_itself(space, op, op.index, args[0])
         if callable(op.index):
             found = op.index(*args, **kw)
             if isinstance(found, str) and " " in found:
-                return _over(space, op, found.partition(" ")[2], space.lift(args[0]))
+                return _of_itself(space, op, found.partition(" ")[2], space.lift(args[0]))
             if isinstance(found, str):
                 return product(space, found, args)
             if isinstance(found, tuple):
@@ -184,7 +182,7 @@ class Symbol(Operand):
                 return found.map(space.known) if op.kind == "general" else found  # what softmax does in one go stays in one piece
         elif op.kind == "elementwise" and op.arity == 1:
             return args[0].map(lambda p: expr.fn(op.name, p))
-        raise NoForm(op)
+        raise NoForm(op.name)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *args: Any, **kw: Any) -> Any:
         return True if ufunc is np.isfinite else super().__array_ufunc__(ufunc, method, *args, **kw)
@@ -193,137 +191,79 @@ class Symbol(Operand):
         """The same axes, other entries."""
         return Symbol(self.space, f(self.poly), self._shape, self.dims)
 
-    def at(self, dims: Dims) -> Symbol:
-        """The same entries, axes of known names."""
-        return Symbol(self.space, self.poly, self._shape, dims)
+    __gt__, __ge__ = _comparison(">", 1), _comparison(">=", 1)
+    __lt__, __le__ = _comparison(">", -1), _comparison(">=", -1)
+    __eq__ = _comparison("==", 1)  # type: ignore[assignment]
 
-    def __lt__(self, other: Any) -> Symbol:
-        return _asks(">", other - self)
-
-    def __le__(self, other: Any) -> Symbol:
-        return _asks(">=", other - self)
-
-    def __gt__(self, other: Any) -> Symbol:
-        return _asks(">", self - other)
-
-    def __ge__(self, other: Any) -> Symbol:
-        return _asks(">=", self - other)
-
-    def __eq__(self, other: Any) -> Symbol:  # type: ignore[override]
-        found = _asks("==", self - other)
-        found.guard = True
-        return found
-
-    def __and__(self, other: Any) -> Symbol:
-        both = self * other
-        both.guard = self.guard or getattr(other, "guard", False)
-        return both  # type: ignore[no-any-return]
-
-    __rand__ = __and__
-
-
-def _asks(name: str, x: Symbol) -> Symbol:
-    return x.map(lambda p: expr.fn(name, p))
+    __and__ = __rand__ = Operand.__mul__
 
 
 # ---------------------------------------------------------------- sums, products, powers
 
 
-def _broadcast(space: Space, xs: Sequence[Symbol]) -> tuple[list[Poly], tuple[int, ...], Dims]:
-    """The entries of all operands over the axes of the result; axes that meet are the same."""
-    rank = max(len(x._shape) for x in xs)
-    shape: list[int] = [1] * rank
-    dims: list[str | None] = [None] * rank
-    polys = []
-    for x in xs:
-        shift = rank - len(x._shape)
-        polys.append(relabel(x.poly, {i: i + shift for i in range(len(x._shape))}) if shift and x._shape else x.poly)
-        for i, (n, d) in enumerate(zip(x._shape, x.dims, strict=True), shift):
-            if d is None:
-                continue
-            if dims[i] is None:
-                shape[i], dims[i] = n, d
-            elif dims[i] != d:
-                mine = str(dims[i])
-                space.join(mine, d)
-                dims[i] = d if mine[0] == "?" else mine
-    return polys, tuple(shape), tuple(dims)
+def _entrywise(space: Space, combine: Callable[[Poly, Poly], Poly], operands: Sequence[Any]) -> Symbol:
+    """A sum or product entry by entry: axes that meet, counted from the last, are the same."""
+    xs = [space.lift(x) for x in operands]
+    letters = ascii_lowercase[: max([x.ndim for x in xs])]
+    form = ",".join([letters[len(letters) - x.ndim :] for x in xs])
+    return product(space, f"{form}->{letters}", xs, combine=combine)
 
 
-def _sum(space: Space, op: Op, *xs: Any) -> Symbol:
-    polys, shape, dims = _broadcast(space, [space.lift(x) for x in xs])
-    return Symbol(space, add(*polys), shape, dims)
+def product(
+    space: Space,
+    form: str,
+    operands: Sequence[Any],
+    shape: Sequence[int] | None = None,
+    combine: Callable[[Poly, Poly], Poly] = mul,
+) -> Symbol:
+    """A product of any number of operands in Einstein's notation; "1" is an axis of length 1.
 
-
-def _product(space: Space, op: Op, *xs: Any) -> Symbol:
-    polys, shape, dims = _broadcast(space, [space.lift(x) for x in xs])
-    return Symbol(space, mul(polys[0], polys[1]), shape, dims)
-
-
-def _power(space: Space, op: Op, x: Any, y: Any) -> Symbol:
-    exponent = space.lift(y).poly
-    if len(exponent) <= 1 and (not exponent.terms or () in exponent.terms):
-        return space.lift(x).map(lambda p: power(p, exponent.terms.get((), 0)))
-    return op.index(space.lift(x), space.lift(y))  # type: ignore[operator, misc, no-any-return]
-
-
-_CORE: dict[str, Callable[..., Symbol]] = {"add": _sum, "mul": _product, "pow": _power}
-
-
-def product(space: Space, form: str, operands: Sequence[Any], shape: Sequence[int] | None = None) -> Symbol:
-    """A product of any number of operands in Einstein's notation; "1" is an axis of length 1."""
+    `shape` is that of the result, if it has axes of its own.  Raises ShapeMismatch for axes of one letter and several lengths.
+    """
     before, _, out = form.partition("->")
     labels: dict[str, int] = {}
     sizes: dict[str, tuple[int, str]] = {}
-    total = expr.ONE
+    parts = []
     for letters, x in zip(before.split(","), map(space.lift, operands), strict=True):
         names = {}
         for i, (letter, n, d) in enumerate(zip(letters, x._shape, x.dims, strict=True)):
             if d is None:
                 continue
-            if letter in sizes and sizes[letter][0] != n:
-                raise ShapeMismatch(f"the axes {letter!r} of {form!r} have lengths {sizes[letter][0]} and {n}")
-            if letter in sizes:
-                space.join(sizes[letter][1], d)
-            if letter not in sizes or sizes[letter][1][0] == "?":
-                sizes[letter] = n, d
-            labels.setdefault(letter, out.index(letter) if letter in out else next(iter(expr.fresh([0]).values())))
-            names[i] = labels[letter]
-        total = mul(total, relabel(x.poly, names) if names else x.poly)
-    total = contract(total, {labels[s]: sizes[s][1] for s in sizes if s not in out})
-    result: list[int] = []
-    dims: list[str | None] = []
-    deltas = []
+            known, same = sizes.get(letter, (n, d))
+            if known != n:
+                raise ShapeMismatch(f"the axes {letter!r} of {form!r} have lengths {known} and {n}")
+            if same != d:
+                space.join(same, d)
+            sizes[letter] = n, d if same[0] == "?" else same
+            names[i] = labels.setdefault(letter, out.index(letter) if letter in out else expr.fresh([0])[0])
+        parts.append(x.poly if list(names) == list(names.values()) else relabel(x.poly, names))
+    total = contract(reduce(combine, parts), {labels[s]: sizes[s][1] for s in sizes if s not in out})
     for i, letter in enumerate(out):
-        if letter in sizes:
-            n, d = sizes[letter]
-            if labels[letter] != i:
-                deltas.append((d, labels[letter], i))
-        else:
-            n = shape[i] if shape is not None and letter != "1" else 1
-            d = None if n == 1 else _dim_of(n, space)
-        result.append(n)
-        dims.append(d)
-    for d, i, j in deltas:
-        total = mul(total, expr.factor(expr.delta(d), (i, j)))
-    return Symbol(space, total, result, tuple(dims))
+        n = 1 if shape is None or letter == "1" else shape[i]
+        if letter not in sizes and n != 1:
+            sizes[letter] = n, _dim_of(n, space)
+        elif labels.get(letter, i) != i:
+            total = mul(total, expr.factor(expr.delta(sizes[letter][1]), (labels[letter], i)))
+    axes = [sizes.get(letter, (1, None)) for letter in out]
+    return Symbol(space, total, [n for n, _ in axes], tuple([d for _, d in axes]))
 
 
-def _over(space: Space, op: Op, form: str, x: Symbol) -> Symbol:
-    """An op that stands for itself over the axes that its form drops."""
+def _of_itself(space: Space, op: Op, form: str, x: Symbol) -> Symbol:
+    """An op that stands for itself, over the axes that its form drops; of a whole matrix, it mixes those that stay."""
     before, _, out = form.partition("->")
-    gone = {i: d for i, (letter, d) in enumerate(zip(before, x.dims, strict=True)) if letter not in out and d is not None}
-    names = expr.fresh(gone)
-    p = expr.over(op.name, relabel(x.poly, names), {names[i]: d for i, d in gone.items()}) if gone else x.poly
     kept = [before.find(letter) for letter in out]
+    long = {i: d for i, d in enumerate(x.dims) if d is not None}
+    gone = {i: d for i, d in long.items() if i not in kept}
+    mixed = {i: d for i, d in long.items() if i in kept and form == op.index}
+    p = expr.fn(op.name, x.poly, mixed, gone) if mixed or gone else x.poly
     places = {k: i for i, k in enumerate(kept) if k >= 0}
     shape = [1 if k < 0 else x._shape[k] for k in kept]
     return Symbol(space, relabel(p, places), shape, tuple(None if k < 0 else x.dims[k] for k in kept))
 
 
 def _dim_of(n: int, space: Space) -> str:
-    atoms = [a for m in n.poly.terms for a, _, _ in m if a.kind == "size"] if isinstance(n, Size) else []
-    return atoms[0].name if len(atoms) == 1 else space.new_dim()
+    atoms = [a for m in n.symbol.poly.terms for a, _, _ in m if a.kind == "size"] if isinstance(n, Size) else []
+    return atoms[0].name if len(atoms) == 1 else str(space.new_dims((n,))[0])
 
 
 # ---------------------------------------------------------------- derivatives of expressions
@@ -355,27 +295,19 @@ def derivative(p: Poly, atom: expr.Atom, space: Space, labels: Sequence[int]) ->
                 made[a] = mul(made[a], expr.factor(expr.delta(a.dims[i]), (i, label)))
         elif not any(made[x].terms for x in a.parts):
             made[a] = expr.ZERO
-        elif a.kind == "contr":
-            m, bound = expr.inside(a, tuple(range(len(a.dims))))
-            made[a] = contract(of(Poly({m: 1})), bound, keep=False)
-        elif a.kind == "group":
-            made[a] = of(a.body)
+        elif a.kind != "fn":
+            made[a] = contract(of(a.body), a.gone, keep=False)
         elif a.indicator:
             made[a] = expr.ZERO
         else:
-            dims = {"whole": a.bound, "over": a.dims + a.bound}.get(a.kind, a.dims)
+            dims = (*a.dims, *a.gone.values())
             x, t = (Symbol(space, p, (2,) * len(dims), dims) for p in (a.body, of(a.body)))
             z = Symbol(space, a.poly, (2,) * len(a.dims), a.dims)
-            made[a] = _tangent(TABLE[a.name], z, x, t, a).poly
+            op = TABLE[a.name]
+            if op.kind == "elementwise":
+                partial = op.partials[0]
+                made[a] = (t * (partial(z, x) if callable(partial) else partial or 0)).poly
+            else:
+                axes = {} if isinstance(op.index, str) else {"axis": (*a.mixed, *a.gone)}
+                made[a] = op.jvp([t], z, x, **axes).poly
     return of(p)
-
-
-def _tangent(op: Op, z: Symbol, x: Symbol, t: Symbol, a: expr.Atom) -> Symbol:
-    if a.kind == "over":
-        return op.jvp([t], z, x, axis=tuple(range(len(a.dims), len(x.dims))))  # type: ignore[no-any-return]
-    if a.kind == "along":
-        return op.jvp([t], z, x, axis=a.over)  # type: ignore[no-any-return]
-    if op.kind != "elementwise":
-        return op.jvp([t], z, x)  # type: ignore[no-any-return]
-    partial = op.partials[0]
-    return t * (partial(z, x) if callable(partial) else partial or 0)  # type: ignore[no-any-return]

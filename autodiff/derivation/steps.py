@@ -23,6 +23,17 @@ from .simplify import Simplifier
 INLINE_LIMIT = 50  # a longer gradient stays a symbol in the formulas below it, about three layers up
 
 
+def plainly(p: Poly) -> Poly:
+    """The same in atoms of which nothing is known."""
+    marked = [a for a in expr.atoms_in(p) if a.kind == "var" and (a.symmetric or a.positive)]
+    return expr.substitute(p, {a: expr.var(a.name, a.dims).poly for a in marked})
+
+
+def _alike(p: Poly, q: Poly) -> bool:
+    """Do they read the same, whatever is known of their atoms?"""
+    return p == q or (plainly(p) == plainly(q) and _turned(p) == _turned(q))
+
+
 def _turned(p: Poly) -> int:
     return transposes(to_matrix(p, tuple(sorted(expr.free(p)))))
 
@@ -59,66 +70,52 @@ class Deriver:
         self.graph, self.assumptions = graph, list(assumptions)
         self.named = [n for n in graph.nodes if n.id in graph.names and n is not graph.root]
         self.definitions: dict[Atom, Poly] = {}
-        for n in self.named:
+        for n in self.named if np.size(graph.root.data) == 1 else [*self.named, graph.root]:  # the Jacobian of a vector is written in it
             if not graph.is_variable(n):
                 with suppress(NoIndexForm):  # a name may stand for what has no form: it stays a name
-                    self.definitions[atom_of(graph.symbol(n))] = graph.own(n, graph.definition(n).poly)
-        if np.size(graph.root.data) != 1:  # of a vector y, the Jacobian is written in y
-            y = graph.space.opaque(graph.names[graph.root.id], graph.root.shape, graph.axes[graph.root.id])
-            self.definitions[atom_of(y)] = graph.own(graph.root, graph.definition(graph.root).poly)
-        self._unmarked: dict[Atom, Poly] = {}
+                    self.definitions[atom_of(graph.named(n))] = graph.own(n, graph.definition(n).poly)
         self._using = cache(self._simplifier)
         self.plain, self.best = self._using(), self._using(*self.assumptions)
-        self.upstream = {n.id: graph.space.opaque("∂" + graph.names[n.id], n.shape, graph.axes[n.id]) for n in self.named}
+        self.upstream = {n.id: graph.named(n, "∂" + graph.names[n.id]) for n in self.named}
         self.targets = targets or [n for n in self.named if n.active]
 
     def _simplifier(self, *used: Assumption) -> Simplifier:
         """That which relies on these assumptions: by atoms that know them, or by what is put for terms."""
         held = {(a.name, a.kind) for a in used}
-        known = (
-            {v: expr.known(v, (v.name, "symmetric") in held, (v.name, "positive") in held) for v in self.graph.variables()} if used else {}
-        )
+        known = {
+            v: expr.known(v, (v.name, "symmetric") in held and len(v.dims) == 2, (v.name, "positive") in held)
+            for v in self.graph.variables()
+        }
         relations = [r for a in used for v, k in known.items() if v.name == a.name for r in a.relations(self.graph, k)]
-        found = Simplifier(self.definitions, relations, known)
-        self._unmarked.update({p.only()[0][0][0]: a.poly for a, p in found.put.items()})
-        return found
+        return Simplifier(self.definitions, relations, known)
 
     def steps(self, inline_limit: float = INLINE_LIMIT) -> list[Step[Poly]]:
         """The steps to every target, the loss's neighbours first; upstream gradients up to the limit are written out."""
-        local, consumers = self.sweep()
-        graph, out = self.graph, []
+        graph, (local, users) = self.graph, self.sweep()
+        made: dict[int, Step[Poly]] = {}
         closed: dict[Atom, Poly] = {}
         plain: dict[Atom, Poly] = {}
-        used: dict[int, list[Assumption]] = {}
         for n in reversed([n for n in self.named if n.id in local]):
-            above = consumers[n.id].values()
-            unfold = [atom_of(graph.symbol(c)) for c in above]
-            inserted = expr.substitute(local[n.id], closed)
-            try:
-                without = expr.substitute(local[n.id], plain)
+            above = [made[i] for i in users[n.id]]
+            unfold = [atom_of(graph.symbol(s.node)) for s in above]
+            with graph.refusing(n):
+                inserted, without = expr.substitute(local[n.id], closed), expr.substitute(local[n.id], plain)
                 bare = self.plain(without, unfold)
                 simple, now = self.shortest(inserted, unfold, bare)
                 short = self.plain(local[n.id])
-            except expr.TooDeep:
-                raise graph.too_big(n) from None
-            inherited = [a for c in above for a in used[c.id]]
-            used[n.id] = [a for a in self.assumptions if a in now or a in inherited] if simple is not bare else []
+            used = [a for a in self.assumptions if a in now or any(a in s.used for s in above)] if simple is not bare else []
             atom = atom_of(self.upstream[n.id])
             if max(expr.cost(simple), expr.cost(bare)) <= inline_limit:
                 closed[atom], plain[atom] = graph.own(n, simple), graph.own(n, bare)
-            inserted = inserted if used[n.id] else without
-            out.append(Step(n, graph.names[n.id], short, inserted, simple, bare if used[n.id] else None, used[n.id]))
-        return out
+            made[n.id] = Step(n, graph.names[n.id], short, inserted if used else without, simple, bare if used else None, used)
+        return list(made.values())
 
     def slope(self, p: Poly, rank: int, v: Any) -> Poly:
         """The derivative of p, an expression over so many axes, in node v, whose axes come after those."""
-        depends = {v.id}
-        for n in self.graph.nodes:
-            if any(isinstance(a, Node) and a.id in depends for a in self.graph.args[n.id]):
-                depends.add(n.id)
+        depends = self.graph.above([v.id])
         table: dict[Atom, Poly] = {}  # names that depend on v, and what they stand for
         for n in self.named:
-            if n.id in depends and n is not v and n.op is not None:
+            if n.id in depends and n is not v:
                 table[atom_of(self.graph.symbol(n))] = expr.substitute(self.graph.own(n, self.graph.definition(n).poly), table)
         own = {expr.PASSENGER + i: rank + i for i, d in enumerate(self.graph.axes[v.id]) if d is not None}
         p = derivative(expr.substitute(p, table), atom_of(self.graph.symbol(v)), self.graph.space, list(own))
@@ -130,51 +127,25 @@ class Deriver:
         for a in self.assumptions if len(kept) > 1 else []:
             fewer = [b for b in kept if b is not a]
             other = self._using(*fewer)(p, unfold)
-            if self._alike(other, simple):
+            if _alike(other, simple):
                 simple, kept = other, fewer
-        return (bare, []) if self._alike(simple, bare) else (simple, kept)
+        return (bare, []) if _alike(simple, bare) else (simple, kept)
 
-    def plainly(self, p: Poly) -> Poly:
-        """The same in atoms of which nothing is known."""
-        return expr.substitute(p, self._unmarked)
-
-    def _alike(self, p: Poly, q: Poly) -> bool:
-        """Do they read the same, whatever is known of their atoms?"""
-        return p == q or (self.plainly(p) == self.plainly(q) and _turned(p) == _turned(q))
-
-    def sweep(self) -> tuple[dict[int, Poly], dict[int, dict[int, Any]]]:
-        """The local rule of each named node: reverse mode in which named nodes pass on a symbol for their gradient."""
-        graph = self.graph
-        path = self._path()
-        adjoint: dict[int, Any] = {}
-        above: dict[int, dict[int, Any]] = {}
+    def sweep(self) -> tuple[dict[int, Poly], dict[int, set[int]]]:
+        """Reverse mode in which named nodes pass on a symbol for their gradient: the local rule of each, and the named nodes it feeds."""
+        graph, root = self.graph, self.graph.root
+        path = graph.above(t.id for t in self.targets)
+        adjoint = {root.id: Symbol(graph.space, expr.ONE, root.shape, graph.axes[root.id])}
+        users: dict[int, set[int]] = {n.id: set() for n in graph.nodes}
         local: dict[int, Poly] = {}
         for n in reversed(graph.nodes):
-            if n.id not in path:
+            if n.id not in adjoint:
                 continue
-            if n is graph.root:
-                g, mine = Symbol(graph.space, expr.ONE, n.shape, graph.axes[n.id]), {}
-            elif n.id not in adjoint:
-                continue
-            elif n.id in graph.names:
-                local[n.id] = adjoint[n.id].poly
-                g, mine = self.upstream[n.id], {n.id: n}
-            else:
-                g, mine = adjoint[n.id], above[n.id]
+            g, mine = adjoint[n.id], users[n.id]
+            if n.id in self.upstream:
+                local[n.id], g, mine = g.poly, self.upstream[n.id], {n.id}
             for i, a in enumerate(graph.args[n.id]):
-                if not isinstance(a, Node) or a.id not in path:
-                    continue
-                d = graph.pull(n, i, g)
-                if d is None:
-                    continue
-                adjoint[a.id] = adjoint[a.id].map(lambda p, d=d: expr.add(p, d.poly)) if a.id in adjoint else d
-                above[a.id] = above.get(a.id, {}) | mine
-        return local, above
-
-    def _path(self) -> set[int]:
-        """The nodes through which the root depends on the targets."""
-        path = {t.id for t in self.targets}
-        for n in self.graph.nodes:
-            if any(isinstance(a, Node) and a.id in path for a in self.graph.args[n.id]):
-                path.add(n.id)
-        return path
+                if isinstance(a, Node) and a.id in path and (d := graph.pull(n, i, g)) is not None:
+                    adjoint[a.id] = adjoint[a.id] + d if a.id in adjoint else d
+                    users[a.id] |= mine
+        return local, users

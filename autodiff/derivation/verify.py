@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DerivationFailed, NotVerified
-from ..node import Node
 from ..replay import replay as run_again
 from ..reverse import pull, pull_each
 from .assume import Assumption, satisfying
@@ -34,12 +33,14 @@ def replay(graph: Graph, values: Mapping[str, Any], lengths: Mapping[int, int] =
 
     `lengths` says what becomes of each length of an axis in values that are shorter than those recorded.
     """
-    arrays = {key: _cut(a, lengths) for key, a in graph.arrays.items() if key not in graph.links}
-    arrays.update({key: np.asarray(values[name]) for key, name in graph.array_names.items()})
-    arrays = {key: a.item() if a.dtype == bool and a.ndim == 0 else a for key, a in arrays.items()}
     variables = {n.id: values[graph.names[n.id]] for n in graph.nodes if graph.is_variable(n)}
-    for key, (a, k, c) in graph.links.items():
-        arrays[key] = k * np.asarray(variables[a.id] if isinstance(a, Node) else arrays[id(a)]) + c
+    arrays: dict[int, Any] = {}
+    for p in graph.plain:
+        x = np.asarray(values[graph.names[p.id]]) if p.id in graph.names else _cut(p.data, lengths)
+        if p.link is not None:
+            a, k, c = p.link
+            x = k * np.asarray(values[graph.names[a.id]]) + c
+        arrays[id(p)] = x.item() if x.dtype == bool and x.ndim == 0 else x
     return run_again(graph.nodes, variables, arrays, graph.args)
 
 
@@ -55,7 +56,7 @@ def shorter_axes(graph: Graph) -> dict[int, int]:
     out: dict[int, int] = {}
     for n in sorted({n for x in held.values() for n in x.shape}):
         out[n] = max(min(n, SHORT), max(out.values(), default=-1) + 1)
-    readable = {d for name in held for d in graph.dims_of(name)}
+    readable = {d for name in held for d in graph.dims[name]}
     if any(out.get(n, n) != n for d, n in graph.sizes.items() if d not in readable):
         return {}  # a length that a formula writes as a number
     try:
@@ -78,7 +79,7 @@ class Points:
         self.values: list[tuple[Arrays, dict[int, Any]]] = []  # values by name, and what the engine says by node
         self.loose = 1e-3 if any(getattr(n, "dtype", None) == np.float32 for n in graph.nodes) else 1e-6
         # Values are bound to names, so no name may stand for two things: a formula that mixes them up would prove itself.
-        names = Counter([*graph.names.values(), *graph.array_names.values(), *graph.sizes])
+        names = Counter([*graph.names.values(), *graph.sizes])
         if twice := [name for name, k in names.items() if k > 1]:
             raise DerivationFailed(f"two things are both called {twice[0]} in the formulas. {BUG}")
         rng = np.random.default_rng(seed)
@@ -101,7 +102,7 @@ class Points:
     def _try(self, leaves: Arrays, lengths: Mapping[int, int]) -> bool:
         new = replay(self.graph, leaves, lengths)
         names, truth = self.graph.names, self._truth(new)
-        point = {name: np.asarray(new[i].data) for i, name in names.items()}
+        point = {name: np.asarray(new[i].data) for i, name in names.items() if i in new}
         point |= {f"d{names[self.graph.root.id]}_d{names[i]}": x for i, x in truth.items()}
         if not all(np.all(np.isfinite(x)) for name, x in point.items() if name not in leaves):  # a mask holds -inf
             return False
@@ -112,7 +113,7 @@ class Points:
         """What the engine says of a graph that was run again."""
         root = new[self.graph.root.id]
         if self.y is None:
-            moving = [i for i in self.graph.names if new[i].active]
+            moving = [i for i in self.graph.names if i in new and new[i].active]
             found = pull([root], [None], [new[i] for i in moving], record=False, allow_unused=True)
             return {i: np.asarray(g) for i, g in zip(moving, found, strict=True)}
         y = root if self.y is self.graph.root else pull([root], [None], [new[self.y.id]], record=True)[0]

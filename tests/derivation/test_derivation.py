@@ -41,7 +41,7 @@ def check(seed: int) -> None:
         except (TooBig, NoIndexForm, NotVerified, NotConnected):
             return
         named = {n.name: n for n in order(E)}
-        scope: dict[str, Any] = {"np": np, **d._graph.space.constants, **{k: n.data for k, n in named.items() if k}}
+        scope: dict[str, Any] = {"np": np, **dict(d._graph.data()), **{k: n.data for k, n in named.items() if k}}
         exec(d.numpy, scope)
         for s in d.steps:
             exec("\n".join(s.rule.prelude + s.inserted.prelude), scope)

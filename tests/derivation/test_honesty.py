@@ -494,3 +494,18 @@ def test_data_of_another_length_is_asked_for_the_recorded_condition() -> None:
     with pytest.raises(ValueError, match=r"recorded condition c1.*pass it too, as c1="):
         d(r=np.ones(5))
     assert np.allclose(d(r=np.array([4.0, 0.1]), c1=np.array([False, True])), [1.0, 0.1])
+
+
+def test_orthonormal_columns() -> None:
+    X, Q = np.random.default_rng(0).normal(size=(7, 5)), ad.Tensor(np.linalg.qr(np.random.default_rng(1).normal(size=(5, 2)))[0], "Q")
+    d = ad.derive(np.sum((X - X @ Q @ Q.T) ** 2), assume=["Q.T @ Q == I"])
+    assert d.results[0].text == "2 * (Q @ Q.T @ X.T @ X @ Q - X.T @ X @ Q)"
+    x = V("x", 1, 2)
+    assert ad.derive(np.sum((Q @ x) ** 2) + np.sum((Q @ Q.T) ** 2), x, assume=["Q.T @ Q == I"]).text.startswith("dE/dx = 2 * x ")
+
+
+def test_assumptions_on_a_matrix_of_one_entry() -> None:
+    q = ad.Tensor([[2.0]], "q")
+    assert ad.derive(np.sum(q @ q), assume=["q == q.T"]).text == "dE/dq = 2 * q"
+    with pytest.raises(ValueError, match="several columns"):
+        ad.derive(np.sum(q @ q), assume=["q.T @ q == I"])
