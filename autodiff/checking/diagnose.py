@@ -112,7 +112,7 @@ class Catalogue:
 
         n = self.graph.by_id[target]
         try:
-            found = derive(self.graph.root, wrt=n).formula(n)
+            (found,) = derive(self.graph.root, wrt=n).results
             return read(found.numpy, [*self.graph.by_name, *self.graph.sizes], self.graph.root_name).formula
         except (AutodiffError, ValueError, TypeError, KeyError):  # not every gradient has a formula that can be written and read
             return None

@@ -215,6 +215,14 @@ def test_spellings(name: str, text: str) -> None:
     np.testing.assert_allclose(found, wanted, rtol=1e-13)
 
 
+@pytest.mark.parametrize(
+    "text", ["det(A) inv(B)", "norm(X)", "solve(A, B)", "A.transpose(1, 0) + zeros((3, 3))", 'einsum("ij,j->i", A, v)', "cbrt(A)"]
+)
+def test_numpy_text_that_is_printed_runs(text: str) -> None:
+    formula = read(text, NAMES).formula.settled(ENV)
+    np.testing.assert_allclose(eval(formula.numpy, {"np": np, **ENV}), formula.evaluate(ENV), rtol=1e-13)
+
+
 @pytest.mark.parametrize(("name", "text"), SPELLINGS, ids=[text for _, text in SPELLINGS])
 def test_what_is_printed_reads_the_same(name: str, text: str) -> None:
     formula = read(text, NAMES).formula

@@ -733,7 +733,7 @@ class Parser:
         if t.text == "transpose":
             axes = tuple(a.value for a in args[1:])
             if axes and {*axes} == {*range(len(axes))}:
-                return Formula("call", args[:1], ("transpose", (("axes", axes),)))
+                return Formula("call", tuple(args[:1]), ("transpose", (("axes", axes),)))
             return Formula("T", (self._only(t, args),))
         name = FUNCTIONS[t.text]
         if name in ("max", "min") and len(args) == 2 and self.text[t.start - 1 : t.start] != ".":  # not NumPy's, whose second is an axis

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from ...ops import TABLE
 from .formula import Formula
@@ -170,9 +171,8 @@ class _Numpy(_Plain):
         return f"{self.write(f.args[0], ATOM)}**{self.write(f.args[1], SIGN if f.args[1].op == 'number' else ATOM)}"
 
     def _function(self, name: str) -> str:
-        means: Callable[..., Any] | None = next(iter(TABLE[name].numpy), None)
-        prefix = "np.linalg." if name in ("inv", "norm") else "np."
-        return name if means is None else prefix + means.__name__
+        known = getattr(next(iter(TABLE[name].numpy), None), "__name__", name)
+        return f"np.{known}" if hasattr(np, known) else f"np.linalg.{known}" if hasattr(np.linalg, known) else name
 
     def _dot(self, f: Formula) -> str:
         return f"np.sum({' * '.join(self.write(a, SIGN) for a in f.args)})"
