@@ -11,6 +11,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -371,8 +372,8 @@ def _parts(line: str) -> list[str]:
     parts = []
     for row in _ROWS.split(line.partition("#")[0]):
         row, _, told = re.sub(r"[\s&,]*(?:\\quad)?\s*\\text\{where \}|^where\b", "\0", row).partition("\0")
-        parts += [_BEHIND.sub("", row), *(_WHERE + part.strip() for part in _clauses(re.sub(r"\\[,;]", " ", told)) if part.strip())]
-    return [part for part in parts if not _EMPTY.fullmatch(part)]
+        parts += [row, *(_WHERE + part.strip() for part in _clauses(re.sub(r"\\[,;]", " ", told)) if part.strip())]
+    return [part for part in (_BEHIND.sub("", part) for part in parts) if not _EMPTY.fullmatch(part)]
 
 
 def _clauses(text: str) -> list[str]:
@@ -387,7 +388,7 @@ def _clauses(text: str) -> list[str]:
 _WHERE = "where "
 _INSIDE = r"(?!(?:(?!\\begin\{).)*\\end\{(?:[dr]?cases|\w*matrix|array)\})"
 _ROWS = re.compile(rf"(?<!\\);(?![^;=]*\b(?:if|when|for|where|otherwise|else)\b)|\\\\(?:\[[\d.]+\s*\w+\])?{_INSIDE}", re.DOTALL)
-_BEHIND = re.compile(r"(?:\\quad\s*\\text\{using \}|\s{4}(?:using|without) ).*")
+_BEHIND = re.compile(r",?\s*(?:\\text\{)?where .* is not zero\}?|(?:\\quad\s*\\text\{using \}|\s{4}(?:using|without) ).*")
 
 
 _EMPTY = re.compile(r"\s*(?:\\(?:begin|end)\{[a-z]+\*?\}\s*|\$\$|\\[\[\]])?\s*")  # blank, or what opens and closes displayed lines
@@ -509,7 +510,8 @@ class Reader:
         label, several = line.label or item.label, len(line.formulas) > 1
         for k, formula in enumerate(line.formulas, 1):
             shown = f"{label}.{k}" if several else label
-            claim = Claim(shown, goal, formula=formula.map(self._meant), numpy=line.numpy, text=text, numbers_known=self.known)
+            meant = formula.map(self._meant).map(partial(self._sized, goal))
+            claim = Claim(shown, goal, formula=meant, numpy=line.numpy, text=text, numbers_known=self.known)
             unread = self._unread_in(formula)
             yield replace(claim, formula=None, broken=unread, unread=True) if unread else claim
 
@@ -549,6 +551,12 @@ class Reader:
             if below in self.own and name not in self.own:
                 return f"no line before this gives {name}"
         return ""
+
+    def _sized(self, goal: Goal, f: Formula) -> Formula:
+        """A unit matrix as one of the size of what a line is about, where nothing beside it says another."""
+        if f != Formula("eye") or goal.kind == "value":
+            return f
+        return replace(f, args=(Formula("length", (Formula("name", (), (self.graph.names[goal.node], False)),), 0),))
 
     def _meant(self, f: Formula) -> Formula:
         """A name of the writer's own as the formula that it stands for."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import autodiff as ad
+from tests.derivation.random_graphs import LENGTHS, random_graph
 from tests.derivation.test_goldens import ZOO, exercise, mu
 
 RNG = np.random.default_rng(0)
@@ -45,6 +46,11 @@ def losses() -> dict[str, Any]:
         "clip": np.sum(np.clip(clipped, -0.5, 0.7) ** 2),
         "a log-determinant": ad.logdet(centred.T @ centred),
         "an underscore": np.sum(x_**2),
+        "a trace": np.mean(A) + np.trace(A),
+        "nothing but a trace": np.trace(A),
+        "the diagonal": np.linalg.norm(np.diag(A) + b) + np.sum(b),
+        "an unnamed number": np.sum(np.tanh(x_ * np.array([0.3]))),
+        "an array of one": np.sum(T("s", 1) * T("r", 1, 1)),
         "the exercise": exercise("softmax"),
         "the exercise in batches": exercise("log_softmax", m=6),
     }
@@ -60,6 +66,34 @@ def test_whole_derivations_in_several_lines(name: str) -> None:
     for text in [d.text, d.numpy, str(d)] if name in LATEX_LATER else printed(d):
         report = ad.check(E, text)
         assert report.ok and report.verdicts, f"{text}\n{report}"
+
+
+def check_random_graphs(kind: str, seeds: range) -> None:
+    for seed in seeds:
+        E = random_graph(seed, kind)
+        if not getattr(E, "active", False):
+            continue
+        try:
+            d = ad.derive(E.named("E"))
+        except ad.AutodiffError:  # not every random graph has a closed form
+            continue
+        for text in (d.text, d.latex, d.numpy):
+            verdicts = ad.check(E, text).verdicts
+            unnamed = "c1" in d.text
+            assert verdicts and all(v.status == "right" or (unnamed and v.status == "undecided") for v in verdicts), f"{seed}\n{text}\n{[str(v) for v in verdicts]}"
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", LENGTHS)
+def test_random_graphs(kind: str) -> None:
+    check_random_graphs(kind, range(12))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", LENGTHS)
+def test_many_random_graphs(kind: str) -> None:
+    check_random_graphs(kind, range(12, 150))
 
 
 def test_recorded_arrays_without_a_name_leave_what_uses_them_undecided() -> None:

@@ -54,7 +54,8 @@ class Formula:
     cases       x, condition, ...   the last x may come without a condition
     length      x                   the axis, or None for how many entries there are
     filled      lengths             "ones" or "zeros": an array of these
-    ones, eye                       1, which broadcasts; the unit matrix
+    ones                            1, which broadcasts
+    eye         maybe its size      the size of the unit matrix, None if it is that of its surroundings
     getitem     x                   the index, of NumPy text
     """
 
@@ -278,11 +279,12 @@ class _Evaluation:
         return Labelled(1.0)
 
     def _eye(self, f: Formula) -> Labelled:
-        if f.value is None:
+        size = int(self.of(f.args[0]).value) if f.args else f.value
+        if size is None:
             raise ShapeMismatch("the size of the unit matrix I is known only beside a matrix or a vector")
-        if f.value**2 > LARGEST:
-            raise ShapeMismatch(f"a unit matrix of {f.value:,} rows would have {f.value**2:,} entries")
-        return Labelled(np.eye(f.value))
+        if size**2 > LARGEST:
+            raise ShapeMismatch(f"a unit matrix of {size:,} rows would have {size**2:,} entries")
+        return Labelled(np.eye(size))
 
     def _jacobian(self, f: Formula) -> Labelled:
         value, of, by = self._full_jacobian(f)
@@ -409,7 +411,8 @@ class _Evaluation:
         units = [_has_unit(a) for a in f.args]
         if any(units):
             others = [self.of(a).rest for a, unit in zip(f.args, units, strict=True) if not unit]
-            f = _with_units(f, max((s[0] for s in others if s), default=1))
+            sizes = [s[0] for s in others if s]
+            f = _with_units(f, max(sizes)) if sizes else f
         return self._fold(f, f.args, lambda x, y: x + y)
 
     def _sized(self, f: Formula) -> Formula:
@@ -476,14 +479,15 @@ class _Evaluation:
         return total
 
     def _scaled_or_entrywise(self, f: Formula, x: Labelled, y: Labelled) -> Labelled:
-        broadcast = f.op == "star" and f.value == "plain" and _broadcast(x.rest, y.rest)
+        plain = f.op == "star" and f.value == "plain"  # NumPy's
+        broadcast = plain and _broadcast(x.rest, y.rest)
         if len(x.rest) == len(y.rest) == 2 and not (x.single or y.single or x.rest == y.rest or broadcast):
             raise ShapeMismatch(
                 f"{f.text} multiplies {_shape_text(x)} by {_shape_text(y)}: the inner sizes {x.rest[1]} and {y.rest[0]} differ"
             )
-        if x.single and len(x.rest) > len(y.rest):
+        if x.single and len(x.rest) > len(y.rest) and not plain:
             x = _bare(x)
-        if y.single and len(y.rest) > len(x.rest):
+        if y.single and len(y.rest) > len(x.rest) and not plain:
             y = _bare(y)
         return self._entrywise(f, [x, y], lambda a, b: a * b)
 
@@ -554,7 +558,10 @@ class _Evaluation:
             options |= {"keepdims": True} if name == "logsumexp" else {}
         if name == "einsum":
             return self._einsum(f, values, options["subscripts"])
-        return Labelled(op(*values, **options))
+        value = op(*values, **options)
+        if name == "diag" and len(shape_of(value)) == 1 and any(g.op == "name" and g.value[1] for g in f.walk()):
+            value = ops.reshape(value, shape=(*shape_of(value), 1))  # in mathematics a diagonal is a column
+        return Labelled(value)
 
     def _einsum(self, f: Formula, values: list[Any], subscripts: str) -> Labelled:
         inputs = subscripts.replace(" ", "").partition("->")[0].split(",")

@@ -597,12 +597,12 @@ class Parser:
         return self.function(t)
 
     def unit(self) -> Formula:
-        """A unit matrix, of the size in parentheses; one that is no number is that of its surroundings."""
+        """A unit matrix, of the size in parentheses; one that is no number is that of its surroundings, if these have one."""
         self.take()
         self.expect("(", "np.eye takes a size")
         size = self.formula()
         self.expect(")", "the parenthesis is not closed")
-        return Formula("eye", value=int(size.value) if size.op == "number" else None)
+        return Formula("eye", value=int(size.value)) if size.op == "number" else Formula("eye", (size,))
 
     def filled(self) -> Formula:
         """`np.ones(m)`, `np.ones((m, 1))` or zeros."""
@@ -972,7 +972,7 @@ def _summed(f: Formula) -> Formula:
         if a == turned and not {*f.args[k:]} <= {ones, turned}:
             kept.append(_sum_of(f, [_summed(replace(f, args=f.args[k + 1 :]))], 0))
             break
-        if a == ones and kept:
+        if a == ones and any(k.op != "number" for k in kept):
             kept = [_sum_of(f, kept, 1)]
         elif f.op == "juxt" or a not in (ones, turned):
             kept.append(a)

@@ -167,6 +167,9 @@ class _Numpy(_Plain):
             text += (" * " if _is_number(a) or _is_number(b) else " @ ") + self._operand(f, b, SIGN)
         return text
 
+    def _eye(self, f: Formula) -> str:
+        return f"np.eye({self.write(f.args[0]) if f.args else f.value})" if f.args or f.value else "I"
+
     def _pow(self, f: Formula) -> str:
         return f"{self.write(f.args[0], ATOM)}**{self.write(f.args[1], SIGN if f.args[1].op == 'number' else ATOM)}"
 
