@@ -263,7 +263,7 @@ def _value(g: Factor, f: Factor) -> int | None:
         return None
     name, x = ">" if condition.name == "relu" else condition.name, opened(condition, ls)
     either = x, scale(x, -1)
-    if a.name in (">", "==") and name != ">=" and (y := opened(a, at)) in either:
+    if a.name in (">", "==") and (y := opened(a, at)) in either and (name != ">=" or (a.name == ">" and y != x)):
         return int(a.name == name and (y == x or name == "=="))
     return 0 if name == "==" and (opened(a, at) if a.kind == "group" else factor(a, at)) in either else None
 
