@@ -306,7 +306,7 @@ def _unshared(m: Mono) -> Iterator[Poly]:
         body = opened(*g[:2]) if f[0].name == "exp" and f[2] < 0 and _is_sum(g) else expr.ZERO
         if any(_meets(n, f) for n in body.terms):
             body = settled(expr.spread(body, (f,)), _UNSHARED)
-            (atom, sign) = expr._atom_of(body, "group", signed=False)  # not by mul, which takes common factors out
+            (atom, sign) = expr.made_of(body, "group", signed=False)  # not by mul, which takes common factors out
             yield Poly({expr.times(expr.without(m, f, g), (atom,)): sign})
 
 
