@@ -186,7 +186,7 @@ def delta(dim: str) -> Atom:
     return _make("delta", "", (dim, dim), symmetric=True)
 
 
-def _atom_of(p: Poly, kind: str, name: str = "", gone: Dims = NONE, mixed: Dims = NONE, signed: bool = True) -> tuple[Factor, int]:
+def made_of(p: Poly, kind: str, name: str = "", gone: Dims = NONE, mixed: Dims = NONE, signed: bool = True) -> tuple[Factor, int]:
     """The atom made of p, over labels in an order that depends on the structure of p alone, and if it is not `signed` the sign of p."""
     found = {label: dim for m in p.terms for a, ls, _ in m for label, dim in zip(ls, a.dims, strict=True)}
     dims = {**found, **mixed, **gone}
@@ -355,7 +355,7 @@ def wrap(p: Poly) -> Poly:
     if len(p) <= 1:
         return p
     c, m = content(p)
-    group, sign = _atom_of(spread(p, reciprocal(m), 1 / Fraction(c)), "group", signed=False)
+    group, sign = made_of(spread(p, reciprocal(m), 1 / Fraction(c)), "group", signed=False)
     return Poly({times(m, (group,)): c * sign})
 
 
@@ -380,7 +380,7 @@ def power(p: Poly, k: Number) -> Poly:
     rest = tuple([f for f in m if not f[0].positive])
     safe = without(m, *rest)
     if c < 0 or len(rest) > 1 or any(q.__class__ is int and q % 2 == 0 for _, _, q in rest):
-        rest = (_atom_of(Poly({rest: -1 if c < 0 else 1}), "group")[0],)
+        rest = (made_of(Poly({rest: -1 if c < 0 else 1}), "group")[0],)
     return mul(_root_of(-c if c < 0 else c, k), Poly({settle([(a, ls, q * k) for a, ls, q in safe + rest]): 1}))
 
 
@@ -429,7 +429,7 @@ def _contract(m: Mono, bound: dict[int, str]) -> Poly:
     for label in bound.keys() - set().union(*(part[0] for part in parts)):
         out = mul(out, size(bound[label]))
     for labels, factors in parts:
-        out = mul(out, Poly({(_atom_of(Poly({tuple(sorted(factors)): 1}), "contr", gone={x: bound[x] for x in labels})[0],): 1}))
+        out = mul(out, Poly({(made_of(Poly({tuple(sorted(factors)): 1}), "contr", gone={x: bound[x] for x in labels})[0],): 1}))
     return out
 
 
@@ -453,7 +453,7 @@ def fn(name: str, p: Poly, mixed: Dims = NONE, gone: Dims = NONE) -> Poly:
 
 
 def _call(name: str, p: Poly, mixed: Dims = NONE, gone: Dims = NONE) -> Poly:
-    return Poly({(_atom_of(p, "fn", name, gone, mixed)[0],): 1})
+    return Poly({(made_of(p, "fn", name, gone, mixed)[0],): 1})
 
 
 def _softmax(p: Poly, along: Dims) -> Poly | None:

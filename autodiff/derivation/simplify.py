@@ -263,7 +263,7 @@ def _value(g: Factor, f: Factor) -> int | None:
         return None
     name, x = ">" if condition.name == "relu" else condition.name, opened(condition, ls)
     either = x, scale(x, -1)
-    if a.name in (">", "==") and name != ">=" and (y := opened(a, at)) in either:
+    if a.name in (">", "==") and (y := opened(a, at)) in either and (name != ">=" or (a.name == ">" and y != x)):
         return int(a.name == name and (y == x or name == "=="))
     return 0 if name == "==" and (opened(a, at) if a.kind == "group" else factor(a, at)) in either else None
 
@@ -306,7 +306,7 @@ def _unshared(m: Mono) -> Iterator[Poly]:
         body = opened(*g[:2]) if f[0].name == "exp" and f[2] < 0 and _is_sum(g) else expr.ZERO
         if any(_meets(n, f) for n in body.terms):
             body = settled(expr.spread(body, (f,)), _UNSHARED)
-            (atom, sign) = expr._atom_of(body, "group", signed=False)  # not by mul, which takes common factors out
+            (atom, sign) = expr.made_of(body, "group", signed=False)  # not by mul, which takes common factors out
             yield Poly({expr.times(expr.without(m, f, g), (atom,)): sign})
 
 
