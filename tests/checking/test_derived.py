@@ -80,7 +80,9 @@ def check_random_graphs(kind: str, seeds: range) -> None:
         for text in (d.text, d.latex, d.numpy):
             verdicts = ad.check(E, text).verdicts
             unnamed = "c1" in d.text
-            assert verdicts and all(v.status == "right" or (unnamed and v.status == "undecided") for v in verdicts), f"{seed}\n{text}\n{[str(v) for v in verdicts]}"
+            assert verdicts and all(v.status == "right" or (unnamed and v.status == "undecided") for v in verdicts), (
+                f"{seed}\n{text}\n{[str(v) for v in verdicts]}"
+            )
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -186,6 +186,7 @@ LANGUAGES: list[tuple[Any, str, str, str]] = [  # a graph, a line, what it is, a
         "NumPy's 1-D arrays have no np.sum(D, axis=1).T",
     ),
     (chain_of_matrices(), "dE/dC = B.sum(1) @ D.sum(1).T", "wrong", "the inner sizes 4 and 3 differ"),
+    (chain_of_matrices(), "dE/dB = ones(4) @ (C @ D.sum(1))[None, :]", "right", "read with vectors as columns; write np.outer"),
     (chain_of_matrices(), "dE/dB = ones(4) @ (C @ D.sum(1)).T", "right", "read with vectors as columns"),
     (chain_of_matrices(), r"dE/dB = \mathbf{1} (C D \mathbf{1})^T", "right", ""),
     (chain_of_matrices(), r"dE/dB = (C D \mathbf{1})^T", "wrong", "(1, 5), but dE/dB has shape (4, 5)"),

@@ -660,6 +660,8 @@ class Parser:
             self.math = True
             args, options = [self.argument(name)], []
         value = self.called(t, args, below + options)
+        if below and value.op == "call" and "keepdims" in TABLE[value.value[0]].statics:  # vectors are columns
+            value = Formula("call", (value,), ("reshape", (("shape", (-1, 1)),)))
         return Formula("pow", (value, power), "math") if power is not None else value
 
     def below(self, t: Token) -> tuple[Token, list[tuple[str, Any]]]:
