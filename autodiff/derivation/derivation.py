@@ -119,8 +119,8 @@ class Derivation:
         """The derivative at the arrays given by name, by the printed source; leaves not given keep their recorded values.
 
         Raises TypeError for a name or kind of data that there is not, ValueError where the shapes do not fit, an assumption
-        does not hold, what the formula divides by is zero, or a condition or constant was recorded that the given arrays may
-        change: it must be given with them.
+        does not hold, what the formula divides by is zero, or something is given without the conditions, and the constants
+        without a name, that were recorded: they may be others then.
         """
         graph = self._graph
         values = {name: _numbers(name, x) for name, x in graph.data()}
@@ -129,6 +129,9 @@ class Derivation:
             raise TypeError(f"no variable is called {', '.join(sorted(unknown))}; there are {', '.join(values)}")
         self._check_recorded(given.keys())
         graph.check_shapes({name: np.shape(x) for name, x in given.items()})
+        for name, x in given.items():
+            if values[name].dtype == bool and not np.isin(x, (0, 1)).all():
+                raise ValueError(f"{name} is a condition, an array of booleans, and came with other numbers than 0 and 1")
         values.update(given)
         new = replay(graph, values)
         for a in self.assumptions:
@@ -148,15 +151,14 @@ class Derivation:
     def _check_recorded(self, given: Set[str]) -> None:
         """Raises ValueError where the formula uses what was recorded besides the variables, and the given data may change it."""
         graph, words = self._graph, _words(self._source)
-        moving = {graph.names[n.id] for n in graph.nodes if n.active and n.id in graph.names}
-        new_data = given - moving - graph.recorded().keys()  # a constant may be computed from it, not from a variable
         for name, a in graph.recorded(words.__contains__).items():
-            if name not in given and given and (a.dtype == bool or new_data):
+            if name not in given and given:
                 kind, entries = ("condition", "booleans") if a.dtype == bool else ("constant", "numbers")
                 raise ValueError(
                     f"the formula uses the recorded {kind} {name}, which may be another one at the given {', '.join(given)}: "
                     f"pass it too, as {name}=, an array of {entries} of shape {a.shape}"
                 )
+        new_data = given - {graph.names[n.id] for n in graph.nodes if n.active and n.id in graph.names} - graph.recorded().keys()
         if (lost := graph.perhaps_from(new_data)) is not None:
             raise ValueError(
                 f"the recording holds an array without a name that is {lost[1]} throughout, as 1 - {lost[0]}, -{lost[0]} or "
@@ -423,7 +425,9 @@ def _derive(
     _check_targets(E, targets, pair, opaque)
     expr.start()
     wishes = list(map(parse, assume or ()))
-    graph = Graph(E, variables(user_frame()), opaque, dims, targets, {a.name for a in wishes if a.kind in SQUARE})
+    frame = user_frame()
+    scopes = () if frame is None else (frame.f_locals, frame.f_globals)
+    graph = Graph(E, variables(frame), opaque, dims, targets, {a.name for a in wishes if a.kind in SQUARE}, scopes)
     _check_reached(graph, targets, graph.axes)
     assumptions = found_in(graph) if assume is None else list(dict.fromkeys(fitting(a, graph) for a in wishes))
     if np.size(E.data) != 1:

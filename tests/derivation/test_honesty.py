@@ -29,7 +29,7 @@ def test_constants_without_names_are_kept_apart_from_the_users_names() -> None:
     d = ad.derive(E, wrt=a)
     assert "c1**2" not in d.text and "c2" in d.text
     assert np.array_equal(d(), [1, 0, 6])
-    assert np.array_equal(d(c1=np.ones(3)), [1, 0, 2])
+    assert np.array_equal(d(c1=np.ones(3), c2=np.array([1, 0, 2])), [1, 0, 2])
 
 
 def test_axes_are_kept_apart_from_the_users_names() -> None:
@@ -180,7 +180,7 @@ def test_what_numpy_computed_from_a_named_array_before_follows_it(node: bool, ma
 def test_a_constant_that_may_be_computed_from_data_is_not_kept_for_other_data() -> None:
     t, w = np.array([0.5, 2.0, 3.0]), V("w", 1, 2, 3)
     d = ad.derive(np.sum(t * w**2 + t**2 * w), w)
-    assert np.array_equal(d(w=np.ones(3)), 2 * t + t**2)
+    assert np.array_equal(d(w=np.ones(3), c1=t**2), 2 * t + t**2)
     with pytest.raises(ValueError, match=r"recorded constant c1, which may be another one at the given t: pass it too, as c1="):
         d(t=2 * t)
     assert np.array_equal(d(t=2 * t, c1=4 * t**2), 4 * t * w.data + 4 * t**2)
@@ -197,6 +197,66 @@ def test_a_number_that_may_be_computed_from_data_is_not_kept_for_other_data(t: A
     assert np.all(np.isfinite(d(w=np.ones(3))))
     with pytest.raises(ValueError, match=r"an array without a name that is .* throughout, as 1 - t"):
         d(t=1 - t)
+
+
+UNNAMED: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {  # a loss, and what NumPy computed in it without a name
+    "float mask": (lambda x: np.sum(x**2 * np.sign(x.data)), np.sign),
+    "stop_gradient": (lambda x: np.sum(x * ad.stop_gradient(np.exp(x))), np.exp),
+    "stop_gradient of a number": (lambda x: np.sum(x**2) / ad.stop_gradient(np.max(x)), np.max),
+    "detached": (lambda x: np.sum(x * x.detach() ** 2), lambda x: x),
+    "constant": (lambda x: np.sum(x**2 * ad.constant(np.exp(x.data))), np.exp),
+    "condition": (lambda x: np.sum(np.where(x > 0, x**2, x)), lambda x: x > 0),
+}
+
+
+@pytest.mark.parametrize("name", UNNAMED)
+def test_whatever_was_recorded_without_a_name_is_explained_written_and_asked_for(name: str) -> None:
+    f, made = UNNAMED[name]
+    x, new = V("x", 1, -2, 3), np.array([-1.0, 2.0, 0.5])
+    d = ad.derive(f(x), x)
+    assert "where c1 is a recorded con" in d.text and d.numpy.startswith("c1 = np.array(")
+    scope = {"np": np, "x": x.data}
+    exec(d.numpy, scope)
+    assert np.allclose(scope["dE_dx"], ad.gradient(d._graph.root, x)) and np.allclose(d(), scope["dE_dx"])
+    with pytest.raises(ValueError, match="at the given x: pass it too, as c1="):
+        d(x=new)
+    moved = ad.Tensor(new, "x")
+    assert np.allclose(d(x=new, c1=made(new)), ad.gradient(f(moved), moved))
+
+
+def test_a_condition_is_given_as_one() -> None:
+    x = V("x", 1, -2, 3)
+    d = ad.derive(UNNAMED["condition"][0](x), x)
+    with pytest.raises(ValueError, match="c1 is a condition, an array of booleans, and came with other numbers than 0 and 1"):
+        d(x=np.ones(3), c1=[2.0, 0.5, 1.0])
+    assert np.array_equal(d(x=np.ones(3), c1=[1, 0, 1]), [2, 1, 2])
+
+
+def test_integers_and_views_keep_the_names_of_their_arrays() -> None:
+    rng = np.random.default_rng(0)
+    y, X, W, p = np.array([1, 0, 2, 1]), rng.normal(size=(4, 3)), ad.Tensor(rng.normal(size=(2, 3)), "W"), V("p", 1, 2, 3, 4)
+    w, b = V("w", 1, 2, 3), ad.Tensor(rng.normal(size=(4, 1)), "b")
+    for E, v, text in (
+        (np.sum((p - y) ** 2), p, "2 * (p - y)"),
+        (w @ (X.T @ (X @ w)), w, "2 * X.T @ X @ w"),
+        (np.sum(np.tanh(W @ X.T)), W, "(1 - y1**2) @ X"),
+        (np.sum((b - y[:, None]) ** 2), b, "2 * (b - y[:, None])"),
+        (np.sum(p * X[:, 0]), p, "c1"),
+    ):
+        d = ad.derive(E, v)
+        assert d.results[0].text == text and np.allclose(d(), ad.gradient(E, v))
+    assert np.array_equal(ad.derive(np.sum((p - y) ** 2), p)(y=np.ones(4)), [0, 2, 4, 6])
+    twin = y.copy()  # which of them it was cannot be told
+    assert "c1" in ad.derive(np.sum((p - y) ** 2), p).text and twin is not y
+
+
+def test_invented_names_leave_the_callers_alone() -> None:
+    x, c1, y1, z1 = V("x", 1, 2, 3), ad.constant([1.0, -1, 2], name="c1"), ad.Tensor(np.ones((3, 3))), ad.Tensor(np.ones(3))
+    assert ad.derive(np.sum(x * (c1 > 0)), x).text.startswith("dE/dx = c2\nwhere c2 is a recorded condition")
+    m = ad.constant(np.ones(3), name="m")
+    assert "m_ = X.shape[0]" in ad.derive(lambda X, w: np.mean((X @ w) ** 2), wrt=1)((4, 3), (3,)).numpy and m.name == "m"
+    d = ad.derive(np.mean(np.tanh(y1 @ z1)))
+    assert "where z2 = y1 @ z1, y2 = tanh(z2)" in str(d) and "is the variable" not in str(d)
 
 
 def test_conditions_are_folded() -> None:
@@ -239,7 +299,7 @@ def test_a_norm_of_zero_is_said(wrt: str) -> None:
         lengths(rows=np.array([[0.0, 0, 0], [1, 2, 3]]))
 
 
-@pytest.mark.parametrize("name", ["sum", "np", "exp", "lambda", "my weight"])
+@pytest.mark.parametrize("name", ["sum", "np", "exp", "lambda", "my weight", "heaviside", "norm", "trace", "diag", "outer", "einsum"])
 def test_a_renamed_variable_is_said_and_found(name: str) -> None:
     x = V(name, 1, 2, 3)
     d = ad.derive(np.sum(np.sin(x)), x)
@@ -371,6 +431,7 @@ def test_nodes_outside_the_graph() -> None:
         ({"dims": {"X": (1, 2)}}, TypeError, "names each axis"),
         ({"dims": {"X": ("n m", "p")}}, TypeError, "names each axis"),
         ({"dims": {"X": ("X", "n")}}, ValueError, "use already"),
+        ({"dims": {"X": ("norm", "n")}}, ValueError, "use already"),
         ({"dims": {"X": ("n", "n")}}, ValueError, "different lengths 'n': 3 and 2"),
         ({"dims": {"Q": ("n", "m")}}, ValueError, "no such variable"),
         ({"opaque": 3}, TypeError, "list of nodes"),
