@@ -21,7 +21,6 @@ from . import expr
 from .expr import Atom, Poly
 from .forms import NoForm, Space, Symbol, is_literal, product
 
-
 PRINTED = ("ones", "zeros", "eye", "inf", "norm", "heaviside", "trace", "diag", "outer", "einsum", "reshape", "transpose")  # by text
 
 
