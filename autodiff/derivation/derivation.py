@@ -314,11 +314,11 @@ class _Printer:
         return Formula(*name, printed, self.latex.write(shown), source, tuple(dict.fromkeys(prelude)), tuple(used))
 
     def _size(self, dim: str) -> str:
-        """A line that reads the length of an axis off an array that has it."""
-        for name, _ in self.graph.data():
-            if dim in self.dims[name]:
-                return f"{dim} = {name}.shape[{self.dims[name].index(dim)}]"
-        return f"{dim} = {self.graph.sizes[dim]}"
+        """A line that reads the length of an axis off an array that has it: a leaf, or a result, that a person named, before others."""
+        graph, leaves = self.graph, [name for name, _ in self.graph.data()]
+        found = [x for x in dict.fromkeys([*leaves, *graph.names.values()]) if dim in self.dims[x] and x not in {*graph.invented, self.root}]
+        name = min(found, key=graph.unnamed.__contains__, default=None)
+        return f"{dim} = {graph.sizes[dim]}" if name is None else f"{dim} = {name}.shape[{self.dims[name].index(dim)}]"
 
     def _name(self, v: Any) -> Name:
         root, name = self.root, self.graph.names[v.id]

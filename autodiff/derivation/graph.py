@@ -67,7 +67,7 @@ class Graph:
         self.leaves = [*filter(self.is_variable, self.nodes), *(p for p in self.plain if p.link is None)]
         unnamed = [p for p in self.leaves if p.id not in self.names and (p.node is not None or not is_literal(p.data))]
         self.names.update({p.id: self._free(f"c{k}" for k in count(1)) for p in unnamed})
-        self.unnamed = {self.names[p.id] for p in unnamed}  # names that nobody gave
+        self.unnamed.update(self.names[p.id] for p in unnamed)
         self.definition = cache(self._define)
         self.axes = {x.id: self.space.new_dims(x.shape) for x in self.leaves}
         self._name_axes(dims, square)
@@ -147,9 +147,10 @@ class Graph:
         inner = [n for n in self.nodes if n.op is not None and n is not self.root]
         invented = {} if any(said[n.id] for n in inner) else self._activations()
         self.invented = {invented[n.id]: n for n in self.nodes if n.id in invented}  # results that were named here and not by a person
-        for k, n in enumerate(self.nodes, 1):
-            if n.id not in out and (n.id in invented or n.op is None or n.id in self._called):
-                out[n.id] = self._free([invented[n.id]] if n.id in invented else (f"v{k}" + "_" * j for j in count()))
+        out.update({n.id: self._free([name]) for name, n in self.invented.items()})
+        without = [(k, n) for k, n in enumerate(self.nodes, 1) if n.id not in out and (n.op is None or n.id in self._called)]
+        out.update({n.id: self._free(f"v{k}" + "_" * j for j in count()) for k, n in without})
+        self.unnamed = {out[n.id] for _, n in without}  # names of leaves that nobody gave
         return out
 
     def _free(self, wishes: Iterable[str]) -> str:

@@ -56,7 +56,7 @@ def shorter_axes(graph: Graph) -> dict[int, int]:
     out: dict[int, int] = {}
     for n in sorted({n for x in held.values() for n in x.shape}):
         out[n] = max(min(n, SHORT), max(out.values(), default=-1) + 1)
-    readable = {d for name in held for d in graph.dims[name]}
+    readable = {d for name in graph.names.values() for d in graph.dims[name]}
     if any(out.get(n, n) != n for d, n in graph.sizes.items() if d not in readable):
         return {}  # a length that a formula writes as a number
     try:

@@ -484,6 +484,15 @@ def test_a_formula_holds_at_arrays_of_other_lengths(name: str) -> None:
         assert np.allclose(d(x=x), ad.grad(f)(x))
 
 
+def test_a_length_is_read_off_what_a_person_named() -> None:
+    d = ad.derive(lambda x: np.mean(np.fmax(x, 0.1).named("h") ** 2), wrt=0)((3,))
+    assert d.numpy.startswith("m = h.shape[0]\n")
+    x = np.random.default_rng(1).normal(size=6)
+    assert np.allclose(d(x=x), ad.grad(lambda x: np.mean(np.fmax(x, 0.1) ** 2))(x))
+    rows, named = [ad.Tensor(np.ones(4))], V("s", 1, 2, 3, 4)
+    assert "m = s.shape[0]" in ad.derive(np.mean(rows[0] * named**2), named).numpy
+
+
 def test_the_variables_of_a_function_are_chosen_before_or_after() -> None:
     f = lambda x, y: np.sum(x * y)
     assert ad.derive(f, wrt=1)((3,), (3,)).text == ad.derive(f)((3,), (3,), wrt=1).text == "dE/dy = x"
