@@ -133,14 +133,19 @@ class Derivation:
             if values[name].dtype == bool and not np.isin(x, (0, 1)).all():
                 raise ValueError(f"{name} is a condition, an array of booleans, and came with other numbers than 0 and 1")
         values.update(given)
-        new = replay(graph, values)
         for a in self.assumptions:
             if not a.holds(values[a.name]):
                 raise ValueError(
                     f"the formula uses {a}, which the {'given' if a.name in given else 'recorded'} {a.name} does not satisfy; "
                     "derive with assume=() for a formula that holds without it"
                 )
-        values.update({name: np.asarray(new[i].data) for i, name in graph.names.items() if i in new})
+        words = _words("\n".join([self._source, *(g.source() for g in self._guards)]))
+        if used := [name for name in graph.names.values() if name in words - values.keys() - graph.invented.keys()]:
+            try:
+                new = replay(graph, values)
+            except (AutodiffError, ValueError) as error:
+                raise ValueError(f"the formula uses {used[0]}, whose recorded computation cannot run on what is given: {error}") from error
+            values.update({name: np.asarray(new[i].data) for i, name in graph.names.items() if i in new})
         zero = [g for g in self._guards if not np.all(run(g.source(), [g.variable], values))]
         with np.errstate(all="ignore" if zero else None):
             found = run(self._source, [f.variable for f in self.results], values)

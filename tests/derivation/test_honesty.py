@@ -493,6 +493,15 @@ def test_a_length_is_read_off_what_a_person_named() -> None:
     assert "m = s.shape[0]" in ad.derive(np.mean(rows[0] * named**2), named).numpy
 
 
+def test_a_recording_of_fixed_lengths_is_run_again_only_for_named_results() -> None:
+    K, s, v = ad.Tensor(np.eye(4), "K"), ad.Tensor(2.0, "s"), V("v", 1, 2, 3)
+    assert np.allclose(ad.derive(ad.logdet(K + s**2 * np.eye(4)), wrt=s)(K=np.eye(6)), 6 * 4 / 5)
+    assert np.array_equal(ad.derive(np.sum(np.expand_dims(v, 0) ** 2), v)(v=np.ones(5)), 2 * np.ones(5))
+    h = np.expand_dims(np.tanh(v), 0).named("h")
+    with pytest.raises(ValueError, match="the formula uses h, whose recorded computation cannot run on what is given: reshape"):
+        ad.derive(np.sum(h**2), v)(v=np.ones(5))
+
+
 def test_the_variables_of_a_function_are_chosen_before_or_after() -> None:
     f = lambda x, y: np.sum(x * y)
     assert ad.derive(f, wrt=1)((3,), (3,)).text == ad.derive(f)((3,), (3,), wrt=1).text == "dE/dy = x"
