@@ -26,7 +26,7 @@ from .expr import Poly
 from .forms import Dims, Symbol
 from .graph import Graph
 from .latex import Latex
-from .matrix import M, is_upstream, to_matrix, transpose, with_ones
+from .matrix import M, to_matrix, transpose, with_ones
 from .show import Writer, helper
 from .simplify import for_print
 from .steps import Deriver, Step, plainly
@@ -285,8 +285,8 @@ class _Printer:
     def __init__(self, graph: Graph, y: Any, layout: str | None) -> None:
         self.graph, self.y = graph, y
         self.dims, self.root = graph.dims, graph.names[graph.root.id]
-        self.latex = Latex(self.dims, self.root)
         self.ranks = (JACOBIANS if y is graph.root else LAYOUTS)[layout]
+        self.latex = Latex(self.dims, self.root, self.ranks)
         self.defined: list[Formula] = []  # what the names stand for which nobody gave
         for name, n in graph.invented.items():
             self.defined.append(self.formula(graph.definition(n).poly, graph.axes[n.id], (name, self.latex.name(name), name)))
@@ -305,10 +305,8 @@ class _Printer:
         """
         axes = tuple(k if d is not None else None for k, d in enumerate(dims))
         tree = _tree(p, dims)
-        shown = transpose(tree) if len(dims) == 2 and dims[0] is None else tree
-        if ranks:
-            shown = _swap(transpose(shown) if len(tree.ls) in ranks else shown, ranks)
-        numpy, text = (Writer(self.dims, kind, self.root) for kind in (False, True))
+        shown = transpose(tree) if (len(dims) == 2 and dims[0] is None) != (len(tree.ls) in ranks) else tree
+        numpy, text = Writer(self.dims, False, self.root), Writer(self.dims, True, self.root, ranks)
         source = numpy.write(tree, axes)
         words = _words(source)
         prelude = [*map(helper, sorted(numpy.helpers)), *map(self._size, sorted(numpy.sizes))]
@@ -338,21 +336,8 @@ class _Printer:
 
 
 def _tree(p: Poly, dims: Dims) -> M:
-    own = [(k, d) for k, d in enumerate(dims) if d is not None]
-    return with_ones(to_matrix(for_print(p), tuple(k for k, _ in own)), own)
-
-
-def _swap(x: Any, ranks: tuple[int, ...]) -> Any:
-    """The symbols of gradients of these ranks in a layout where they are rows or transposes."""
-    if isinstance(x, tuple) and not isinstance(x, M):
-        return tuple(_swap(y, ranks) for y in x)
-    if not isinstance(x, M):
-        return x
-    if is_upstream(x) and len(x.ls) in ranks:
-        return M("column", (x,), x.ls)
-    if x.op == "T" and is_upstream(x.args[0]) and len(x.ls) in ranks:
-        return M("row", x.args, x.ls)
-    return M(x.op, _swap(x.args, ranks), x.ls)
+    own = {k: d for k, d in enumerate(dims) if d is not None}
+    return with_ones(to_matrix(for_print(p), tuple(own)), own)
 
 
 # ---------------------------------------------------------------- derive
@@ -430,9 +415,10 @@ def _derive(
     _check_targets(E, targets, pair, opaque)
     expr.start()
     wishes = list(map(parse, assume or ()))
+    cut = [*opaque, *(t for t in targets if pair and t.op is not None)]  # a second derivative knows nothing of what it is taken in
     frame = user_frame()
     scopes = () if frame is None else (frame.f_locals, frame.f_globals)
-    graph = Graph(E, variables(frame), opaque, dims, targets, {a.name for a in wishes if a.kind in SQUARE}, scopes)
+    graph = Graph(E, variables(frame), cut, dims, targets, {a.name for a in wishes if a.kind in SQUARE}, scopes)
     _check_reached(graph, targets, graph.axes)
     assumptions = found_in(graph) if assume is None else list(dict.fromkeys(fitting(a, graph) for a in wishes))
     if np.size(E.data) != 1:
@@ -449,8 +435,11 @@ def _derive(
     free = Points(graph, [], y, v, seed=1) if used else points
     printer = _Printer(graph, y, layout)
     shown = {s.node.id: _proved(s, printer, points, free) for s in steps}
-    divisors = dict.fromkeys(f[0] for p in graph.space.guards if len(p) == 1 for f in p.only()[0] if f[0].name == "==")
-    guards = [printer.formula(a.body, a.dims, ("divisor",) * 3, (), printer.ranks) for a in divisors]
+    asked = dict.fromkeys(f[0] for p in graph.space.guards if len(p) == 1 for f in p.only()[0] if f[0].name == "==")
+    below = set().union(*(expr.divisors(p) for s in steps for p in (s.rule, s.inserted, s.result)))
+    guards = [
+        printer.formula(a.body, a.dims, ("divisor",) * 3, (), printer.ranks) for a in asked if expr.divisors(expr.power(a.body, -1)) & below
+    ]
     data = dict(graph.data())
     remarks = [f"where {g.text} is not zero" for g in guards]
     remarks += [f"the recorded {a.name} does not satisfy {a}" for a in used if not a.holds(data[a.name])]
@@ -472,6 +461,12 @@ def _check_targets(E: Any, targets: list[Any], pair: bool, opaque: Sequence[Any]
         raise NotConnected(f"{label(E)} is what is derived, and its derivative in itself is 1: give wrt= a variable that it depends on")
     if pair and len(targets) != 2:
         raise ValueError(f"wrt=(u, v) is the second derivative in two variables; {len(targets)} came. For several gradients write a list")
+    for u, v in (targets, targets[::-1]) if pair else ():
+        if u is not v and any(n is u for n in order(v)):
+            raise NotConnected(
+                f"{label(v)} was computed from {label(u)}: a second derivative is taken in two variables of which neither is made of the "
+                "other. Choose wrt= from what both are made of, or record the graph from the second one on"
+            )
     if np.size(E.data) != 1 and (pair or len(targets) != 1):
         raise NotScalar(
             f"{label(E)} has shape {tuple(E.shape)}. Derive a single number, such as its sum, or write wrt=node for the Jacobian in "
@@ -517,6 +512,8 @@ def _proved(s: Step[Poly], printer: _Printer, points: Points, free: Points) -> S
             with suppress(NotVerified):
                 made[p] = formula(p, used)
     without = None if s.without is None else formula(s.without, ())
+    if without is not None and (without.text, without.latex) == (result.text, result.latex):  # an assumption that is not to be seen
+        return Step(s.node, s.name, made.get(s.rule, without), without, without, None, ())
     return Step(s.node, s.name, made.get(s.rule, result), made.get(s.inserted, result), result, without, s.used)
 
 

@@ -1,26 +1,27 @@
 """From the index form back to matrix notation: products, transposes, diagonals, sums over rows.
 
-`to_matrix` answers with a tree of `M`, which show.py prints.  In the tree every vector is a column.  A term
+`to_matrix` answers with a tree of `M`, which show.py and latex.py print.  In the tree every vector is a column.  A term
 that has no matrix form becomes an "ein" node: a sum of products in index notation.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import permutations
 from typing import Any, NamedTuple
 
 from ..ops import TABLE
 from . import expr
-from .expr import Atom, Factor, Labels, Mono, Number, Poly, opened, without
+from .expr import Factor, Labels, Mono, Number, Poly, opened, without
 
 
 class M(NamedTuple):
-    """A node of matrix notation.
+    """A node of matrix notation; `ls` are the labels it has, () for a number, (i,) for a column, (i, j) for a matrix with rows i.
 
-    op: sym num T mm had div pow fn add scale bc sum rowsum diag diagof ones zeros eye whole along over raised ein,
-    and row, column: the symbol of a gradient in a layout where it is a row, as it is and transposed;
-    `ls`: the labels it has, () for a number, (i,) for a column, (i, j) for a matrix with rows i.
+    op and args:  sym (name, what is known of it)   num (number)   ones, zeros, eye (dimensions)   T, diag (tree)   mm, had, div,
+    ein (trees)   pow (tree, number or tree)   scale (number or tree, tree)   add ((number, tree), ...)   whole (name, tree, what
+    is known)   fn (name, tree, labels that it mixes, or takes together if it has them no more; none entry by entry)
     """
 
     op: str
@@ -32,18 +33,15 @@ class NoMatrixForm(Exception):
     """A term needs index notation."""
 
 
-ONE = M("num", (1,), ())
-
-
-def length(x: Any) -> int:
-    """How long a tree prints, about."""
-    return len(walk(x))
+ZERO, ONE = M("num", (0,), ()), M("num", (1,), ())
+Base = Mapping[frozenset[int], M]  # the factors of a product, by their labels
 
 
 def _effort(x: M) -> int:
     """Length, where scaling a vector reads better than a diagonal matrix, and slopes times a product than slopes inside it."""
-    factors = [f.args[0] if f.op == "T" else f for y in walk(x) if y.op == "mm" for f in y.args if len(f.ls) == 2]
-    return length(x) + 3 * sum(1 for y in walk(x) if y.op == "diag") + 3 * sum(1 for f in factors if f.op in ("add", "fn", "pow", "div"))
+    nodes = walk(x)
+    factors = [f.args[0] if f.op == "T" else f for y in nodes if y.op == "mm" for f in y.args if len(f.ls) == 2]
+    return len(nodes) + 3 * sum(y.op == "diag" for y in nodes) + 3 * sum(f.op in ("add", "fn", "pow", "div") for f in factors)
 
 
 def walk(x: Any) -> list[M]:
@@ -53,27 +51,32 @@ def walk(x: Any) -> list[M]:
         y = stack.pop()
         if isinstance(y, M):
             found.append(y)
-            stack += y.args
-        elif isinstance(y, tuple):
+        if isinstance(y, tuple):
             stack += y
     return found
 
 
-def flat(op: str, xs: Sequence[M]) -> list[M]:
+def _flat(op: str, xs: Sequence[M]) -> list[M]:
     """Products inside a product as one product."""
     return [y for x in xs for y in (x.args if x.op == op else (x,))]
 
 
 def mm(xs: Sequence[M], ls: Labels) -> M:
-    """A matrix product."""
-    return M("mm", tuple(flat("mm", xs)), ls)
+    """A matrix product; a diagonal matrix times a column is a product entry by entry."""
+    xs = _flat("mm", xs)
+    if len(xs[-1].ls) == 1 and len(ls) < 2:
+        last = max((i for i, y in enumerate(xs[:-1]) if y.op == "diag"), default=None)
+        if last is not None:
+            v = xs[last].args[0]
+            return mm([*xs[:last], hadamard([v, mm(xs[last + 1 :], v.ls)])], ls)
+    return xs[0] if len(xs) == 1 else M("mm", tuple(xs), ls)
 
 
 def transpose(x: M) -> M:
     """The transpose, pushed towards the names: (A B)^T is B^T A^T."""
-    if not x.ls:
-        return x
     ls = x.ls[::-1]
+    if not ls:
+        return x
     if x.op == "T":
         return x.args[0]  # type: ignore[no-any-return]
     if x.op == "mm":
@@ -82,25 +85,27 @@ def transpose(x: M) -> M:
         return M("scale", (x.args[0], transpose(x.args[1])), ls)
     if x.op == "had" and len(ls) == 1 and (x.args[0].op == "mm" or is_upstream(x.args[0])):
         return mm([transpose(x.args[0]), M("diag", (hadamard(x.args[1:]),), ls * 2)], ls)
-    if x.op in ("diag", "eye") or (x.op in ("sym", "whole") and len(x.args) > 1 and x.args[-1] == "symmetric"):
+    if len(ls) == 2 and (x.op in ("diag", "eye") or (x.op in ("sym", "whole") and "symmetric" in x.args[1:])):
         return M(x.op, x.args, ls)
-    if len(ls) == 2 and (pushed := _pushed(x, ls)) is not None and transposes(pushed) <= transposes(x) - (x.op == "fn"):
-        return pushed
+    if len(ls) == 2 and (x.op in ("add", "had", "div", "pow") or (x.op == "fn" and not x.args[2])):
+        pushed = M(x.op, _turned_parts(x.args), ls)
+        if x.op == "add":
+            pushed = M("add", tuple(sorted(pushed.args, key=lambda t: (t[0] < 0, t[1].op == "T"))), ls)
+        if transposes(pushed) <= transposes(x) - (x.op == "fn"):
+            return pushed
     return M("T", (x,), ls)
 
 
-def _pushed(x: M, ls: Labels) -> M | None:
-    """The transpose of something elementwise, of its parts; what has fewer labels broadcasts as it did."""
-    if x.op == "add":
-        terms = [(c, transpose(y) if len(y.ls) == 2 else y) for c, y in x.args]
-        return M("add", tuple(sorted(terms, key=lambda t: (t[0] < 0, t[1].op == "T"))), ls)
-    if x.op in ("had", "div"):
-        return M(x.op, tuple(transpose(y) if len(y.ls) == 2 else y for y in x.args), ls)
-    if x.op in ("pow", "bc"):
-        return M(x.op, (transpose(x.args[0]) if len(x.args[0].ls) == 2 else x.args[0], *x.args[1:]), ls)
-    if x.op == "fn":
-        return M("fn", (x.args[0], transpose(x.args[1]) if len(x.args[1].ls) == 2 else x.args[1], *x.args[2:]), ls)
-    return None
+def _turned_parts(x: Any) -> Any:
+    """The parts of something elementwise, transposed; what has fewer labels broadcasts as it did."""
+    if isinstance(x, M):
+        return transpose(x) if len(x.ls) == 2 else x
+    return tuple(map(_turned_parts, x)) if isinstance(x, tuple) else x
+
+
+def facing(x: M, ls: Labels) -> M:
+    """x, or its transpose if that has the labels in this order."""
+    return transpose(x) if len(x.ls) == 2 and x.ls != ls else x
 
 
 def transposes(x: Any) -> int:
@@ -113,68 +118,64 @@ def is_upstream(x: M) -> bool:
     return x.op == "sym" and x.args[0].startswith("∂")
 
 
+def is_sum(x: M) -> bool:
+    """Is it a sum over labels?"""
+    return x.op == "fn" and x.args[0] == "sum"
+
+
 def hadamard(xs: Sequence[M]) -> M:
-    """An elementwise product, in the order it is read: gradients, products, differences, names, 1 - y and other sums."""
-    ordered = sorted(flat("had", xs), key=_place if xs[0].ls else lambda y: (y.op != "sym" and not _is_difference(y), _place(y)))
+    """An elementwise product, in the order it is read."""
+    ordered = sorted(_flat("had", xs), key=_place)
     return ordered[0] if len(ordered) == 1 else M("had", tuple(ordered), ordered[0].ls)
 
 
 def _place(y: M) -> Any:
-    late = y.op == "add" and not _is_difference(y)
-    return late, y.op not in ("mm", "rowsum", "ein"), not is_upstream(y), not _is_difference(y)
+    """Gradients, products, differences, names, 1 - y and other sums; of numbers names and differences first."""
+    # a difference is a residual, such as w x - y, and neither 1 - y nor what is centred, such as g - sum(g)
+    difference = y.op == "add" and any(c < 0 for c, _ in y.args) and all(t.op != "num" and t.ls == y.ls for _, t in y.args)
+    number = not y.ls and y.op != "sym" and not difference
+    return number, y.op == "add" and not difference, y.op not in ("mm", "ein") and not is_sum(y), not is_upstream(y), not difference
 
 
-def _is_difference(x: M) -> bool:
-    """A residual, such as w x - y, and neither 1 - y nor what is centred, such as g - sum(g)."""
-    return x.op == "add" and any(c < 0 for c, _ in x.args) and all(y.op != "num" and y.ls == x.ls and y.op != "bc" for _, y in x.args)
+def scaled(c: Number | M, x: M) -> M:
+    """A number, or a tree of one, times a tree."""
+    if isinstance(c, M) and c.op != "num":
+        return M("scale", (c, x), x.ls)
+    k = c.args[0] if isinstance(c, M) else c
+    if k == 1:
+        return x
+    if x.op == "num":
+        return M("num", (expr.number(k * x.args[0]),), ())
+    if x.op == "div" and x.args[0].op == "num":
+        return M("div", (scaled(k, x.args[0]), x.args[1]), x.ls)
+    return M("scale", (k, x), x.ls)
 
 
-# ---------------------------------------------------------------- signs
+def summed(terms: Sequence[tuple[Number, M]], want: Labels) -> M:
+    """The sum of numbers times trees."""
+    if len(terms) < 2:
+        return scaled(*terms[0]) if terms else ZERO
+    return M("add", tuple(terms), tuple(k for k in want if any(k in y.ls for _, y in terms)))
 
 
-def _odd(q: Number) -> bool:
-    return q.__class__ is int and q % 2 == 1
+def total(x: M, ls: Labels) -> M:
+    """The sum over all labels but these; of a vector times another a product of a row and a column."""
+    if is_sum(x):
+        return total(x.args[1], ls)
+    if len(x.ls) == 1 and x.op == "had":
+        return mm([transpose(hadamard(x.args[:-1])), x.args[-1]], ())
+    if len(x.ls) == 1 and x.op == "pow" and x.args[1] == 2:
+        return mm([transpose(x.args[0]), x.args[0]], ())
+    return M("fn", ("sum", x, tuple(k for k in x.ls if k not in ls)), ls)
 
 
-def _prefers_flip(f: Factor) -> bool:
-    """(y - 1) reads better as -(1 - y), m - 1 of lengths as it is."""
-    a, _, q = f
-    if a.kind == "group" and _odd(q) and not expr.only_lengths(a.body):
-        terms = a.body.terms
-        return terms.get((), 0) < 0 or all(c < 0 for c in terms.values())
-    return a.kind == "contr" and _odd(q) and sum(map(_prefers_flip, a.body.only()[0])) % 2 == 1
-
-
-def _can_flip(f: Factor) -> bool:
-    a, _, q = f
-    if a.kind == "group" and _odd(q):
-        return () not in a.body.terms and any(c < 0 for c in a.body.terms.values())
-    return a.kind == "contr" and _odd(q) and _to_flip(a.body.only()[0]) is not None
-
-
-def _to_flip(m: Mono) -> Factor | None:
-    """A factor with a difference to write the other way round; not one that the term holds twice."""
-    for f in sorted(m, key=lambda f: f[0].kind != "group"):
-        if _can_flip(f):
-            sums = {a for a in expr.atoms_in(Poly({(f,): 1})) if a.kind == "group"}
-            if not any(_odd(g[2]) and g[2] > 0 and sums & set(expr.atoms_in(Poly({(g,): 1}))) for g in m if g != f):
-                return f
+def squared(x: M) -> M | None:
+    """The v of a sum of squares of v."""
+    if is_sum(x) and not x.ls and x.args[1].op == "pow" and x.args[1].args[1] == 2:
+        return x.args[1].args[0]  # type: ignore[no-any-return]
+    if x.op == "mm" and len(x.args) == 2 and not x.ls and x.args[0] == transpose(x.args[1]):
+        return x.args[1]  # type: ignore[no-any-return]
     return None
-
-
-def _flips(m: Mono, negative: bool) -> tuple[bool, set[Factor]]:
-    """Which sums of a term to write the other way round, and whether a minus sign is left in front."""
-    flips = {f for f in m if _prefers_flip(f)}
-    if len(flips) % 2 == 1 and not negative and all(f[0].kind == "group" and () in f[0].body.terms for f in flips):
-        return False, set()  # y - 1 and not -(1 - y)
-    if len(flips) % 2 == 1:
-        negative = not negative
-    if negative:
-        f = _to_flip(m)
-        if f is not None:
-            flips ^= {f}
-            negative = False
-    return negative, flips
 
 
 # ---------------------------------------------------------------- expressions to trees
@@ -184,85 +185,74 @@ def to_matrix(p: Poly, want: Labels = ()) -> M:
     """The tree of an expression whose axes are `want`; terms that broadcast may have fewer."""
     terms: list[tuple[Number, M]] = []
     for m, c in p.terms.items():
-        negative, flips = _flips(m, c < 0)
-        size = -c if c < 0 else c
-        terms.append((-size if negative else size, _term(m, want, flips)))
-    terms.sort(key=_reading_order)
-    if not terms:
-        return M("num", (0,), ())
-    if len(terms) == 1:
-        c, x = terms[0]
-        return scaled(c, x)
-    return M("add", tuple(terms), tuple(x for x in want if any(x in y.ls for _, y in terms)))
+        turned = _difference(m) if c < 0 else None
+        terms.append((c if turned is None else -c, _network(_factors(m, want, turned), (), want)))
+    return summed(sorted(terms, key=_reading_order), want)
 
 
 def _reading_order(term: tuple[Number, M]) -> Any:
     """1 first, then long terms before short ones, names before their transposes, what is subtracted last."""
     c, x = term
     turned = transposes(x)
-    return c < 0, (x.op != "num") == (c > 0), turned - length(x), turned, repr(x)
+    return c < 0, (x.op != "num") == (c > 0), turned - len(walk(x)), turned, repr(x)
 
 
-def scaled(c: Number, x: M) -> M:
-    """A number times a tree."""
-    if c == 1:
+def with_ones(x: M, own: Mapping[int, str]) -> M:
+    """A tree with all these labels, given with their dimensions: where it is the same along an axis, ones are written out."""
+    ls = tuple(own)
+    missing = [k for k in ls if k not in x.ls]
+    if not missing:
         return x
-    if x.op == "num":
-        return M("num", (expr.number(c * x.args[0]),), ())
-    if x.op == "div" and x.args[0].op == "num":
-        return M("div", (scaled(c, x.args[0]), x.args[1]), x.ls)
-    return M("scale", (c, x), x.ls)
+    if x == ZERO:
+        return M("zeros", tuple(own.values()), ls)
+    if len(ls) > 2:
+        ones = M("ones", tuple(own.values()), ls)
+        return M("had", (x, ones), ls) if x.ls else scaled(x, ones)
+    return _assemble({frozenset(x.ls): x} | {frozenset([k]): M("ones", (own[k],), (k,)) for k in missing}, ls)
 
 
-def _term(m: Mono, want: Labels, flips: set[Factor]) -> M:
-    base = _factors(m, want, flips)
-    try:
-        return _assemble(base, want)
-    except NoMatrixForm:
-        return _indexed(base, want)
+def _difference(m: Mono) -> Factor | None:
+    """A factor with a difference, to be written the other way round in place of a minus sign; not one that the term holds twice."""
+    odd = [f for f in m if f[2].__class__ is int and f[2] % 2 == 1]
+    sums = {f: {a for a in expr.atoms_in(f[0].poly) if a.kind == "group"} for f in odd}
+    for f in sorted(odd, key=lambda f: f[0].kind != "group"):
+        a = f[0]
+        if a.kind == "group":
+            found = () not in a.body.terms and min(a.body.terms.values()) < 0
+        else:
+            found = a.kind == "contr" and _difference(a.body.only()[0]) is not None
+        if found and not any(g[2] > 0 and sums[f] & sums[g] for g in odd if g != f):
+            return f
+    return None
 
 
-def _indexed(base: Base, want: Labels) -> M:
-    """A product in index notation; numbers stand before it."""
-    ls = tuple(x for x in want if any(x in s for s in base))
-    numbers, others = base.get(frozenset()), tuple(x for s, x in base.items() if s)
-    x = M("ein", others, ls)
-    return x if numbers is None else M("scale", (numbers, x), ls)
-
-
-def _atom(a: Atom, ls: Labels, flip: bool, want: Labels) -> M:
-    if len(ls) == 2 and ls[0] == ls[1] and (a.kind == "var" or a.mixed):
-        return M("diagof", (_atom(a, tuple(expr.fresh((0, 1)).values()), flip, ()),), ls[:1])
+def _atom(f: Factor, want: Labels, flip: bool) -> M:
+    """The tree of a factor without its power, unless it is an exponential; with `flip` its opposite."""
+    a, ls, q = f
     order = _in_order(ls, want)
+    if len(ls) == 2 and ls[0] == ls[1] and (a.kind == "var" or a.mixed):
+        return M("diag", (_atom((a, tuple(expr.fresh((0, 1)).values()), 1), (), flip),), order)
     if a.kind in ("var", "num", "size"):
         x = M("sym", (a.name, "condition") if a.indicator else (a.name, "symmetric") if a.symmetric else (a.name,), ls)
-        if len(set(ls)) < len(ls):  # the diagonal of two of three axes
-            return M("ein", (x,), tuple(dict.fromkeys(ls)))
-        return transpose(x) if len(ls) == 2 and order != ls else x
+        return M("ein", (x,), order) if len(order) < len(ls) else facing(x, order)  # ein: the diagonal of two of three axes
     if a.kind == "delta":
-        return M("eye", (a.dims[0],), ls)
+        return M("eye", a.dims[:1], ls)
     if a.kind == "group":
-        body = opened(a, ls)
-        return _spread(to_matrix(expr.scale(body, -1) if flip else body, order), order)
+        return to_matrix(expr.scale(opened(a, ls), -1 if flip else 1), order)
     if a.kind == "fn" and a.name in TABLE and isinstance(TABLE[a.name].index, str):  # of a whole matrix
-        inner = to_matrix(a.body, (0, 1))
-        x = M("whole", (a.name, inner, "symmetric") if a.symmetric else (a.name, inner), ls)
-        return transpose(x) if len(ls) == 2 and order != ls else x
+        x = with_ones(to_matrix(a.body, (0, 1)), {**dict(enumerate(a.dims)), **a.gone})
+        return facing(M("whole", (a.name, x, "symmetric") if a.symmetric else (a.name, x), ls), order)
     if a.mixed:
-        x = M("along", (a.name, _spread(to_matrix(opened(a, ls), ls), ls), tuple(ls[i] for i in a.mixed)), ls)
-        return transpose(x) if len(ls) == 2 and order != ls else x
-    body, gone = expr.inside(a, ls)
-    if a.name == "exp" and a.kind == "fn":
-        return _exponential(body, order)
+        x = to_matrix(opened(a, ls), ls)
+        return facing(M("fn", (a.name, x, tuple(ls[i] for i in a.mixed)), x.ls), order)
+    body, bound = expr.inside(a, ls)
+    if a.kind == "fn" and a.name == "exp":
+        return _exponential(expr.scale(body, q), order)
     if a.kind == "fn":
-        x = _spread(to_matrix(body, (*order, *gone)), (*order, *gone))
-        return M("over", (a.name, x, tuple(gone)), order) if gone else M("fn", (a.name, x), order)
-    inner_m = body.only()[0]
-    left, inner_flips = _flips(inner_m, flip)
-    if left:
-        raise AssertionError("a sign was lost")
-    base = _factors(inner_m, order, inner_flips)
-    return _network(base, list(gone), order)
+        own = {k: dict(zip(ls, a.dims, strict=True))[k] for k in order} | bound
+        return M("fn", (a.name, with_ones(to_matrix(body, tuple(own)), own), tuple(bound)), order)
+    m = body.only()[0]
+    return _network(_factors(m, order, _difference(m) if flip else None), tuple(bound), order)
 
 
 def _exponential(body: Poly, ls: Labels) -> M:
@@ -270,57 +260,43 @@ def _exponential(body: Poly, ls: Labels) -> M:
     m, c = body.only() if len(body) == 1 else ((), 0)
     f = next((f for f in m if f[0].name == "log" and f[0].kind == "fn" and f[2] == 1), None)
     if f is None:
-        return M("fn", ("exp", _spread(to_matrix(body, ls), ls)), ls)
-    base = _spread(to_matrix(opened(f[0], f[1]), ls), ls)
+        x = to_matrix(body, ls)
+        return M("fn", ("exp", x, ()), x.ls)
     rest = without(m, f)
     if len(rest) == 1 and rest[0][0].kind == "group" and rest[0][2] == 1:  # a - 1 and not -(1 - a)
-        exponent = expr.scale(opened(rest[0][0], rest[0][1]), c)
+        exponent = expr.scale(opened(*rest[0][:2]), c)
     else:
         exponent = Poly({rest: c})
-    return M("raised", (base, _spread(to_matrix(exponent, ls), ls)), ls)
-
-
-def _spread(x: M, ls: Labels) -> M:
-    """Mark a tree that has fewer labels than it stands for."""
-    return x if len(x.ls) == len(ls) else M("bc", (x,), ls)
+    x, y = to_matrix(opened(*f[:2]), ls), to_matrix(exponent, ls)
+    return M("pow", (x, y), tuple(k for k in ls if k in (*x.ls, *y.ls)))
 
 
 def _in_order(ls: Labels, want: Labels) -> Labels:
     return tuple(k for k in want if k in ls) if set(ls) <= set(want) else tuple(dict.fromkeys(ls))
 
 
-def _exponentials(m: Mono) -> Mono:
-    """Exponentials to write as one, exp(a) exp(-b) as exp(a - b), which may be finite where they are not."""
-    exps = [f for f in m if expr.exponent((f,)) is not None]
-    longest = max((set(f[1]) for f in exps), key=len, default=set())
-    together = tuple([f for f in exps if set(f[1]) <= longest])
-    return together if len(together) > 1 else ()
-
-
-Base = dict[frozenset[int], M]
-
-
-def _factors(m: Mono, want: Labels, flips: set[Factor]) -> Base:
+def _factors(m: Mono, want: Labels, turned: Factor | None) -> Base:
     """Factors of equal labels multiplied entry by entry; what has negative powers goes below."""
     over: dict[frozenset[int], list[M]] = {}
     under: dict[frozenset[int], list[M]] = {}
-    together = _exponentials(m)
-    if together and (joint := expr.exponent(together)) is not None:
-        x = _exponential(joint, _in_order(max((f[1] for f in together), key=len), want))
+    exps = [f for f in m if expr.exponent((f,)) is not None]
+    longest = max((f[1] for f in exps), key=lambda ls: len(set(ls)), default=())
+    together = tuple([f for f in exps if set(f[1]) <= set(longest)])
+    joint = expr.exponent(together)
+    if joint is not None and len(together) > 1:  # exp(a) exp(-b) as exp(a - b), which may be finite where they are not
+        x = _exponential(joint, _in_order(longest, want))
         over[frozenset(x.ls)] = [x]
         m = without(m, *together)
     for f in sorted(m, key=lambda f: (f[0].kind == "group", f[0].kind != "contr", not f[0].name.startswith("∂"), f[0])):
         a, ls, q = f
-        if a.name == "exp" and a.kind == "fn" and q < 0:  # exp(-a) and not 1 / exp(a)
-            x, q = _exponential(expr.scale(opened(a, ls), q), _in_order(ls, want)), 1
-        else:
-            x = _atom(a, ls, f in flips, want)
+        dims = dict(zip(ls, a.dims, strict=True))
+        x = with_ones(_atom(f, want, f == turned), {k: dims[k] for k in _in_order(ls, want)})
+        q = 1 if a.kind == "fn" and a.name == "exp" else q  # exp(-a) and not 1 / exp(a)
         if abs(q) != 1:
             x = M("pow", (x, abs(q)), x.ls)
         key = frozenset(x.ls)
-        first = next(iter([*over.get(key, []), *under.get(key, [])]), None)
-        if first is not None and first.ls != x.ls and len(key) == 2:
-            x = transpose(x)
+        for first in [*over.get(key, []), *under.get(key, [])][:1]:
+            x = facing(x, first.ls)
         (over if q > 0 else under).setdefault(key, []).append(x)
     out = {}
     for key in {**over, **under}:
@@ -329,136 +305,64 @@ def _factors(m: Mono, want: Labels, flips: set[Factor]) -> Base:
     return out
 
 
-def _network(base: Base, bound: list[int], want: Labels) -> M:
-    """A contraction: the best order of elimination, or index notation."""
-    best = None
-    if all(len(s) <= 2 for s in base):
-        for order in permutations(bound) if len(bound) <= 4 else [_from_the_vectors(base, bound)]:
-            try:
-                x = _eliminate(dict(base), order, want)
-            except NoMatrixForm:
-                continue
-            if best is None or _effort(x) < _effort(best):
-                best = x
-    return _indexed(base, want) if best is None else best
+def _network(base: Base, bound: Labels, want: Labels) -> M:
+    """A product summed over `bound`: by the best order of elimination, or else in index notation, numbers before it."""
+    found = []
+    if all(len(s) <= 2 for s in base) or not bound:
+        for order in permutations(bound) if len(bound) <= 4 else [bound]:
+            with suppress(NoMatrixForm):
+                found.append(_eliminate(base, order, want))
+    if found:
+        return min(found, key=_effort)
+    x = M("ein", tuple(x for s, x in base.items() if s), tuple(k for k in want if any(k in s for s in base)))
+    return scaled(base.get(frozenset(), ONE), x)
 
 
-def _from_the_vectors(base: Base, bound: list[int]) -> list[int]:
-    """An order of elimination for a long chain: matrix times vector again and again."""
-    links = {*base}
-    order: list[int] = []
-    while len(order) < len(bound):
-        k = min((k for k in bound if k not in order), key=lambda k: sum(1 for s in links if k in s and len(s) == 2))
-        merged = frozenset().union(*(s for s in links if k in s)) - {k}
-        links = {*(s for s in links if k not in s), merged}
-        order.append(k)
-    return order
-
-
-def _eliminate(base: Base, order: Sequence[int], want: Labels) -> M:
-    numbers = [base.pop(frozenset())] if frozenset() in base else []
-
-    def facing(x: M, a: int, b: int) -> M:
-        return x if x.ls == (a, b) else transpose(x)
-
-    def put(x: M) -> None:
-        key = frozenset(x.ls)
-        if key in base:
-            y = base[key]
-            x = hadamard([y, x if x.ls == y.ls else transpose(x)])
-        base[key] = x
-
-    for k in order:
+def _eliminate(given: Base, order: Labels, want: Labels) -> M:
+    """A product summed over labels one after the other."""
+    base = dict(given)
+    left = list(order)
+    while left:  # in this order; of a long chain from its ends, matrix times vector again and again
+        k = left[0] if len(order) <= 4 else min(left, key=lambda k: sum(k in s and len(s) == 2 for s in base))
+        left.remove(k)
         v = base.pop(frozenset([k]), None)
         touching = [s for s in base if k in s]
-        if not touching:
-            if v is None:
-                raise NoMatrixForm
-            numbers.append(_total(v))
+        others = [next(iter(s - {k})) for s in touching]
+        if not touching and v is not None:
+            x = total(v, ())
         elif len(touching) == 1:
-            (a,) = touching[0] - {k}
-            x = facing(base.pop(touching[0]), a, k)
-            put(M("rowsum", (x,), (a,)) if v is None else mm([x, v], (a,)))
+            (a,) = others
+            x = facing(base.pop(touching[0]), (a, k))
+            x = total(x, (a,)) if v is None else mm([x, v], (a,))
         elif len(touching) == 2:
-            (a,), (b,) = touching[0] - {k}, touching[1] - {k}
-            if want and (b == want[0] or (a not in want and b in want and want.index(b) == 0)):
-                a, b, touching = b, a, touching[::-1]
-            left, right = facing(base.pop(touching[0]), a, k), facing(base.pop(touching[1]), k, b)
+            if others[1] in want[:1]:
+                others.reverse()
+                touching.reverse()
+            a, b = others
             middle = [M("diag", (v,), (k, k))] if v is not None else []
-            put(mm([left, *middle, right], (a, b)))
+            x = mm([facing(base.pop(touching[0]), (a, k)), *middle, facing(base.pop(touching[1]), (k, b))], (a, b))
         else:
             raise NoMatrixForm
-    if numbers:
-        base[frozenset()] = hadamard(numbers)
+        y = base.get(frozenset(x.ls))
+        base[frozenset(x.ls)] = x if y is None else hadamard([y, facing(x, y.ls)])
     return _assemble(base, want)
-
-
-def _total(v: M) -> M:
-    """The sum of a vector's entries."""
-    if v.op == "had":
-        return mm([transpose(hadamard(v.args[:-1])), v.args[-1]], ())
-    if v.op == "pow" and v.args[1] == 2:
-        return mm([transpose(v.args[0]), v.args[0]], ())
-    return M("sum", (v.args[0] if v.op == "rowsum" else v,), ())
-
-
-def squared(x: M) -> M | None:
-    """The v of a sum of squares of v."""
-    if x.op == "sum" and x.args[0].op == "pow" and x.args[0].args[1] == 2:
-        return x.args[0].args[0]  # type: ignore[no-any-return]
-    if x.op == "mm" and len(x.args) == 2 and not x.ls and x.args[0] == transpose(x.args[1]):
-        return x.args[1]  # type: ignore[no-any-return]
-    return None
 
 
 def _assemble(base: Base, want: Labels) -> M:
     """What is left of a term: numbers times vectors times at most one matrix."""
-    base = dict(base)
-    scalar = base.pop(frozenset(), None)
     vectors = {next(iter(s)): x for s, x in base.items() if len(s) == 1}
-    matrices = [x for s, x in base.items() if len(s) == 2]
-    if any(len(s) > 2 for s in base) and len(base) == 1:
-        x = next(iter(base.values()))
-    elif len(matrices) > 1 or any(len(s) > 2 for s in base) or not set().union(*base, ()) <= set(want):
+    larger = [x for s, x in base.items() if len(s) > 1]
+    ls = tuple(k for k in want if any(k in s for s in base))
+    if len(larger) > 1 or len(vectors) > 2 or not set().union(*base) <= set(want):
         raise NoMatrixForm
-    elif matrices:
-        x = matrices[0]
-        ls = tuple(y for y in want if y in x.ls)
-        x = x if x.ls == ls else transpose(x)
-        if not vectors.keys() <= set(ls):
-            raise NoMatrixForm
-        if x.op == "eye" and vectors:
-            x, vectors = M("diag", (hadamard(list(vectors.values())),), ls), {}
-        if ls[0] in vectors:
-            x = mm([M("diag", (vectors[ls[0]],), (ls[0],) * 2), x], ls)
-        if ls[1] in vectors:
-            x = mm([x, M("diag", (vectors[ls[1]],), (ls[1],) * 2)], ls)
-    elif len(vectors) == 2:
-        ls = tuple(y for y in want if y in vectors)
-        x = mm([vectors[ls[0]], transpose(vectors[ls[1]])], ls)
-    elif len(vectors) == 1:
-        x = next(iter(vectors.values()))
-    elif vectors:
+    if not larger:
+        x = mm([vectors[ls[0]], transpose(vectors[ls[1]])], ls) if len(ls) == 2 else vectors[ls[0]] if ls else ONE
+    elif vectors and len(ls) > 2:
         raise NoMatrixForm
+    elif larger[0].op == "eye" and vectors:
+        x = M("diag", (hadamard(list(vectors.values())),), ls)
     else:
-        return scalar if scalar is not None else ONE
-    return x if scalar is None else M("scale", (scalar, x), x.ls)
-
-
-def with_ones(x: M, own: Sequence[tuple[int, str]]) -> M:
-    """A gradient that is the same along an axis: the ones written out; `own`: the axes it has, with dimensions."""
-    if x == M("num", (0,), ()) and own:
-        return M("zeros", tuple(d for _, d in own), tuple(k for k, _ in own))
-    missing = [(k, d) for k, d in own if k not in x.ls]
-    if not missing:
-        return x
-    ls = tuple(k for k, _ in own)
-    if len(own) > 2:
-        return M("had" if x.ls else "scale", (x, M("ones", tuple(d for _, d in own), ls)), ls)
-    ones = [M("ones", (d,), (k,)) for k, d in missing]
-    if len(ones) == 2:
-        all_ones = mm([ones[0], transpose(ones[1])], ls)
-        return scaled(x.args[0], all_ones) if x.op == "num" else M("scale", (x, all_ones), ls)
-    if len(own) == 1:
-        return scaled(x.args[0], ones[0]) if x.op == "num" else M("scale", (x, ones[0]), ls)
-    return mm([x, transpose(ones[0])] if missing[0][0] == ls[1] else [ones[0], transpose(x)], ls)
+        left, right = ([M("diag", (vectors[k],), (k, k))] if k in vectors else [] for k in ls[:2])
+        x = mm([*left, facing(larger[0], ls), *right], ls)
+    numbers = base.get(frozenset(), ONE)
+    return scaled(numbers, x) if ls else numbers
