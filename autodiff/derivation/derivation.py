@@ -74,6 +74,7 @@ class Derivation:
     _wanted: Sequence[Step[Formula]]
     _guards: Sequence[Formula]  # what was taken not to be zero
     _remarks: Sequence[str]
+    _drawn: bool = False  # are the recorded values random numbers?
 
     def __post_init__(self) -> None:
         self._graph = self._printer.graph
@@ -170,6 +171,14 @@ class Derivation:
                 f"2 * {lost[0]} - 1 was there; at another {lost[0]} it may be another one. Give it a name of its own before recording"
             )
 
+    def __copy__(self, memo: Any = None) -> Derivation:
+        return self  # it never changes, and its nodes go by their ids
+
+    __deepcopy__ = __copy__
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a derivation is of the very nodes that were recorded: pickle its .numpy, or the graph, and derive that again")
+
     def __str__(self) -> str:
         lines = self._lines(self.steps)
         return "\n".join(lines + self._notes(lines))
@@ -225,7 +234,10 @@ class Derivation:
 
     def _notes(self, lines: Sequence[str]) -> list[str]:
         words = _words("\n".join(lines))
-        return [*(f"where {new} is the variable {old!r}" for new, old in self._graph.renamed.items() if new in words), *self._remarks]
+        renamed = [f"where {new} is the variable {old!r}" for new, old in self._graph.renamed.items() if new in words]
+        data = dict(self._graph.data())
+        broken = [a for a in self.assumptions if not (self._drawn or a.holds(data[a.name]))]
+        return [*renamed, *self._remarks, *(f"the recorded {a.name} does not satisfy {a}" for a in broken)]
 
     @cached_property
     def _needed(self) -> list[Formula]:
@@ -319,7 +331,9 @@ class _Printer:
     def _size(self, dim: str) -> str:
         """A line that reads the length of an axis off an array that has it: a leaf, or a result, that a person named, before others."""
         graph, leaves = self.graph, [name for name, _ in self.graph.data()]
-        found = [x for x in dict.fromkeys([*leaves, *graph.names.values()]) if dim in self.dims[x] and x not in {*graph.invented, self.root}]
+        found = [
+            x for x in dict.fromkeys([*leaves, *graph.names.values()]) if dim in self.dims[x] and x not in {*graph.invented, self.root}
+        ]
         name = min(found, key=graph.unnamed.__contains__, default=None)
         return f"{dim} = {graph.sizes[dim]}" if name is None else f"{dim} = {name}.shape[{self.dims[name].index(dim)}]"
 
@@ -358,7 +372,7 @@ def derive(
     of them) that one, with a pair (u, v) the second derivative, and for an E of several numbers and one node the
     Jacobian.  A function in place of E is run on Tensors: `derive(f)(arrays or shapes)`.  `assume=` lists
     assumptions ("sum(t) == 1", "A == A.T"); left out, only constants that sum to one are used; `()` uses none.
-    `derive(f)(..., wrt=1)` counts arguments, which may be containers of arrays or shapes.  `layout=` is "denominator"
+    `derive(f)(..., wrt=1)` counts arguments, which may be containers of arrays or shapes; it takes all options.  `layout=` is "denominator"
     (a gradient has the shape of its variable, a Jacobian a column for each entry of the result), "numerator" (their
     transposes) or "mixed" (that for vectors alone) and changes what is printed, not `.numpy` and calls; left out, gradients
     have the shape of their variable and Jacobians a row for each entry of the result, as `.numpy` has.  `dims=` names axes,
@@ -388,7 +402,7 @@ def derive(
             raise
         raise NotVerified(
             f"the formulas of {label(E)} divide by zero or need numbers beyond those of floating point, so "
-            "there is nothing to show; is the loss the same at all values of its variables?"
+            "there is nothing to show; is the loss, or a part of it, the same at all values of its variables?"
         ) from None
 
 
@@ -440,9 +454,7 @@ def _derive(
     guards = [
         printer.formula(a.body, a.dims, ("divisor",) * 3, (), printer.ranks) for a in asked if expr.divisors(expr.power(a.body, -1)) & below
     ]
-    data = dict(graph.data())
     remarks = [f"where {g.text} is not zero" for g in guards]
-    remarks += [f"the recorded {a.name} does not satisfy {a}" for a in used if not a.holds(data[a.name])]
     results = [shown[t.id] for t in targets] if y is None and targets else shown.values()
     return Derivation(printer, tuple(shown.values()), tuple(results), guards, [*remarks, *_literals(graph)])
 
@@ -455,6 +467,10 @@ def _check_targets(E: Any, targets: list[Any], pair: bool, opaque: Sequence[Any]
     check_fresh(nodes)
     if not E.active:
         raise NotConnected(f"{label(E)} is a constant: nothing it depends on is a variable, so there is nothing to derive")
+    if E.op is None or (not targets and any(n is E for n in opaque)):
+        raise NotConnected(f"{label(E)} is a variable, or declared to be one by opaque=, so there is nothing to derive")
+    if plain := [t for t in targets if isinstance(t, np.ndarray)]:
+        raise NotConnected(f"wrt= holds {label(plain[0])}, a plain array, so a constant: record the graph with ad.Tensor of it")
     check_connected([E], nodes, targets)
     reached = {n.id for n in nodes}
     if any(t is E for t in targets):
@@ -536,7 +552,7 @@ def _literals(graph: Graph) -> list[str]:
 def _of_function(f: Callable[..., Any], chosen: Any, **options: Any) -> Callable[..., Derivation]:
     """`derive(f)`: a function of arrays or shapes, and of containers of them, that records f and derives it."""
 
-    def derived(*args: Any, wrt: Any = chosen) -> Derivation:
+    def derived(*args: Any, wrt: Any = chosen, **more: Any) -> Derivation:
         rng = np.random.default_rng(0)
         made: list[list[tuple[tuple[str, ...], Any]]] = [[] for _ in args]  # the Tensors in each argument, with the way to them
         moved = [_filled(x, (name,), found, rng) for x, name, found in zip(args, parameters(f, len(args)), made, strict=True)]
@@ -545,7 +561,9 @@ def _of_function(f: Callable[..., Any], chosen: Any, **options: Any) -> Callable
             t.name = path[-1] if lasts.count(path[-1]) == 1 and path[-1].isidentifier() else "_".join(path)
         with transform():
             out = f(*moved)
-        return derive(out, _chosen(wrt, made), **options)  # type: ignore[no-any-return]
+        d: Derivation = derive(out, _chosen(wrt, made), **{**options, **more})
+        d._drawn = all(map(_is_shape, args))
+        return d
 
     return derived
 
@@ -572,7 +590,7 @@ def _chosen(wrt: Any, made: Sequence[Sequence[tuple[Any, Any]]]) -> list[Any] | 
     counted = wrt if isinstance(wrt, list | tuple) else [] if wrt is None else [wrt]
     for k in counted:
         if not isinstance(k, int):
-            raise TypeError(f"wrt={wrt!r}: of a function it counts the arguments from 0: wrt=0, or several, wrt=[0, 1]")
+            raise TypeError(f"wrt= counts the arguments of a function from 0: wrt=0, or several, wrt=[0, 1]; {type(k).__name__} came")
         if not -len(made) <= k < len(made):
             raise ValueError(f"wrt={wrt!r}: there is no argument {k}; the function was given {len(made)}, counted from 0")
         if isinstance(wrt, tuple) and len(made[k]) != 1:

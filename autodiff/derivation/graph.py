@@ -246,7 +246,8 @@ class Graph:
         lengths: dict[str, int] = {}
         for name, given in wished.items():
             if name not in held or len(held[name].shape) != len(given):
-                raise ValueError(f"dims= names the axes of {name!r} {tuple(given)}, but there is no such variable with {len(given)} axes")
+                what = f"{name!r} has shape {held[name].shape}" if name in held else "there is no such variable"
+                raise ValueError(f"dims= names the axes of {name!r} {tuple(given)}, but {what}")
             for d, length, wish in zip(self.axes[held[name].id], held[name].shape, given, strict=True):
                 if not d:
                     continue
@@ -386,9 +387,10 @@ class Graph:
         who, op = self.label(n), n.op.name
         needs = str(error) if isinstance(error, NoForm) else op
         why = "has no index form here" if op in RESERVED or needs != op else "is an op of yours declared without index="
+        onwards = f"Derive from there on, with {who.split(',')[0]} as a variable of its own, by ad.derive(..., opaque=[node])."
         return NoIndexForm(
             f"{who} cannot be written as a formula: {op} {why}{'' if needs == op else f' (its rule needs {needs})'}. "
-            f"{self._instead(n)}Derive from there on, with {who.split(',')[0]} as a variable of its own, by ad.derive(..., opaque=[node])."
+            f"{self._instead(n)}{'Write it in sums, products and functions of entries.' if n is self.root else onwards}"
         )
 
     def _instead(self, n: Any) -> str:

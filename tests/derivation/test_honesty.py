@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 from collections.abc import Callable
 from typing import Any
@@ -418,6 +420,12 @@ def test_new_axes() -> None:
 def test_nodes_outside_the_graph() -> None:
     x, q = V("x", 1, 2), V("q", 1, 2)
     E = np.sum(x**2)
+    plain = np.ones(2)
+    with pytest.raises(NotConnected, match=r"wrt= holds plain, a plain array, so a constant: record the graph with ad.Tensor of it"):
+        ad.derive(E, wrt=[plain])
+    for nothing in lambda: ad.derive(ad.Value(2.0, "v")), lambda: ad.derive(E, opaque=[E]):
+        with pytest.raises(NotConnected, match=r"(v|E) is a variable, or declared to be one by opaque="):
+            nothing()
     with pytest.raises(NotConnected, match="opaque= lists q, without which E was computed"):
         ad.derive(E, x, opaque=[q])
     with pytest.raises(NotConnected, match="E is what is derived"):
@@ -434,6 +442,7 @@ def test_nodes_outside_the_graph() -> None:
         ({"dims": {"X": ("norm", "n")}}, ValueError, "use already"),
         ({"dims": {"X": ("n", "n")}}, ValueError, "different lengths 'n': 3 and 2"),
         ({"dims": {"Q": ("n", "m")}}, ValueError, "no such variable"),
+        ({"dims": {"X": ("n",)}}, ValueError, r"dims= names the axes of 'X' \('n',\), but 'X' has shape \(3, 2\)"),
         ({"opaque": 3}, TypeError, "list of nodes"),
         ({"opaque": ["X"]}, TypeError, "list of nodes"),
         ({"assume": "sum(w) == 1"}, TypeError, r"list of assumptions, such as assume=\["),
@@ -450,7 +459,9 @@ def test_options_of_the_wrong_kind(options: dict[str, Any], error: type[Exceptio
         ad.derive(np.sum((X @ w) ** 2), w, **options)
 
 
-@pytest.mark.parametrize(("wrt", "error"), [(5, ValueError), (-3, ValueError), ([0, 7], ValueError), ("x", TypeError), (1.5, TypeError)])
+@pytest.mark.parametrize(
+    ("wrt", "error"), [(5, ValueError), (-3, ValueError), ([0, 7], ValueError), ("x", TypeError), (np.ones(3), TypeError)]
+)
 def test_arguments_that_the_function_lacks(wrt: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"counted from 0|counts the arguments"):
         ad.derive(lambda x, y: np.sum(x * y))(np.ones(3), np.ones(3), wrt=wrt)
@@ -505,6 +516,28 @@ def test_a_recording_of_fixed_lengths_is_run_again_only_for_named_results() -> N
 def test_the_variables_of_a_function_are_chosen_before_or_after() -> None:
     f = lambda x, y: np.sum(x * y)
     assert ad.derive(f, wrt=1)((3,), (3,)).text == ad.derive(f)((3,), (3,), wrt=1).text == "dE/dy = x"
+
+
+def test_the_options_of_a_function_are_given_before_or_after() -> None:
+    g, options = lambda A, x: x @ A @ x, {"assume": ["A == A.T"], "layout": "numerator"}
+    after, before = ad.derive(g)((3, 3), (3,), wrt=1, **options), ad.derive(g, wrt=1, **options)((3, 3), (3,))
+    assert str(after) == str(before) and "does not satisfy" not in str(after)
+    assert "the recorded A does not satisfy A == A.T" in str(ad.derive(g)(np.tri(3), (3,), **options))
+
+
+def test_a_derivation_is_copied_as_it_is_and_not_pickled() -> None:
+    w = V("w", 1, 2, 3)
+    d = ad.derive(np.sum((np.ones((2, 3)) @ w).named("z") ** 2), w)
+    for twin in copy.copy(d), copy.deepcopy(d):
+        assert np.array_equal(twin(w=np.zeros(3)), [0, 0, 0])
+    with pytest.raises(TypeError, match=r"pickle its .numpy, or the graph"):
+        pickle.dumps(d)
+
+
+def test_no_advice_to_derive_from_the_loss_on() -> None:
+    a = V("a", 1, 2)
+    with pytest.raises(NoIndexForm, match=r"norm has no index form here. Write it in sums, products and functions of entries.$"):
+        ad.derive(np.linalg.norm(a, 3))
 
 
 @pytest.mark.parametrize(
