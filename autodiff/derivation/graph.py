@@ -59,9 +59,7 @@ class Graph:
         cut = {n.id for n in opaque}
         self._called = {t.id for t in targets} | cut  # these get a name, whoever gives it
         self.nodes = self._read(cut, names)
-        self.plain = self._link(
-            names, {id(x): x for scope in scopes for x in scope.values() if isinstance(x, np.ndarray) and id(x) in names}
-        )
+        self.plain = self._link(names, scopes)
         self._elsewhere = {name for scope in scopes[:1] for name, x in scope.items() if id(x) in names}
         self.names = self._name(names)
         self.leaves = [*filter(self.is_variable, self.nodes), *(p for p in self.plain if p.link is None)]
@@ -118,15 +116,16 @@ class Graph:
                 found.add(n.id)
         return found
 
-    def _link(self, found: Mapping[int, str], held: Mapping[int, Any]) -> list[Plain]:
+    def _link(self, found: Mapping[int, str], scopes: Sequence[Mapping[str, Any]]) -> list[Plain]:
         """The plain arrays; of those without a name it is noted how NumPy computed them from data that has one."""
+        held = {id(x): x for scope in scopes for x in scope.values() if isinstance(x, np.ndarray) and id(x) in found}
         plain = {id(a.data): a for args in self.args.values() for a in args if isinstance(a, Plain)}
         bare = [p for p in plain.values() if id(p.data) not in found]
         said = [n for n in self.nodes if n.op is None and not n.active and self._said[n.id]]
         made = links([p.data for p in bare], [*said, *(p for i, p in plain.items() if i in found)])
         for p in bare:
             if (way := made.get(id(p.data))) is not None:
-                p.link = way[0], partial(_scaled, *way[1:])
+                p.link = way[0], lambda x, k=way[1], c=way[2]: k * x + c
             elif (view := _view(p.data, held.values())) is not None:
                 p.link = plain.setdefault(id(view[0]), Plain(view[0])), view[1]
         return list(plain.values())
@@ -155,7 +154,7 @@ class Graph:
 
     def _free(self, wishes: Iterable[str]) -> str:
         """The first of these names that neither formulas nor the caller's variables use yet."""
-        name = next(name for name in wishes if name not in self._taken | self._elsewhere)
+        name = next(name for name in wishes if name not in self._taken and name not in self._elsewhere)
         self._taken.add(name)
         return name
 
@@ -441,10 +440,6 @@ def _view(x: Any, held: Collection[Any]) -> tuple[Any, Callable[[Any], Any]] | N
     here = [(a, f) for a, f, v in ways if v.strides == x.strides and v.ctypes.data == x.ctypes.data]
     equal = [(a, f) for a, f, v in ways if v.dtype.kind in "iu" and not is_literal(x) and np.array_equal(v, x)]
     return here[0] if here else equal[0] if len(equal) == 1 else None
-
-
-def _scaled(k: int, c: int, x: Any) -> Any:
-    return k * x + c
 
 
 def _identity(x: Any) -> Any:
