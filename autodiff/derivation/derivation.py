@@ -74,6 +74,7 @@ class Derivation:
     _wanted: Sequence[Step[Formula]]
     _guards: Sequence[Formula]  # what was taken not to be zero
     _remarks: Sequence[str]
+    _drawn: bool = False  # are the recorded values random numbers?
 
     def __post_init__(self) -> None:
         self._graph = self._printer.graph
@@ -119,8 +120,8 @@ class Derivation:
         """The derivative at the arrays given by name, by the printed source; leaves not given keep their recorded values.
 
         Raises TypeError for a name or kind of data that there is not, ValueError where the shapes do not fit, an assumption
-        does not hold, what the formula divides by is zero, or a condition or constant was recorded that the given arrays may
-        change: it must be given with them.
+        does not hold, what the formula divides by is zero, or something is given without the conditions, and the constants
+        without a name, that were recorded: they may be others then.
         """
         graph = self._graph
         values = {name: _numbers(name, x) for name, x in graph.data()}
@@ -129,15 +130,23 @@ class Derivation:
             raise TypeError(f"no variable is called {', '.join(sorted(unknown))}; there are {', '.join(values)}")
         self._check_recorded(given.keys())
         graph.check_shapes({name: np.shape(x) for name, x in given.items()})
+        for name, x in given.items():
+            if values[name].dtype == bool and not np.isin(x, (0, 1)).all():
+                raise ValueError(f"{name} is a condition, an array of booleans, and came with other numbers than 0 and 1")
         values.update(given)
-        new = replay(graph, values)
         for a in self.assumptions:
             if not a.holds(values[a.name]):
                 raise ValueError(
                     f"the formula uses {a}, which the {'given' if a.name in given else 'recorded'} {a.name} does not satisfy; "
                     "derive with assume=() for a formula that holds without it"
                 )
-        values.update({name: np.asarray(new[i].data) for i, name in graph.names.items() if i in new})
+        words = _words("\n".join([self._source, *(g.source() for g in self._guards)]))
+        if used := [name for name in graph.names.values() if name in words - values.keys() - graph.invented.keys()]:
+            try:
+                new = replay(graph, values)
+            except (AutodiffError, ValueError) as error:
+                raise ValueError(f"the formula uses {used[0]}, whose recorded computation cannot run on what is given: {error}") from error
+            values.update({name: np.asarray(new[i].data) for i, name in graph.names.items() if i in new})
         zero = [g for g in self._guards if not np.all(run(g.source(), [g.variable], values))]
         with np.errstate(all="ignore" if zero else None):
             found = run(self._source, [f.variable for f in self.results], values)
@@ -148,20 +157,27 @@ class Derivation:
     def _check_recorded(self, given: Set[str]) -> None:
         """Raises ValueError where the formula uses what was recorded besides the variables, and the given data may change it."""
         graph, words = self._graph, _words(self._source)
-        moving = {graph.names[n.id] for n in graph.nodes if n.active and n.id in graph.names}
-        new_data = given - moving - graph.recorded().keys()  # a constant may be computed from it, not from a variable
         for name, a in graph.recorded(words.__contains__).items():
-            if name not in given and given and (a.dtype == bool or new_data):
+            if name not in given and given:
                 kind, entries = ("condition", "booleans") if a.dtype == bool else ("constant", "numbers")
                 raise ValueError(
                     f"the formula uses the recorded {kind} {name}, which may be another one at the given {', '.join(given)}: "
                     f"pass it too, as {name}=, an array of {entries} of shape {a.shape}"
                 )
+        new_data = given - {graph.names[n.id] for n in graph.nodes if n.active and n.id in graph.names} - graph.recorded().keys()
         if (lost := graph.perhaps_from(new_data)) is not None:
             raise ValueError(
                 f"the recording holds an array without a name that is {lost[1]} throughout, as 1 - {lost[0]}, -{lost[0]} or "
                 f"2 * {lost[0]} - 1 was there; at another {lost[0]} it may be another one. Give it a name of its own before recording"
             )
+
+    def __copy__(self, memo: Any = None) -> Derivation:
+        return self  # it never changes, and its nodes go by their ids
+
+    __deepcopy__ = __copy__
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a derivation is of the very nodes that were recorded: pickle its .numpy, or the graph, and derive that again")
 
     def __str__(self) -> str:
         lines = self._lines(self.steps)
@@ -218,7 +234,10 @@ class Derivation:
 
     def _notes(self, lines: Sequence[str]) -> list[str]:
         words = _words("\n".join(lines))
-        return [*(f"where {new} is the variable {old!r}" for new, old in self._graph.renamed.items() if new in words), *self._remarks]
+        renamed = [f"where {new} is the variable {old!r}" for new, old in self._graph.renamed.items() if new in words]
+        data = dict(self._graph.data())
+        broken = [a for a in self.assumptions if not (self._drawn or a.holds(data[a.name]))]
+        return [*renamed, *self._remarks, *(f"the recorded {a.name} does not satisfy {a}" for a in broken)]
 
     @cached_property
     def _needed(self) -> list[Formula]:
@@ -310,11 +329,13 @@ class _Printer:
         return Formula(*name, printed, self.latex.write(shown), source, tuple(dict.fromkeys(prelude)), tuple(used))
 
     def _size(self, dim: str) -> str:
-        """A line that reads the length of an axis off an array that has it."""
-        for name, _ in self.graph.data():
-            if dim in self.dims[name]:
-                return f"{dim} = {name}.shape[{self.dims[name].index(dim)}]"
-        return f"{dim} = {self.graph.sizes[dim]}"
+        """A line that reads the length of an axis off an array that has it: a leaf, or a result, that a person named, before others."""
+        graph, leaves = self.graph, [name for name, _ in self.graph.data()]
+        found = [
+            x for x in dict.fromkeys([*leaves, *graph.names.values()]) if dim in self.dims[x] and x not in {*graph.invented, self.root}
+        ]
+        name = min(found, key=graph.unnamed.__contains__, default=None)
+        return f"{dim} = {graph.sizes[dim]}" if name is None else f"{dim} = {name}.shape[{self.dims[name].index(dim)}]"
 
     def _name(self, v: Any) -> Name:
         root, name = self.root, self.graph.names[v.id]
@@ -351,7 +372,7 @@ def derive(
     of them) that one, with a pair (u, v) the second derivative, and for an E of several numbers and one node the
     Jacobian.  A function in place of E is run on Tensors: `derive(f)(arrays or shapes)`.  `assume=` lists
     assumptions ("sum(t) == 1", "A == A.T"); left out, only constants that sum to one are used; `()` uses none.
-    `derive(f)(..., wrt=1)` counts arguments, which may be containers of arrays or shapes.  `layout=` is "denominator"
+    `derive(f)(..., wrt=1)` counts arguments, which may be containers of arrays or shapes; it takes all options.  `layout=` is "denominator"
     (a gradient has the shape of its variable, a Jacobian a column for each entry of the result), "numerator" (their
     transposes) or "mixed" (that for vectors alone) and changes what is printed, not `.numpy` and calls; left out, gradients
     have the shape of their variable and Jacobians a row for each entry of the result, as `.numpy` has.  `dims=` names axes,
@@ -381,7 +402,7 @@ def derive(
             raise
         raise NotVerified(
             f"the formulas of {label(E)} divide by zero or need numbers beyond those of floating point, so "
-            "there is nothing to show; is the loss the same at all values of its variables?"
+            "there is nothing to show; is the loss, or a part of it, the same at all values of its variables?"
         ) from None
 
 
@@ -409,7 +430,9 @@ def _derive(
     expr.start()
     wishes = list(map(parse, assume or ()))
     cut = [*opaque, *(t for t in targets if pair and t.op is not None)]  # a second derivative knows nothing of what it is taken in
-    graph = Graph(E, variables(user_frame()), cut, dims, targets, {a.name for a in wishes if a.kind in SQUARE})
+    frame = user_frame()
+    scopes = () if frame is None else (frame.f_locals, frame.f_globals)
+    graph = Graph(E, variables(frame), cut, dims, targets, {a.name for a in wishes if a.kind in SQUARE}, scopes)
     _check_reached(graph, targets, graph.axes)
     assumptions = found_in(graph) if assume is None else list(dict.fromkeys(fitting(a, graph) for a in wishes))
     if np.size(E.data) != 1:
@@ -431,9 +454,7 @@ def _derive(
     guards = [
         printer.formula(a.body, a.dims, ("divisor",) * 3, (), printer.ranks) for a in asked if expr.divisors(expr.power(a.body, -1)) & below
     ]
-    data = dict(graph.data())
     remarks = [f"where {g.text} is not zero" for g in guards]
-    remarks += [f"the recorded {a.name} does not satisfy {a}" for a in used if not a.holds(data[a.name])]
     results = [shown[t.id] for t in targets] if y is None and targets else shown.values()
     return Derivation(printer, tuple(shown.values()), tuple(results), guards, [*remarks, *_literals(graph)])
 
@@ -446,6 +467,10 @@ def _check_targets(E: Any, targets: list[Any], pair: bool, opaque: Sequence[Any]
     check_fresh(nodes)
     if not E.active:
         raise NotConnected(f"{label(E)} is a constant: nothing it depends on is a variable, so there is nothing to derive")
+    if E.op is None or (not targets and any(n is E for n in opaque)):
+        raise NotConnected(f"{label(E)} is a variable, or declared to be one by opaque=, so there is nothing to derive")
+    if plain := [t for t in targets if isinstance(t, np.ndarray)]:
+        raise NotConnected(f"wrt= holds {label(plain[0])}, a plain array, so a constant: record the graph with ad.Tensor of it")
     check_connected([E], nodes, targets)
     reached = {n.id for n in nodes}
     if any(t is E for t in targets):
@@ -527,7 +552,7 @@ def _literals(graph: Graph) -> list[str]:
 def _of_function(f: Callable[..., Any], chosen: Any, **options: Any) -> Callable[..., Derivation]:
     """`derive(f)`: a function of arrays or shapes, and of containers of them, that records f and derives it."""
 
-    def derived(*args: Any, wrt: Any = chosen) -> Derivation:
+    def derived(*args: Any, wrt: Any = chosen, **more: Any) -> Derivation:
         rng = np.random.default_rng(0)
         made: list[list[tuple[tuple[str, ...], Any]]] = [[] for _ in args]  # the Tensors in each argument, with the way to them
         moved = [_filled(x, (name,), found, rng) for x, name, found in zip(args, parameters(f, len(args)), made, strict=True)]
@@ -536,7 +561,9 @@ def _of_function(f: Callable[..., Any], chosen: Any, **options: Any) -> Callable
             t.name = path[-1] if lasts.count(path[-1]) == 1 and path[-1].isidentifier() else "_".join(path)
         with transform():
             out = f(*moved)
-        return derive(out, _chosen(wrt, made), **options)  # type: ignore[no-any-return]
+        d: Derivation = derive(out, _chosen(wrt, made), **{**options, **more})
+        d._drawn = all(map(_is_shape, args))
+        return d
 
     return derived
 
@@ -563,7 +590,7 @@ def _chosen(wrt: Any, made: Sequence[Sequence[tuple[Any, Any]]]) -> list[Any] | 
     counted = wrt if isinstance(wrt, list | tuple) else [] if wrt is None else [wrt]
     for k in counted:
         if not isinstance(k, int):
-            raise TypeError(f"wrt={wrt!r}: of a function it counts the arguments from 0: wrt=0, or several, wrt=[0, 1]")
+            raise TypeError(f"wrt= counts the arguments of a function from 0: wrt=0, or several, wrt=[0, 1]; {type(k).__name__} came")
         if not -len(made) <= k < len(made):
             raise ValueError(f"wrt={wrt!r}: there is no argument {k}; the function was given {len(made)}, counted from 0")
         if isinstance(wrt, tuple) and len(made[k]) != 1:

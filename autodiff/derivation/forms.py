@@ -163,7 +163,7 @@ class Symbol(Operand):
         if op.name == "pow":
             args = [space.lift(a) for a in args]
             if args[1].poly.terms.keys() <= {()}:  # the exponent is a number
-                return args[0].map(lambda p: power(p, args[1].poly.terms.get((), 0)))
+                return _entrywise(space, lambda p, k: power(p, k.terms.get((), 0)), args)
         if op.form is not None:
             return product(space, op.form(*(len(shape_of(a)) for a in args), **kw), args)
         if isinstance(op.index, str) and len(args[0]._shape) == 2 and None not in args[0].dims:

@@ -7,7 +7,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from itertools import chain, count
 from typing import Any
 
@@ -21,19 +21,21 @@ from . import expr
 from .expr import Atom, Poly
 from .forms import NoForm, Space, Symbol, is_literal, product
 
+PRINTED = ("ones", "zeros", "eye", "inf", "norm", "heaviside", "trace", "diag", "outer", "einsum", "reshape", "transpose")  # by text
+
 
 class Plain:
-    """An array among the operands that is no node, as one more leaf of the graph.
+    """An array among the operands that is no node, as one more leaf of the graph; so is a constant leaf, `node`, that nobody named.
 
-    Formulas write it as a number where it is one throughout, or a multiple of the identity, and nobody named it; or as
-    k * a + c, if its `link` to the leaf a says that NumPy made it so; else it has a name.
+    Formulas write an array as a number where it is one throughout, or a multiple of the identity, and nobody named it; or as
+    f(a), if the `link` to a leaf a says that NumPy made it so; else it has a name.
     """
 
     op, active = None, False
 
-    def __init__(self, data: Any) -> None:
-        self.id, self.data, self.shape = tick(), data, data.shape
-        self.link: tuple[Any, int, int] | None = None  # (a, k, c)
+    def __init__(self, data: Any, node: Any = None) -> None:
+        self.id, self.data, self.shape, self.node = tick(), data, data.shape, node
+        self.link: tuple[Any, Callable[[Any], Any]] | None = None  # (a, f)
 
 
 class Graph:
@@ -47,7 +49,9 @@ class Graph:
         dims: Mapping[str, Sequence[str]],
         targets: Sequence[Any],
         square: Collection[str] = (),
+        scopes: Sequence[Mapping[str, Any]] = (),
     ) -> None:
+        """`names` are by `id()`, of nodes and arrays; `scopes` the caller's variables, local ones first, which new names leave alone."""
         self.root, self.space = root, Space()
         self.args: dict[int, list[Any]] = {}
         self.merged: set[int] = set()  # nodes that stand for others, too
@@ -55,13 +59,13 @@ class Graph:
         cut = {n.id for n in opaque}
         self._called = {t.id for t in targets} | cut  # these get a name, whoever gives it
         self.nodes = self._read(cut, names)
-        self.plain = list(dict.fromkeys(a for args in self.args.values() for a in args if isinstance(a, Plain)))
+        self.plain = self._link(names, scopes)
+        self._elsewhere = {name for scope in scopes[:1] for name, x in scope.items() if id(x) in names}
         self.names = self._name(names)
-        self._link()
         self.leaves = [*filter(self.is_variable, self.nodes), *(p for p in self.plain if p.link is None)]
-        unnamed = {p.id: self._free(f"c{k}" for k in count(1)) for p in self.leaves if p.id not in self.names and not is_literal(p.data)}
-        self.names.update(unnamed)
-        self.unnamed = set(unnamed.values())  # names that nobody gave
+        unnamed = [p for p in self.leaves if p.id not in self.names and (p.node is not None or not is_literal(p.data))]
+        self.names.update({p.id: self._free(f"c{k}" for k in count(1)) for p in unnamed})
+        self.unnamed.update(self.names[p.id] for p in unnamed)
         self.definition = cache(self._define)
         self.axes = {x.id: self.space.new_dims(x.shape) for x in self.leaves}
         self._name_axes(dims, square)
@@ -81,9 +85,16 @@ class Graph:
         first: dict[int, Any] = {}
         arrays: dict[int, Plain] = {}
         seen: dict[Any, Any] = {}
+        moving = {n.name for n in nodes if n.active}  # what was detached bears the name of what moves
+        self._said: dict[int, str | None] = {}  # what a person calls nodes
         for n in [n for n in nodes if n.id in needed]:
+            detached = n.op is None and not n.active and n.name in moving
+            said = self._said[n.id] = (None if detached else n.name) or found.get(id(n))
+            if n.op is None and not n.active and said is None:
+                first[n.id] = Plain(np.asarray(n.data), n)
+                continue
             args = [first[a.id] if isinstance(a, Node) else _operand(a, arrays) for a in n.args] if n.id not in cut else []
-            own = not args or n is self.root or n.name or id(n) in found or n.id in self._called
+            own = not args or n is self.root or said or n.id in self._called
             key = n.id if own else (n.op.name, *map(_identity, args), *((k, _identity(x)) for k, x in n.kw.items()))
             same = seen.setdefault(key, n)
             if same is n or not np.array_equal(same.data, n.data):
@@ -105,39 +116,45 @@ class Graph:
                 found.add(n.id)
         return found
 
-    def _link(self) -> None:
-        """Find the arrays without a name that NumPy computed from data that has one."""
-        named = [x for x in (*self.nodes, *self.plain) if x.id in self.names and x.op is None and not x.active]
-        made = links([p.data for p in self.plain if p.id not in self.names], named)
-        for p in self.plain:
-            p.link = made.get(id(p.data))
+    def _link(self, found: Mapping[int, str], scopes: Sequence[Mapping[str, Any]]) -> list[Plain]:
+        """The plain arrays; of those without a name it is noted how NumPy computed them from data that has one."""
+        held = {id(x): x for scope in scopes for x in scope.values() if isinstance(x, np.ndarray) and id(x) in found}
+        plain = {id(a.data): a for args in self.args.values() for a in args if isinstance(a, Plain)}
+        bare = [p for p in plain.values() if id(p.data) not in found]
+        said = [n for n in self.nodes if n.op is None and not n.active and self._said[n.id]]
+        made = links([p.data for p in bare], [*said, *(p for i, p in plain.items() if i in found)])
+        for p in bare:
+            if (way := made.get(id(p.data))) is not None:
+                p.link = way[0], lambda x, k=way[1], c=way[2]: k * x + c
+            elif (view := _view(p.data, held.values())) is not None:
+                p.link = plain.setdefault(id(view[0]), Plain(view[0])), view[1]
+        return list(plain.values())
 
     # ------------------------------------------------------------ names
 
     def _name(self, found: Mapping[int, str]) -> dict[int, str]:
         """What formulas call nodes and arrays, as far as a person named them or they need a name."""
-        called = [name for name, op in TABLE.items() if op.source or op.numpy]
-        self._taken = {"np", "ones", "zeros", "eye", "inf", *user_ops(), *called}  # what formulas call
+        self._taken = {"np", *PRINTED, *user_ops(), *(name for name, op in TABLE.items() if op.source or op.numpy)}
         self._printed: tuple[str, ...] = ()
-        names = {n.id: n.name or found.get(id(n)) for n in self.nodes}
-        inner = [n for n in self.nodes if n.op is not None and n is not self.root]
-        invented = {} if any(names[n.id] for n in inner) else self._activations()
-        names.update(invented)
-        root = self._unique(names[self.root.id] or next((x for x in "ELJ" if x not in names.values()), "loss"))
+        said = self._said
+        root = self._unique(said[self.root.id] or next((x for x in "ELJ" if x not in said.values()), "loss"))
         self._printed = f"d{root}_d", f"d2{root}_d"  # so begin the names of printed results
         out = {self.root.id: root}
-        for k, n in enumerate(self.nodes, 1):
-            wish = names[n.id] or (f"v{k}" if n.op is None or n.id in self._called else None)
-            if wish and n is not self.root:
-                out[n.id] = self._unique(wish)
-        said = [p for p in self.plain if id(p.data) in found and not (p.data.ndim == 0 and is_literal(p.data))]
-        out.update({p.id: self._unique(found[id(p.data)]) for p in said})
-        self.invented = {out[n.id]: n for n in self.nodes if n.id in invented}  # results that were named here and not by a person
+        out.update({n.id: self._unique(wish) for n in self.nodes if (wish := said[n.id]) and n is not self.root})
+        known = [p for p in self.plain if id(p.data) in found and not (p.data.ndim == 0 and is_literal(p.data))]
+        out.update({p.id: self._unique(found[id(p.data)]) for p in known})
+        inner = [n for n in self.nodes if n.op is not None and n is not self.root]
+        invented = {} if any(said[n.id] for n in inner) else self._activations()
+        self.invented = {invented[n.id]: n for n in self.nodes if n.id in invented}  # results that were named here and not by a person
+        out.update({n.id: self._free([name]) for name, n in self.invented.items()})
+        without = [(k, n) for k, n in enumerate(self.nodes, 1) if n.id not in out and (n.op is None or n.id in self._called)]
+        out.update({n.id: self._free(f"v{k}" + "_" * j for j in count()) for k, n in without})
+        self.unnamed = {out[n.id] for _, n in without}  # names of leaves that nobody gave
         return out
 
     def _free(self, wishes: Iterable[str]) -> str:
-        """The first of these names that formulas do not use yet."""
-        name = next(name for name in wishes if name not in self._taken)
+        """The first of these names that neither formulas nor the caller's variables use yet."""
+        name = next(name for name in wishes if name not in self._taken and name not in self._elsewhere)
         self._taken.add(name)
         return name
 
@@ -148,7 +165,8 @@ class Graph:
             name += "_"
         elif not name.isidentifier() or name.startswith(self._printed):
             name = "_" + name
-        name = self._free(chain([name], (f"{name}_{k}" for k in count(2))))
+        name = next(x for x in chain([name], (f"{name}_{k}" for k in count(2))) if x not in self._taken)
+        self._taken.add(name)
         if name != wish:
             self.renamed[name] = wish
         return name
@@ -169,8 +187,8 @@ class Graph:
             operands = [a.id for a in self.args[n.id] if isinstance(a, Node)]
             if n.op.kind == "bilinear" or (n.op.name in ("add", "sub") and affine & set(operands)):
                 affine.add(n.id)
-            elif operands[0] in affine and _is_activation(n.op) and n is not self.root and n.shape:
-                k += 1
+            elif affine.intersection(operands[:1]) and _is_activation(n.op) and n is not self.root and n.shape:
+                k = next(j for j in count(k + 1) if not {f"z{j}", f"y{j}"} & (self._taken | self._elsewhere))
                 names[operands[0]] = f"z{k}"
                 if n.op.name != "exp" and (n.op.kind == "elementwise" or n.op.name == "softmax"):  # exp is a step on the way
                     names[n.id] = f"y{k}"
@@ -227,7 +245,8 @@ class Graph:
         lengths: dict[str, int] = {}
         for name, given in wished.items():
             if name not in held or len(held[name].shape) != len(given):
-                raise ValueError(f"dims= names the axes of {name!r} {tuple(given)}, but there is no such variable with {len(given)} axes")
+                what = f"{name!r} has shape {held[name].shape}" if name in held else "there is no such variable"
+                raise ValueError(f"dims= names the axes of {name!r} {tuple(given)}, but {what}")
             for d, length, wish in zip(self.axes[held[name].id], held[name].shape, given, strict=True):
                 if not d:
                     continue
@@ -263,8 +282,7 @@ class Graph:
     def _define(self, x: Any) -> Symbol:
         """What a node or array was made of; `definition` remembers it."""
         if isinstance(x, Plain):
-            a, k, c = x.link or (None, 0, 0)
-            return self.space.lift(x.data, self.axes[x.id]) if a is None else k * self.symbol(a) + c
+            return self.space.lift(x.data, self.axes[x.id]) if x.link is None else self.space.lift(x.link[1](self.symbol(x.link[0])))
         if self.is_variable(x):
             return self.named(x)
         with self.refusing(x):
@@ -368,9 +386,10 @@ class Graph:
         who, op = self.label(n), n.op.name
         needs = str(error) if isinstance(error, NoForm) else op
         why = "has no index form here" if op in RESERVED or needs != op else "is an op of yours declared without index="
+        onwards = f"Derive from there on, with {who.split(',')[0]} as a variable of its own, by ad.derive(..., opaque=[node])."
         return NoIndexForm(
             f"{who} cannot be written as a formula: {op} {why}{'' if needs == op else f' (its rule needs {needs})'}. "
-            f"{self._instead(n)}Derive from there on, with {who.split(',')[0]} as a variable of its own, by ad.derive(..., opaque=[node])."
+            f"{self._instead(n)}{'Write it in sums, products and functions of entries.' if n is self.root else onwards}"
         )
 
     def _instead(self, n: Any) -> str:
@@ -378,10 +397,10 @@ class Graph:
         x: Any = self.args[n.id][0] if n.op.name == "getitem" else None
         index = n.kw["index"] if x is not None else ()
         parts = [*index] if isinstance(index, tuple) else [index]
-        if not parts or x.ndim not in (1, 2) or any(i is None or i is Ellipsis or np.ndim(i) > 1 for i in parts):
+        if not parts or len(x.shape) not in (1, 2) or any(i is None or i is Ellipsis or np.ndim(i) > 1 for i in parts):
             return ""
-        parts += [slice(None)] * (x.ndim - len(parts))
-        along = next((k for k in (1, 0) if x.ndim == 2 and np.array_equal(parts[1 - k], np.arange(x.shape[1 - k]))), None)
+        parts += [slice(None)] * (len(x.shape) - len(parts))
+        along = next((k for k in (1, 0) if len(x.shape) == 2 and np.array_equal(parts[1 - k], np.arange(x.shape[1 - k]))), None)
         if sum(np.ndim(i) == 1 for i in parts) < 2:
             eyes = [eye for eye in zip("SR", x.shape, ("", ":, "), parts, strict=False) if _written(eye[-1]) != ":"]
             made_of = [eye[0] for eye in eyes]
@@ -408,6 +427,19 @@ def _operand(a: Any, arrays: dict[int, Plain]) -> Any:
     if isinstance(a, bool | np.bool_):
         return Plain(np.asarray(a))
     return arrays.setdefault(id(a), Plain(a)) if isinstance(a, np.ndarray) else a
+
+
+_column, _row, _between = (partial(TABLE["getitem"], index=i) for i in ((..., None), (None,), (slice(None), None)))
+VIEWS: tuple[Callable[[Any], Any], ...] = (lambda a: a, _row, _column, lambda a: a.T, _between)  # the last two of more than vectors
+
+
+def _view(x: Any, held: Collection[Any]) -> tuple[Any, Callable[[Any], Any]] | None:
+    """One of the arrays `held` that x is a view of, and which; or the only one of integers that x holds as floats."""
+    ways = [(a, f, f(a)) for a in held if a.ndim for f in VIEWS[: 3 if a.ndim == 1 else 5]] if x.size > 1 else []
+    ways = [way for way in ways if way[2].shape == x.shape]
+    here = [(a, f) for a, f, v in ways if v.strides == x.strides and v.ctypes.data == x.ctypes.data]
+    equal = [(a, f) for a, f, v in ways if v.dtype.kind in "iu" and not is_literal(x) and np.array_equal(v, x)]
+    return here[0] if here else equal[0] if len(equal) == 1 else None
 
 
 def _identity(x: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import DerivationFailed, NotVerified
+from ..replay import leaf_like
 from ..replay import replay as run_again
 from ..reverse import pull, pull_each
 from .assume import Assumption, satisfying
@@ -38,9 +39,8 @@ def replay(graph: Graph, values: Mapping[str, Any], lengths: Mapping[int, int] =
     for p in graph.plain:
         x = np.asarray(values[graph.names[p.id]]) if p.id in graph.names else _cut(p.data, lengths)
         if p.link is not None:
-            a, k, c = p.link
-            x = k * np.asarray(values[graph.names[a.id]]) + c
-        arrays[id(p)] = x.item() if x.dtype == bool and x.ndim == 0 else x
+            x = p.link[1](np.asarray(values[graph.names[p.link[0].id]]))
+        arrays[id(p)] = leaf_like(p.node, x) if p.node is not None else x.item() if x.dtype == bool and x.ndim == 0 else x
     return run_again(graph.nodes, variables, arrays, graph.args)
 
 
@@ -56,7 +56,7 @@ def shorter_axes(graph: Graph) -> dict[int, int]:
     out: dict[int, int] = {}
     for n in sorted({n for x in held.values() for n in x.shape}):
         out[n] = max(min(n, SHORT), max(out.values(), default=-1) + 1)
-    readable = {d for name in held for d in graph.dims[name]}
+    readable = {d for name in graph.names.values() for d in graph.dims[name]}
     if any(out.get(n, n) != n for d, n in graph.sizes.items() if d not in readable):
         return {}  # a length that a formula writes as a number
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +31,7 @@ def test_constants_without_names_are_kept_apart_from_the_users_names() -> None:
     d = ad.derive(E, wrt=a)
     assert "c1**2" not in d.text and "c2" in d.text
     assert np.array_equal(d(), [1, 0, 6])
-    assert np.array_equal(d(c1=np.ones(3)), [1, 0, 2])
+    assert np.array_equal(d(c1=np.ones(3), c2=np.array([1, 0, 2])), [1, 0, 2])
 
 
 def test_axes_are_kept_apart_from_the_users_names() -> None:
@@ -180,7 +182,7 @@ def test_what_numpy_computed_from_a_named_array_before_follows_it(node: bool, ma
 def test_a_constant_that_may_be_computed_from_data_is_not_kept_for_other_data() -> None:
     t, w = np.array([0.5, 2.0, 3.0]), V("w", 1, 2, 3)
     d = ad.derive(np.sum(t * w**2 + t**2 * w), w)
-    assert np.array_equal(d(w=np.ones(3)), 2 * t + t**2)
+    assert np.array_equal(d(w=np.ones(3), c1=t**2), 2 * t + t**2)
     with pytest.raises(ValueError, match=r"recorded constant c1, which may be another one at the given t: pass it too, as c1="):
         d(t=2 * t)
     assert np.array_equal(d(t=2 * t, c1=4 * t**2), 4 * t * w.data + 4 * t**2)
@@ -197,6 +199,66 @@ def test_a_number_that_may_be_computed_from_data_is_not_kept_for_other_data(t: A
     assert np.all(np.isfinite(d(w=np.ones(3))))
     with pytest.raises(ValueError, match=r"an array without a name that is .* throughout, as 1 - t"):
         d(t=1 - t)
+
+
+UNNAMED: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {  # a loss, and what NumPy computed in it without a name
+    "float mask": (lambda x: np.sum(x**2 * np.sign(x.data)), np.sign),
+    "stop_gradient": (lambda x: np.sum(x * ad.stop_gradient(np.exp(x))), np.exp),
+    "stop_gradient of a number": (lambda x: np.sum(x**2) / ad.stop_gradient(np.max(x)), np.max),
+    "detached": (lambda x: np.sum(x * x.detach() ** 2), lambda x: x),
+    "constant": (lambda x: np.sum(x**2 * ad.constant(np.exp(x.data))), np.exp),
+    "condition": (lambda x: np.sum(np.where(x > 0, x**2, x)), lambda x: x > 0),
+}
+
+
+@pytest.mark.parametrize("name", UNNAMED)
+def test_whatever_was_recorded_without_a_name_is_explained_written_and_asked_for(name: str) -> None:
+    f, made = UNNAMED[name]
+    x, new = V("x", 1, -2, 3), np.array([-1.0, 2.0, 0.5])
+    d = ad.derive(f(x), x)
+    assert "where c1 is a recorded con" in d.text and d.numpy.startswith("c1 = np.array(")
+    scope = {"np": np, "x": x.data}
+    exec(d.numpy, scope)
+    assert np.allclose(scope["dE_dx"], ad.gradient(d._graph.root, x)) and np.allclose(d(), scope["dE_dx"])
+    with pytest.raises(ValueError, match="at the given x: pass it too, as c1="):
+        d(x=new)
+    moved = ad.Tensor(new, "x")
+    assert np.allclose(d(x=new, c1=made(new)), ad.gradient(f(moved), moved))
+
+
+def test_a_condition_is_given_as_one() -> None:
+    x = V("x", 1, -2, 3)
+    d = ad.derive(UNNAMED["condition"][0](x), x)
+    with pytest.raises(ValueError, match="c1 is a condition, an array of booleans, and came with other numbers than 0 and 1"):
+        d(x=np.ones(3), c1=[2.0, 0.5, 1.0])
+    assert np.array_equal(d(x=np.ones(3), c1=[1, 0, 1]), [2, 1, 2])
+
+
+def test_integers_and_views_keep_the_names_of_their_arrays() -> None:
+    rng = np.random.default_rng(0)
+    y, X, W, p = np.array([1, 0, 2, 1]), rng.normal(size=(4, 3)), ad.Tensor(rng.normal(size=(2, 3)), "W"), V("p", 1, 2, 3, 4)
+    w, b = V("w", 1, 2, 3), ad.Tensor(rng.normal(size=(4, 1)), "b")
+    for E, v, text in (
+        (np.sum((p - y) ** 2), p, "2 * (p - y)"),
+        (w @ (X.T @ (X @ w)), w, "2 * X.T @ X @ w"),
+        (np.sum(np.tanh(W @ X.T)), W, "(1 - y1**2) @ X"),
+        (np.sum((b - y[:, None]) ** 2), b, "2 * (b - y[:, None])"),
+        (np.sum(p * X[:, 0]), p, "c1"),
+    ):
+        d = ad.derive(E, v)
+        assert d.results[0].text == text and np.allclose(d(), ad.gradient(E, v))
+    assert np.array_equal(ad.derive(np.sum((p - y) ** 2), p)(y=np.ones(4)), [0, 2, 4, 6])
+    twin = y.copy()  # which of them it was cannot be told
+    assert "c1" in ad.derive(np.sum((p - y) ** 2), p).text and twin is not y
+
+
+def test_invented_names_leave_the_callers_alone() -> None:
+    x, c1, y1, z1 = V("x", 1, 2, 3), ad.constant([1.0, -1, 2], name="c1"), ad.Tensor(np.ones((3, 3))), ad.Tensor(np.ones(3))
+    assert ad.derive(np.sum(x * (c1 > 0)), x).text.startswith("dE/dx = c2\nwhere c2 is a recorded condition")
+    m = ad.constant(np.ones(3), name="m")
+    assert "m_ = X.shape[0]" in ad.derive(lambda X, w: np.mean((X @ w) ** 2), wrt=1)((4, 3), (3,)).numpy and m.name == "m"
+    d = ad.derive(np.mean(np.tanh(y1 @ z1)))
+    assert "where z2 = y1 @ z1, y2 = tanh(z2)" in str(d) and "is the variable" not in str(d)
 
 
 def test_conditions_are_folded() -> None:
@@ -239,7 +301,7 @@ def test_a_norm_of_zero_is_said(wrt: str) -> None:
         lengths(rows=np.array([[0.0, 0, 0], [1, 2, 3]]))
 
 
-@pytest.mark.parametrize("name", ["sum", "np", "exp", "lambda", "my weight"])
+@pytest.mark.parametrize("name", ["sum", "np", "exp", "lambda", "my weight", "heaviside", "norm", "trace", "diag", "outer", "einsum"])
 def test_a_renamed_variable_is_said_and_found(name: str) -> None:
     x = V(name, 1, 2, 3)
     d = ad.derive(np.sum(np.sin(x)), x)
@@ -358,6 +420,12 @@ def test_new_axes() -> None:
 def test_nodes_outside_the_graph() -> None:
     x, q = V("x", 1, 2), V("q", 1, 2)
     E = np.sum(x**2)
+    plain = np.ones(2)
+    with pytest.raises(NotConnected, match=r"wrt= holds plain, a plain array, so a constant: record the graph with ad.Tensor of it"):
+        ad.derive(E, wrt=[plain])
+    for nothing in lambda: ad.derive(ad.Value(2.0, "v")), lambda: ad.derive(E, opaque=[E]):
+        with pytest.raises(NotConnected, match=r"(v|E) is a variable, or declared to be one by opaque="):
+            nothing()
     with pytest.raises(NotConnected, match="opaque= lists q, without which E was computed"):
         ad.derive(E, x, opaque=[q])
     with pytest.raises(NotConnected, match="E is what is derived"):
@@ -371,8 +439,10 @@ def test_nodes_outside_the_graph() -> None:
         ({"dims": {"X": (1, 2)}}, TypeError, "names each axis"),
         ({"dims": {"X": ("n m", "p")}}, TypeError, "names each axis"),
         ({"dims": {"X": ("X", "n")}}, ValueError, "use already"),
+        ({"dims": {"X": ("norm", "n")}}, ValueError, "use already"),
         ({"dims": {"X": ("n", "n")}}, ValueError, "different lengths 'n': 3 and 2"),
         ({"dims": {"Q": ("n", "m")}}, ValueError, "no such variable"),
+        ({"dims": {"X": ("n",)}}, ValueError, r"dims= names the axes of 'X' \('n',\), but 'X' has shape \(3, 2\)"),
         ({"opaque": 3}, TypeError, "list of nodes"),
         ({"opaque": ["X"]}, TypeError, "list of nodes"),
         ({"assume": "sum(w) == 1"}, TypeError, r"list of assumptions, such as assume=\["),
@@ -389,7 +459,9 @@ def test_options_of_the_wrong_kind(options: dict[str, Any], error: type[Exceptio
         ad.derive(np.sum((X @ w) ** 2), w, **options)
 
 
-@pytest.mark.parametrize(("wrt", "error"), [(5, ValueError), (-3, ValueError), ([0, 7], ValueError), ("x", TypeError), (1.5, TypeError)])
+@pytest.mark.parametrize(
+    ("wrt", "error"), [(5, ValueError), (-3, ValueError), ([0, 7], ValueError), ("x", TypeError), (np.ones(3), TypeError)]
+)
 def test_arguments_that_the_function_lacks(wrt: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match=r"counted from 0|counts the arguments"):
         ad.derive(lambda x, y: np.sum(x * y))(np.ones(3), np.ones(3), wrt=wrt)
@@ -423,9 +495,49 @@ def test_a_formula_holds_at_arrays_of_other_lengths(name: str) -> None:
         assert np.allclose(d(x=x), ad.grad(f)(x))
 
 
+def test_a_length_is_read_off_what_a_person_named() -> None:
+    d = ad.derive(lambda x: np.mean(np.fmax(x, 0.1).named("h") ** 2), wrt=0)((3,))
+    assert d.numpy.startswith("m = h.shape[0]\n")
+    x = np.random.default_rng(1).normal(size=6)
+    assert np.allclose(d(x=x), ad.grad(lambda x: np.mean(np.fmax(x, 0.1) ** 2))(x))
+    rows, named = [ad.Tensor(np.ones(4))], V("s", 1, 2, 3, 4)
+    assert "m = s.shape[0]" in ad.derive(np.mean(rows[0] * named**2), named).numpy
+
+
+def test_a_recording_of_fixed_lengths_is_run_again_only_for_named_results() -> None:
+    K, s, v = ad.Tensor(np.eye(4), "K"), ad.Tensor(2.0, "s"), V("v", 1, 2, 3)
+    assert np.allclose(ad.derive(ad.logdet(K + s**2 * np.eye(4)), wrt=s)(K=np.eye(6)), 6 * 4 / 5)
+    assert np.array_equal(ad.derive(np.sum(np.expand_dims(v, 0) ** 2), v)(v=np.ones(5)), 2 * np.ones(5))
+    h = np.expand_dims(np.tanh(v), 0).named("h")
+    with pytest.raises(ValueError, match="the formula uses h, whose recorded computation cannot run on what is given: reshape"):
+        ad.derive(np.sum(h**2), v)(v=np.ones(5))
+
+
 def test_the_variables_of_a_function_are_chosen_before_or_after() -> None:
     f = lambda x, y: np.sum(x * y)
     assert ad.derive(f, wrt=1)((3,), (3,)).text == ad.derive(f)((3,), (3,), wrt=1).text == "dE/dy = x"
+
+
+def test_the_options_of_a_function_are_given_before_or_after() -> None:
+    g, options = lambda A, x: x @ A @ x, {"assume": ["A == A.T"], "layout": "numerator"}
+    after, before = ad.derive(g)((3, 3), (3,), wrt=1, **options), ad.derive(g, wrt=1, **options)((3, 3), (3,))
+    assert str(after) == str(before) and "does not satisfy" not in str(after)
+    assert "the recorded A does not satisfy A == A.T" in str(ad.derive(g)(np.tri(3), (3,), **options))
+
+
+def test_a_derivation_is_copied_as_it_is_and_not_pickled() -> None:
+    w = V("w", 1, 2, 3)
+    d = ad.derive(np.sum((np.ones((2, 3)) @ w).named("z") ** 2), w)
+    for twin in copy.copy(d), copy.deepcopy(d):
+        assert np.array_equal(twin(w=np.zeros(3)), [0, 0, 0])
+    with pytest.raises(TypeError, match=r"pickle its .numpy, or the graph"):
+        pickle.dumps(d)
+
+
+def test_no_advice_to_derive_from_the_loss_on() -> None:
+    a = V("a", 1, 2)
+    with pytest.raises(NoIndexForm, match=r"norm has no index form here. Write it in sums, products and functions of entries.$"):
+        ad.derive(np.linalg.norm(a, 3))
 
 
 @pytest.mark.parametrize(

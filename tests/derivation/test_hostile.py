@@ -13,6 +13,7 @@ from autodiff.derivation import Assumption, sums_to_one, verify
 from autodiff.derivation import derivation as module
 from autodiff.derivation.graph import Graph
 from autodiff.errors import DerivationFailed, NoIndexForm, NotConnected, NotVerified, TooBig
+from autodiff.node import order
 
 
 def V(name: str, *entries: float) -> Any:
@@ -75,6 +76,22 @@ def test_masks_of_infinities() -> None:
 def test_conditions_that_are_numbers(c: Any) -> None:
     E = np.sum(np.where(c, x**2, y * x))
     for v in (x, y):
+        assert np.allclose(ad.derive(E, v)(), ad.gradient(E, v))
+
+
+POWERS = {
+    "rows": lambda: x ** np.full((2, 3), 2.0),
+    "of a number": lambda: ad.Tensor(1.5, "s") ** np.full(3, 2.0),
+    "one entry": lambda: x ** np.array([[2.0]]),
+    "zero": lambda: x ** (np.ones((2, 1)) * y - y),
+    "roots": lambda: x ** np.full((2, 1), 0.5),
+}
+
+
+@pytest.mark.parametrize("name", POWERS)
+def test_an_exponent_of_one_number_throughout_broadcasts(name: str) -> None:
+    E = np.sum(POWERS[name]() * np.array([[1.0, 2, 3], [4, 5, 6]])) + np.sum(x)
+    for v in {n.name: n for n in order(E) if n.op is None and n.active}.values():
         assert np.allclose(ad.derive(E, v)(), ad.gradient(E, v))
 
 
