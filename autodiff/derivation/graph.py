@@ -146,7 +146,7 @@ class Graph:
         inner = [n for n in self.nodes if n.op is not None and n is not self.root]
         invented = {} if any(said[n.id] for n in inner) else self._activations()
         self.invented = {invented[n.id]: n for n in self.nodes if n.id in invented}  # results that were named here and not by a person
-        out.update({n.id: self._free([name]) for name, n in self.invented.items()})
+        out.update({n.id: self._unique(name) for name, n in self.invented.items()})
         without = [(k, n) for k, n in enumerate(self.nodes, 1) if n.id not in out and (n.op is None or n.id in self._called)]
         out.update({n.id: self._free(f"v{k}" + "_" * j for j in count()) for k, n in without})
         self.unnamed = {out[n.id] for _, n in without}  # names of leaves that nobody gave
@@ -188,7 +188,7 @@ class Graph:
             if n.op.kind == "bilinear" or (n.op.name in ("add", "sub") and affine & set(operands)):
                 affine.add(n.id)
             elif affine.intersection(operands[:1]) and _is_activation(n.op) and n is not self.root and n.shape:
-                k = next(j for j in count(k + 1) if not {f"z{j}", f"y{j}"} & (self._taken | self._elsewhere))
+                k = next(j for j in count(k + 1) if not {f"z{j}", f"y{j}"} & self._taken)
                 names[operands[0]] = f"z{k}"
                 if n.op.name != "exp" and (n.op.kind == "elementwise" or n.op.name == "softmax"):  # exp is a step on the way
                     names[n.id] = f"y{k}"
