@@ -300,7 +300,13 @@ class Writer:
     def _fn(self, x: M, hint: Axes) -> Code:
         name, inner, labels = x.args
         if name in COMPARISONS:
-            (left, right), axes = self.join(_sides(inner), hint)
+            sides = _sides(inner)
+            codes, axes = self.join(sides, hint)
+            for i, (top, c) in enumerate(zip(sides, codes[::-1], strict=True)):
+                if top.op == "fn" and top.args[1] == sides[1 - i]:  # of the very same source, which rounds alike
+                    wish = _without_leading(tuple(a if a in top.ls else None for a in c.axes))
+                    codes[i] = self._reduced(top.args[0], c, top.ls, wish)
+            left, right = codes
             return Code(f"{left.src} {name} {right.src}", COMPARE, axes, mask=not self.text)
         if name == "sum" and inner.op == "diag":
             return Code(f"np.trace({self._dense(inner.args[0]).real})", ATOM, ())
@@ -357,15 +363,9 @@ def _without_leading(axes: Axes) -> Axes:
 
 
 def _sides(x: M) -> tuple[M, M]:
-    """The two sides of a comparison with 0: what is added, and what is subtracted or a number.
-
-    A maximum stands alone: what it is compared with then rounds as it does inside, and equals it where it should.
-    """
+    """The two sides of a comparison with 0: what is added, and what is subtracted or a number."""
     terms = x.args if x.op == "add" else ((1, x),)
-    alone = [t for t in terms if abs(t[0]) == 1 and t[1].op == "fn" and t[1].args[0] in ("max", "min")][:1]
     left = [(c, y) for c, y in terms if c > 0 and y.op != "num"] or [(c, y) for c, y in terms if c > 0]  # 1 - x > 0
-    if alone:
-        left = alone if alone[0][0] > 0 else [t for t in terms if t not in alone]
     return summed(left, x.ls), summed([(-c, y) for c, y in terms if (c, y) not in left], x.ls)
 
 

@@ -1,0 +1,58 @@
+"""The text and source of formulas: comparisons that round as what they compare does, booleans, and products entry by entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autodiff as ad
+
+B = np.random.default_rng(3).normal(size=5)
+
+LARGEST: dict[str, Callable[[Any], Any]] = {
+    "scaled": lambda x: np.max(x / 3),
+    "scaled and shifted": lambda x: np.max(x / 7 + 0.1),
+    "negative": lambda x: np.max(-x / 3),
+    "a difference": lambda x: np.max(-(x - B) * 0.1),
+    "powers": lambda x: np.min(np.abs(x) ** 3 / 7),
+    "multiples": lambda x: np.min(3 * x),
+}
+
+
+@pytest.mark.parametrize("name", LARGEST)
+@pytest.mark.parametrize("named", [False, True])
+def test_entries_equal_their_maximum(name: str, named: bool) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(6):  # a third of these data failed
+        x = ad.Tensor(rng.normal(size=5), "x")
+        h = LARGEST[name](x)
+        E = (h.named("h") if named else h) ** 2
+        d = ad.derive(E.named("E"), x)
+        for data in rng.normal(size=(20, 5)) if not named else [x.data]:
+            y = ad.Tensor(data, "x")
+            assert np.allclose(d(x=data), ad.gradient(LARGEST[name](y) ** 2, y), atol=0), d.text
+
+
+@pytest.mark.parametrize(
+    ("f", "shapes"),
+    [
+        (lambda x, A: np.max(3 * (x @ A)), [(1, 5), (5, 7)]),
+        (lambda x, A: np.max(3 * (A @ x)), [(5,), (7, 5)]),
+        (lambda X, A: np.sum(np.max(X @ A / 3, axis=0) ** 2), [(4, 5), (5, 7)]),
+        (lambda X, A: np.sum(np.max(A.T @ X / 3 + 0.1, axis=1) ** 2), [(5, 4), (5, 7)]),
+        (lambda X, A: np.sum(np.max(X[:, None] * A / 7 - 0.3, axis=(0, 2)) ** 2), [(4, 5), (3, 5)]),
+    ],
+)
+def test_entries_equal_the_maximum_of_a_product(f: Any, shapes: list[tuple[int, ...]]) -> None:
+    rng = np.random.default_rng(0)
+    d = ad.derive(f)(*shapes)
+    names = [s.name for s in d.steps]
+    for _ in range(30):
+        data = {name: rng.normal(size=shape) for name, shape in zip(f.__code__.co_varnames, shapes, strict=True)}
+        leaves = [ad.Tensor(a) for a in data.values()]
+        want = dict(zip(data, ad.gradient(f(*leaves), leaves), strict=True))
+        for name, found in zip(names, d(**data).values(), strict=True):
+            assert np.allclose(found, want[name]), d.text
