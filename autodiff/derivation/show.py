@@ -30,6 +30,7 @@ class Code(NamedTuple):
     prec: int
     axes: Axes
     mask: bool = False  # booleans, which NumPy adds and multiplies by rules of their own
+    begins: bool = False  # with booleans, which NumPy does not negate
 
     @property
     def real(self) -> str:
@@ -126,7 +127,8 @@ class Writer:
             return c
         labels = iter(x.ls)
         axes = tuple(None if d is None else next(labels) for d in self.dims[name])
-        c = c._replace(axes=axes, mask=x.args[1:] == ("condition",) and not self.text)
+        condition = x.args[1:] == ("condition",) and not self.text
+        c = c._replace(axes=axes, mask=condition, begins=condition)
         return c if len(axes) < 3 or axes == hint else self.fit(c, x.ls)
 
     def _num(self, x: M, hint: Axes) -> Code:
@@ -224,7 +226,8 @@ class Writer:
         else:
             tight = POWER if axes or (x.axes and c.prec == MATMUL) else PRODUCT
             src = f"{x.inside(POWER if x.prec == MATMUL else PRODUCT)} * {c.inside(tight)}"
-        return Code(src, PRODUCT, c.axes, mask=c.mask and x.mask and not below)
+        first = c if below or axes[:1] == (None,) else x
+        return Code(src, PRODUCT, c.axes, c.mask and x.mask and not below, first.begins)
 
     def _diag(self, x: M, hint: Axes) -> Code:
         return Code(f"np.diag({self._dense(x.args[0]).real})", ATOM, x.ls)
@@ -246,11 +249,11 @@ class Writer:
     def _had(self, x: M, hint: Axes) -> Code:
         codes, axes = self.join(x.args, hint)
         parts = [c.inside(POWER if i or c.prec == MATMUL else PRODUCT) for i, c in enumerate(codes)]
-        return Code(" * ".join(parts), PRODUCT, axes, all(c.mask for c in codes))
+        return Code(" * ".join(parts), PRODUCT, axes, all(c.mask for c in codes), codes[0].begins)
 
     def _div(self, x: M, hint: Axes) -> Code:
         (a, b), axes = self.join(x.args, hint)
-        return Code(f"{a.inside(PRODUCT)} / {b.inside(POWER)}", PRODUCT, axes)
+        return Code(f"{a.inside(PRODUCT)} / {b.inside(POWER)}", PRODUCT, axes, begins=a.begins)
 
     def _pow(self, x: M, hint: Axes) -> Code:
         inner, k = x.args
@@ -271,15 +274,15 @@ class Writer:
         if isinstance(c, M):
             return self._times(c, (), self.fit(a, hint) if len(y.ls) == 1 and set(hint) - {None} == set(y.ls) else a)
         number, _, below = numeral(abs(c)).partition("/")
-        if c < 0 and number == "1" and self._leads_with_mask(y):
+        if c < 0 and number == "1" and a.begins:
             number = "1.0"
         src = a.inside(PRODUCT) if number == "1" else f"{number} * {a.inside(PRODUCT)}"
         src += f" / {below}" if below else ""
-        return Code("-" + src, SUM, a.axes) if c < 0 else Code(src, PRODUCT, a.axes)
+        return Code("-" + src, SUM, a.axes) if c < 0 else Code(src, PRODUCT, a.axes, begins=number == "1" and a.begins)
 
     def _add(self, x: M, hint: Axes) -> Code:
         codes, axes = self.join([scaled(abs(c), y) for c, y in x.args], hint)
-        if (codes[0].mask and codes[1].mask) or (x.args[0][0] < 0 and self._leads_with_mask(x.args[0][1])):
+        if (codes[0].mask and codes[1].mask) or (x.args[0][0] < 0 and codes[0].begins):
             codes[0] = Code(f"1.0 * {codes[0].inside(PRODUCT)}", PRODUCT, codes[0].axes)
         src = ""
         for (c, _), code in zip(x.args, codes, strict=True):
@@ -288,12 +291,6 @@ class Writer:
                 part = part.replace(" ", "")
             src += (" - " if c < 0 else " + ") + part if src else ("-" if c < 0 else "") + part
         return Code(src, SUM, axes)
-
-    def _leads_with_mask(self, x: M) -> bool:
-        """Does it begin with a comparison, whose booleans NumPy does not negate?"""
-        while x.op in ("had", "div", "scale"):
-            x = x.args[1 if x.op == "scale" else 0]
-        return not self.text and ((x.op == "fn" and x.args[0] in COMPARISONS) or (x.op == "sym" and x.args[1:] == ("condition",)))
 
     # ------------------------------------------------------------ functions
 
@@ -307,7 +304,7 @@ class Writer:
                     wish = _without_leading(tuple(a if a in top.ls else None for a in c.axes))
                     codes[i] = self._reduced(top.args[0], c, top.ls, wish)
             left, right = codes
-            return Code(f"{left.src} {name} {right.src}", COMPARE, axes, mask=not self.text)
+            return Code(f"{left.inside(SUM)} {name} {right.inside(SUM)}", COMPARE, axes, not self.text, not self.text)
         if name == "sum" and inner.op == "diag":
             return Code(f"np.trace({self._dense(inner.args[0]).real})", ATOM, ())
         if not set(labels) <= set(x.ls):

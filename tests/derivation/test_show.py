@@ -56,3 +56,23 @@ def test_entries_equal_the_maximum_of_a_product(f: Any, shapes: list[tuple[int, 
         want = dict(zip(data, ad.gradient(f(*leaves), leaves), strict=True))
         for name, found in zip(names, d(**data).values(), strict=True):
             assert np.allclose(found, want[name]), d.text
+
+
+q, v, col, A = (ad.Tensor(np.random.default_rng(4).normal(size=s), n) for s, n in (((), "q"), (3, "v"), ((2, 1), "col"), ((2, 3), "A")))
+on, rows = np.array(True), np.array([[True], [False]])
+
+BOOLEANS: dict[str, tuple[Callable[[], Any], Any]] = {
+    "a comparison with a comparison": (lambda: np.sum(np.maximum(np.clip(v, -0.5, 0.7), 0) ** 2), v),
+    "minus a condition times a diagonal": (lambda: -(v * (v > 0)) * on, v),
+    "minus a condition times an array of four axes": (lambda: -(A * (A > 0)) * on, A),
+    "minus a condition times a condition": (lambda: -(q * (q > -9)) * rows, q),
+    "minus rows of conditions": (lambda: -np.sum(np.max(col, axis=1) ** 2), (col, col)),
+    "minus the largest": (lambda: -np.max(np.abs(A) * 2, axis=1), A),
+}
+
+
+@pytest.mark.parametrize("name", BOOLEANS)
+def test_booleans_are_numbers_where_they_are_computed_with(name: str) -> None:
+    make, wrt = BOOLEANS[name]
+    d = ad.derive(make(), wrt)  # checked by running it
+    assert np.all(np.isfinite(d()))
