@@ -55,7 +55,7 @@ class Atom(int):
     """
 
     kind: str  # var | num | size | delta | group | contr | fn
-    name: str
+    name: str  # that of a variable is never that of a function
     dims: tuple[str, ...]
     body: Poly  # what it is made of (leaves: nothing), over labels 0, 1, ..: its own axes, then those it goes over
     gone: Dims  # the labels of the body that it goes over: contr sums, max and det take all entries together
@@ -165,9 +165,15 @@ def known(atom: Atom, symmetric: bool, positive: bool) -> Atom:
 
 
 def numeral(x: float) -> Poly:
-    """A number that is no short fraction: an atom that prints as it was written."""
-    name = repr(abs(x)) if math.isfinite(x) else f"np.{abs(x)}"
-    return scale(_make("num", name, ()).poly, -1 if x < 0 else 1)
+    """A number, exact if it is a short fraction or the root of one, as 1 / sqrt(3); else an atom that prints as it was written."""
+    if math.isfinite(x) and float(short := Fraction(x).limit_denominator(10**6)) == x:
+        return constant(number(short))
+    square = Fraction(x * x).limit_denominator(100) if abs(x) < 10 else 0
+    if square and math.isclose(square, x * x, rel_tol=4e-16):
+        size_of = power(constant(number(square)), Fraction(1, 2))
+    else:
+        size_of = _make("num", repr(abs(x)) if math.isfinite(x) else f"np.{abs(x)}", ()).poly
+    return scale(size_of, -1 if x < 0 else 1)
 
 
 def size(dim: str) -> Poly:
@@ -180,7 +186,7 @@ def delta(dim: str) -> Atom:
     return _make("delta", "", (dim, dim), symmetric=True)
 
 
-def _atom_of(p: Poly, kind: str, name: str = "", gone: Dims = NONE, mixed: Dims = NONE, signed: bool = True) -> tuple[Factor, int]:
+def made_of(p: Poly, kind: str, name: str = "", gone: Dims = NONE, mixed: Dims = NONE, signed: bool = True) -> tuple[Factor, int]:
     """The atom made of p, over labels in an order that depends on the structure of p alone, and if it is not `signed` the sign of p."""
     found = {label: dim for m in p.terms for a, ls, _ in m for label, dim in zip(ls, a.dims, strict=True)}
     dims = {**found, **mixed, **gone}
@@ -219,7 +225,9 @@ def _orders(p: Poly, labels: Iterable[int]) -> list[Labels]:
 
 
 def factor(a: Atom, ls: Labels, k: Number = 1) -> Poly:
-    """One atom at some labels, to a power; a group of one term, made for a root, dissolves where the power is whole again."""
+    """One atom at some labels, to a power; a number or a group of one term, made for a root, dissolves where the power is whole again."""
+    if a.name.isdigit() and k.__class__ is int:
+        return constant(number(Fraction(int(a.name)) ** k))
     if a.kind == "group" and len(a.body) == 1 and k.__class__ is int:
         return power(opened(a, ls), k)
     return Poly({settle([(a, ls, k)]): 1})
@@ -262,7 +270,7 @@ def settle(factors: Iterable[Factor]) -> Mono:
         if a.symmetric and ls[0] > ls[1]:
             ls = ls[::-1]
         powers[a, ls] = powers.get((a, ls), 0) + q
-    m = tuple(sorted([(a, ls, 1 if a.indicator and q > 0 else number(q)) for (a, ls), q in powers.items() if q]))
+    m = tuple(sorted([(a, ls, 1 if q == 1 or (a.indicator and q > 0) else number(q)) for (a, ls), q in powers.items() if q]))
     if not m or m[0][0] > 0:
         return m
     a, (low, high), _ = min([f for f in m if f[0] < 0], key=lambda f: f[1])
@@ -274,7 +282,7 @@ def _sum(terms: Iterable[tuple[Mono, Number]]) -> Poly:
     out: dict[Mono, Number] = {}
     for m, c in terms:
         out[m] = out.get(m, 0) + c
-    return Poly({m: number(c) for m, c in out.items() if c})
+    return Poly({m: c if c.__class__ is int else number(c) for m, c in out.items() if c})
 
 
 def add(*ps: Poly) -> Poly:
@@ -347,7 +355,7 @@ def wrap(p: Poly) -> Poly:
     if len(p) <= 1:
         return p
     c, m = content(p)
-    group, sign = _atom_of(spread(p, reciprocal(m), 1 / Fraction(c)), "group", signed=False)
+    group, sign = made_of(spread(p, reciprocal(m), 1 / Fraction(c)), "group", signed=False)
     return Poly({times(m, (group,)): c * sign})
 
 
@@ -368,11 +376,11 @@ def power(p: Poly, k: Number) -> Poly:
         return mul(Poly({deltas: 1}), power(Poly({without(m, *deltas): c}), k))
     if k.__class__ is int:
         out = Poly({settle([(a, ls, q * k) for a, ls, q in m]): number(Fraction(c) ** k)})
-        return each_factor(out, lambda f: factor(*f)) if any(a.kind == "group" and len(a.body) == 1 for a, _, _ in m) else out
+        return each_factor(out, lambda f: factor(*f)) if any(a.kind == "num" or len(a.body) == 1 for a, _, _ in m) else out
     rest = tuple([f for f in m if not f[0].positive])
     safe = without(m, *rest)
     if c < 0 or len(rest) > 1 or any(q.__class__ is int and q % 2 == 0 for _, _, q in rest):
-        rest = (_atom_of(Poly({rest: -1 if c < 0 else 1}), "group")[0],)
+        rest = (made_of(Poly({rest: -1 if c < 0 else 1}), "group")[0],)
     return mul(_root_of(-c if c < 0 else c, k), Poly({settle([(a, ls, q * k) for a, ls, q in safe + rest]): 1}))
 
 
@@ -380,7 +388,10 @@ def _root_of(c: Number, k: Number) -> Poly:
     exact = Fraction(float(c) ** float(k)).limit_denominator(1000)
     if exact**k.denominator == Fraction(c) ** k.numerator:
         return constant(number(exact))
-    return power(numeral(c if c.__class__ is int else float(c)), k)
+    p, q = c.as_integer_ratio()
+    if max(p, q) < 10**6:
+        return Poly({settle([(_make("num", str(n), ()), (), k if n == p else -k) for n in (p, q) if n != 1]): 1})
+    return factor(_make("num", repr(float(c)), ()), (), k)
 
 
 # ---------------------------------------------------------------- contraction
@@ -418,7 +429,7 @@ def _contract(m: Mono, bound: dict[int, str]) -> Poly:
     for label in bound.keys() - set().union(*(part[0] for part in parts)):
         out = mul(out, size(bound[label]))
     for labels, factors in parts:
-        out = mul(out, Poly({(_atom_of(Poly({tuple(sorted(factors)): 1}), "contr", gone={x: bound[x] for x in labels})[0],): 1}))
+        out = mul(out, Poly({(made_of(Poly({tuple(sorted(factors)): 1}), "contr", gone={x: bound[x] for x in labels})[0],): 1}))
     return out
 
 
@@ -442,7 +453,7 @@ def fn(name: str, p: Poly, mixed: Dims = NONE, gone: Dims = NONE) -> Poly:
 
 
 def _call(name: str, p: Poly, mixed: Dims = NONE, gone: Dims = NONE) -> Poly:
-    return Poly({(_atom_of(p, "fn", name, gone, mixed)[0],): 1})
+    return Poly({(made_of(p, "fn", name, gone, mixed)[0],): 1})
 
 
 def _softmax(p: Poly, along: Dims) -> Poly | None:
@@ -484,14 +495,9 @@ def _exp(p: Poly) -> Poly | None:
     if wrap(p).only()[1] < 0:
         return power(fn("exp", scale(p, -1)), -1)
     m, c = p.only()
-    if len(p) > 1 or len(m) != 1 or m[0][2] != 1 or m[0][0].kind != "fn":
-        return None
-    a, ls, _ = m[0]
-    if a.name == "log":
-        return power(opened(a, ls), c)
-    if a.name == "logsumexp":
-        x, gone = inside(a, ls)
-        return power(contract(fn("exp", x), gone), c)
+    if len(p) == len(m) == 1 and m[0][2] == 1 and m[0][0].name in ("log", "logsumexp"):
+        x, gone = inside(m[0][0], m[0][1])
+        return power(contract(fn("exp", x), gone) if gone else x, c)
     return None
 
 
@@ -507,9 +513,9 @@ def _log(p: Poly) -> Poly | None:
 
 def _log_of(a: Atom, ls: Labels) -> Poly | None:
     """The logarithm of an exponential, of a sum of them, and of a softmax, in forms that do not overflow."""
-    if a.kind == "fn" and a.name == "exp":
+    if a.name == "exp":
         return opened(a, ls)
-    if a.kind == "fn" and a.name == "softmax":
+    if a.name == "softmax":
         names = fresh(a.mixed)
         x = relabel(a.body, {**dict(enumerate(ls)), **names})
         return add(opened(a, ls), scale(_call("logsumexp", x, gone={names[i]: dim for i, dim in a.mixed.items()}), -1))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from functools import reduce
 from itertools import count
 from string import ascii_lowercase
@@ -68,7 +67,7 @@ class Space:
         if not is_literal(array):
             raise NoForm("an array of its own")
         dims = self.new_dims(array.shape) if dims is None else dims
-        p = plain_number(float(array.flat[0]))
+        p = expr.numeral(float(array.flat[0]))
         if _is_filled(array):
             return Symbol(self, p, array.shape, dims)
         row, column = map(str, dims)
@@ -121,14 +120,6 @@ def _is_filled(a: Any) -> bool:
 
 def _is_scaled_identity(a: Any) -> bool:
     return a.ndim == 2 and 1 < a.shape[0] == a.shape[1] and bool((a == a[0, 0] * np.eye(len(a))).all())
-
-
-def plain_number(x: float) -> Poly:
-    """A number as an exact fraction if it is a short one, else as an atom that prints as it is."""
-    if not np.isfinite(x):
-        return expr.numeral(x)
-    short = Fraction(x).limit_denominator(10**6)
-    return constant(expr.number(short)) if float(short) == x else expr.numeral(x)
 
 
 def _comparison(name: str, sign: int) -> Callable[[Symbol, Any], Symbol]:

@@ -240,7 +240,7 @@ def _atom(f: Factor, want: Labels, flip: bool) -> M:
     if a.kind == "group":
         return to_matrix(expr.scale(opened(a, ls), -1 if flip else 1), order)
     if a.kind == "fn" and a.name in TABLE and isinstance(TABLE[a.name].index, str):  # of a whole matrix
-        x = with_ones(to_matrix(a.body, (0, 1)), dict(enumerate(a.dims)) | dict(a.gone))
+        x = with_ones(to_matrix(a.body, (0, 1)), {**dict(enumerate(a.dims)), **a.gone})
         return facing(M("whole", (a.name, x, "symmetric") if a.symmetric else (a.name, x), ls), order)
     if a.mixed:
         x = to_matrix(opened(a, ls), ls)

@@ -1,8 +1,8 @@
 """The simplifier: a handful of rewrites on the normal form, and the choice of the result that reads shortest.
 
 The normal form already does most of the work.  What is left: multiply out, put names back in place of what they
-stand for, use what is known to sum to one, recognise sigmoid and softmax, rely on conditions, take common factors out.  Every
-rewrite is kept only if the reading cost drops.  Nothing here is trusted: verify.py checks each result in numbers.
+stand for, use what is known to sum to one, recognise sigmoid and softmax, rely on conditions, take common factors out.  All but
+what functions and conditions say is done only where the reading cost drops.  Nothing here is trusted: verify.py checks each result.
 """
 
 from __future__ import annotations
@@ -49,27 +49,21 @@ def termwise(ways: Callable[[Mono], Iterator[Poly]]) -> Ways:
 
 def _expand(q: Poly) -> Poly:
     """Products over sums multiplied out, also inside contractions; q itself if that gives too many terms."""
-    wide = _multiplied_out(q)
-    return q if wide is None else wide
+    wide = q
+    while (wider := next(_wider(wide), None)) is not None:
+        if len(wider) > EXPAND_LIMIT:
+            return q
+        wide = wider
+    return wide
 
 
-def _multiplied_out(q: Poly) -> Poly | None:
-    todo, done = [q], []
-    while todo:
-        for m, c in todo.pop().terms.items():
-            for f in m:
-                if _opens(f, m) or (f[0].kind == "contr" and f[2] == 1 and any(_opens(g, n) for n in f[0].body.terms for g in n)):
-                    body, bound = inside(f[0], f[1])
-                    wide = _multiplied_out(body) if bound else body
-                    if wide is None:
-                        return None
-                    todo.append(expr.spread(contract(wide, bound, keep=False), expr.without(m, f), c))
-                    break
-            else:
-                done.append(Poly({m: c}))
-        if len(done) + sum(map(len, todo)) > EXPAND_LIMIT:
-            return None
-    return add(*done)
+@termwise
+def _wider(m: Mono) -> Iterator[Poly]:
+    for f in m:
+        if _opens(f, m) or (f[0].kind == "contr" and f[2] == 1 and any(_opens(g, n) for n in f[0].body.terms for g in n)):
+            body, bound = inside(f[0], f[1])
+            wider = next(_wider(body)) if bound else body
+            yield expr.spread(contract(wider, bound, keep=False), expr.without(m, f))
 
 
 def _is_sum(f: Factor) -> bool:
@@ -129,11 +123,10 @@ def _instead_of_sum(lhs: Mono, summed: Iterable[int], rhs: Poly, m: Mono) -> Ite
 
 def replace(lhs: Mono, c: Number, rhs: Poly) -> Replacement:
     """The rule c * lhs -> rhs wherever a term holds lhs, or 1/lhs, or a contraction lhs if that is one."""
-    a, ls, k = lhs[0]
-    if len(lhs) == 1 and a.kind == "contr" and k == 1:
-        body, bound = inside(a, ls)
+    if len(lhs) == 1 and lhs[0][0].kind == "contr" and lhs[0][2] == 1:
+        body, bound = inside(lhs[0][0], lhs[0][1])
         inner, value = body.only()[0], scale(rhs, 1 / Fraction(c))
-        return a.parts, Rewrite(shorter(termwise(lambda m: _instead_of_sum(inner, bound, value, m))))
+        return lhs[0][0].parts, Rewrite(shorter(termwise(lambda m: _instead_of_sum(inner, bound, value, m))))
     needed = frozenset(a for a, _, _ in lhs if a.kind != "size")
 
     def ways(m: Mono) -> Iterator[Poly]:
@@ -179,7 +172,7 @@ def _folds(atom: Atom, body: Poly) -> list[Replacement]:
         rest = add(_expand(below), scale(_expand(mul(body, below)), -1))
         if rest.terms and free(rest) <= free(body):
             complement, other = mul(wrap(rest), Poly({under: 1})), add(ONE, scale(rhs, -1))
-            return [replace(*complement.only(), other), whole, replace(*whole[1](complement).only(), other)]
+            return [replace(*complement.only(), other), whole, replace(*wrap(whole[1](complement)).only(), other)]
     return [whole]
 
 
@@ -188,10 +181,10 @@ def _folds(atom: Atom, body: Poly) -> list[Replacement]:
 
 def known_functions(q: Poly) -> Poly:
     """exp / (exp + 1) is sigmoid, exp / sum(exp) is softmax, which sums to 1, sinh / cosh and 2 sigmoid(2 x) - 1 are tanh."""
-    return settled(q, _recognised)
+    return settled(q, _known)
 
 
-def _recognised(q: Poly) -> Iterator[Poly]:
+def _known(q: Poly) -> Iterator[Poly]:
     yield from _in_terms(q)
     for m, c in q.terms.items() if len(q) > 1 else ():
         for f in m:
@@ -270,7 +263,7 @@ def _value(g: Factor, f: Factor) -> int | None:
         return None
     name, x = ">" if condition.name == "relu" else condition.name, opened(condition, ls)
     either = x, scale(x, -1)
-    if a.name in (">", "==") and name != ">=" and (y := opened(a, at)) in either:
+    if a.name in (">", "==") and (y := opened(a, at)) in either and (name != ">=" or (a.name == ">" and y != x)):
         return int(a.name == name and (y == x or name == "=="))
     return 0 if name == "==" and (opened(a, at) if a.kind == "group" else factor(a, at)) in either else None
 
@@ -281,10 +274,10 @@ def for_print(p: Poly) -> Poly:
 
 
 def _one_number(q: Poly) -> Poly:
-    """Numbers that are no short fractions, and what multiplies them, as one."""
+    """Numbers that are neither short fractions nor roots, and what multiplies them, as one."""
     out = []
-    for m, c in q.terms.items():
-        numbers = [f for f in m if f[0].kind == "num"]
+    for m, c in expr.each_factor(q, lambda f: factor(*f)).terms.items():
+        numbers = [f for f in m if f[0].kind == "num" and not f[0].name.isdigit()]
         value = math.prod((float(a.name.removeprefix("np.")) ** float(k) for a, _, k in numbers), start=float(c))
         alone = len(numbers) == 1 and abs(c) == 1
         joined = numbers and not alone and math.isfinite(value)
@@ -313,7 +306,7 @@ def _unshared(m: Mono) -> Iterator[Poly]:
         body = opened(*g[:2]) if f[0].name == "exp" and f[2] < 0 and _is_sum(g) else expr.ZERO
         if any(_meets(n, f) for n in body.terms):
             body = settled(expr.spread(body, (f,)), _UNSHARED)
-            (atom, sign) = expr._atom_of(body, "group", signed=False)  # not by mul, which takes common factors out
+            (atom, sign) = expr.made_of(body, "group", signed=False)  # not by mul, which takes common factors out
             yield Poly({expr.times(expr.without(m, f, g), (atom,)): sign})
 
 

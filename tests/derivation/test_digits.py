@@ -61,3 +61,16 @@ def test_a_loss_written_by_hand_is_read_as_a_sigmoid() -> None:
     assert ad.derive(np.mean(np.log(1 + np.exp(z())) - y * z()), wrt=w).results[0].text == "X.T @ (sigmoid(z1) - y) / m"
     # y is all zeros: its gradient has a name all the same
     assert ad.derive(np.mean(np.log(1 + np.exp(z()))), wrt=(w, w)).results[0].text == "X.T @ diag(sigmoid(z1) * (1 - sigmoid(z1))) @ X / m"
+
+
+@pytest.mark.parametrize(
+    "f, text",
+    [
+        (lambda x: np.sum(np.exp(-((x / 2**0.5) ** 2))), "-x * exp(-0.5 * x**2)"),
+        (lambda x: np.sum(np.sin(x / np.sqrt(3.0))), "cos(x / sqrt(3)) / sqrt(3)"),
+        (lambda x: np.sum(np.exp(-0.7071067811865476 * x)), "-exp(-x / sqrt(2)) / sqrt(2)"),
+        (lambda x: np.sum(np.sqrt(2.0) * x * np.sqrt(2.0) * x), "4 * x"),
+    ],
+)
+def test_roots_of_fractions_are_written_as_such(f: Callable[..., Any], text: str) -> None:
+    assert ad.derive(f)((4,)).text == f"dE/dx = {text}"

@@ -434,11 +434,12 @@ def test_the_variables_of_a_function_are_chosen_before_or_after() -> None:
         (lambda A: np.linalg.det(A), "det(A) * inv(A).T"),
         (lambda A: np.log(np.linalg.det(A)), "inv(A).T"),
         (lambda A: np.sum(np.logaddexp(A, 0)), "sigmoid(A)"),
+        (lambda A: np.sum(np.clip(A, -0.5, 0.5) ** 2), "2 * A * (2 * A >= -1) * (1 >= 2 * A)"),
         (lambda A: np.var(A), "2 * (A - sum(A) / (n0 * n1)) / (n0 * n1)"),
         (lambda A: np.sum(np.var(A, axis=0, ddof=1)), "2 * (A - A.sum(0) / m) / (m - 1)"),
     ],
 )
-def test_formulas_of_determinants_and_variances(f: Callable[..., Any], text: str) -> None:
+def test_formulas_of_determinants_variances_and_bounds(f: Callable[..., Any], text: str) -> None:
     assert ad.derive(f)(np.eye(3) + 0.1).text == f"dE/dA = {text}"
 
 
