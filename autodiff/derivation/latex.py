@@ -245,8 +245,12 @@ class Latex:
                 return rf"\left\| {self.write(v)} \right\|" + ("_F" if len(v.ls) == 2 else ""), ATOM
             return rf"\sqrt{{{self.write(inner)}}}", ATOM
         if isinstance(exponent, M):
-            return _power(self.write(inner, ATOM), self.write(exponent)), ATOM
-        return _power(self.write(inner, ATOM), (r"\circ " if x.ls else "") + _number(exponent)), ATOM
+            own = dict.fromkeys(x.ls, "")
+            inner, exponent = with_ones(inner, own), with_ones(exponent, own) if exponent.ls else exponent
+            above = self.write(exponent, ATOM if own else SUM)
+        else:
+            above = _number(exponent)
+        return _power(self.write(inner, ATOM), (r"\circ " if x.ls else "") + above), ATOM
 
     def _scale(self, x: M) -> tuple[str, float]:
         c, y = x.args
@@ -337,4 +341,7 @@ def _power(text: str, exponent: str) -> str:
     """A superscript; a second one joins the first or sets parentheses, for LaTeX forbids two."""
     if exponent == r"\top" and text.endswith("^{-1}"):
         return text[: -len("^{-1}")] + r"^{-\top}"
-    return rf"\left({text}\right)^{{{exponent}}}" if re.search(r"\^(\{[^{}]*\}|.)$", text) else f"{text}^{{{exponent}}}"
+    flat, changed = text, 1
+    while changed:
+        flat, changed = re.subn(r"\{[^{}]*\}", ".", flat)
+    return rf"\left({text}\right)^{{{exponent}}}" if re.search(r"\^.$", flat) else f"{text}^{{{exponent}}}"

@@ -108,6 +108,25 @@ def says_the_gradients(E: Any, d: Any) -> None:
             assert latex_reads_as(f.latex, "E", values, 3, values["∂" + s.name]), f.latex
 
 
+POWERS: dict[str, Any] = {
+    "a power to a power": lambda a, y, r, B: np.sum((a**y) ** 2) + np.sum((a**y) * (B**3)),
+    "powers of rows": lambda a, y, r, B: np.sum((1 + B**2) ** a + (2 + a * a) ** B) + np.sum(a**y),
+    "powers by a column": lambda a, y, r, B: np.sum(np.abs(B) ** r * B) + np.sum(2**B),
+    "a power transposed": lambda a, y, r, B: np.sum((B @ a**y) ** 2 * a**y),
+}
+
+
+@pytest.mark.filterwarnings("ignore::autodiff.errors.BroadcastWarning")
+@pytest.mark.parametrize("name", POWERS)
+def test_powers_that_are_arrays(name: str, typeset: Any) -> None:
+    rng = np.random.default_rng(2)
+    shapes = {"a": 3, "y": 3, "r": (3, 1), "B": (3, 3)}
+    E = POWERS[name](*(ad.Tensor(rng.uniform(0.5, 1.5, size=s), n) for n, s in shapes.items())).named("E")
+    d = ad.derive(E)
+    typeset(d.latex)
+    says_the_gradients(E, d)
+
+
 def of_three_axes() -> dict[str, Any]:
     """Losses of arrays of three axes, all equally long: only the indices tell the axes apart."""
     rng = np.random.default_rng(5)
