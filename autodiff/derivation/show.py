@@ -120,13 +120,13 @@ class Writer:
         c = Code(name, ATOM, ())
         if is_upstream(x):
             c = Code(f"d{self.root}/d{name[1:]}", POWER, ()) if self.text else Code(f"d{self.root}_d{name[1:]}", ATOM, ())
-            if len(x.ls) in self.ranks:
-                return c._replace(axes=x.ls) if turned else Code(c.inside(ATOM) + ".T", ATOM, x.ls)
         if name not in self.dims:
             self.sizes.update([name] if name.isidentifier() else [])
             return c
         labels = iter(x.ls)
         axes = tuple(None if d is None else next(labels) for d in self.dims[name])
+        if is_upstream(x) and len(x.ls) in self.ranks:
+            return c._replace(axes=axes[::-1]) if turned else Code(c.inside(ATOM) + ".T", ATOM, axes)
         condition = x.args[1:] == ("condition",) and not self.text
         c = c._replace(axes=axes, mask=condition, begins=condition)
         return c if len(axes) < 3 or axes == hint else self.fit(c, x.ls)
@@ -153,7 +153,7 @@ class Writer:
     def _T(self, x: M, hint: Axes) -> Code:
         inner = x.args[0]
         if is_upstream(inner) and len(x.ls) in self.ranks:
-            return self._sym(inner, hint, turned=True)._replace(axes=x.ls)
+            return self._sym(inner, hint, turned=True)
         c = self.code(inner, hint if len(x.ls) == 1 else hint[::-1] or x.ls[::-1])
         if len(x.ls) == 2:
             return Code(c.inside(ATOM) + ".T", ATOM, c.axes[::-1])
@@ -239,7 +239,7 @@ class Writer:
 
     def _ein(self, x: M, hint: Axes) -> Code:
         letters: dict[int | None, str] = {}
-        codes = [self.code(y, y.ls) if self.text else self._dense(y) for y in x.args]
+        codes = [self._dense(y) for y in x.args]
         inputs = ["".join(letters.setdefault(a, ascii_letters[len(letters)]) for a in c.axes if a is not None) for c in codes]
         out = "".join(letters[a] for a in x.ls)
         return Code(f'np.einsum("{",".join(inputs)}->{out}", {", ".join(c.real for c in codes)})', ATOM, x.ls)

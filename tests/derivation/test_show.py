@@ -76,3 +76,26 @@ def test_booleans_are_numbers_where_they_are_computed_with(name: str) -> None:
     make, wrt = BOOLEANS[name]
     d = ad.derive(make(), wrt)  # checked by running it
     assert np.all(np.isfinite(d()))
+
+
+def run(text: str, **values: Any) -> Any:
+    """What the text of a formula is in NumPy."""
+    return eval(text.replace("dE/dh", "dE_dh"), vars(np) | {"norm": np.linalg.norm} | values)
+
+
+def test_text_of_columns_and_rows_is_numpy() -> None:
+    c, p = ad.Tensor([[1.0], [2.0]], "c"), ad.Tensor([[3.0, 4.0, 5.0]], "p")
+    d = ad.derive((c @ p).named("h"), wrt=p)
+    assert np.array_equal(run(d.text.split(" = ")[1], c=c.data, p=p.data, n1=3), d()[:, :, 0, :]), d.text
+
+
+@pytest.mark.parametrize("layout", ["numerator", "mixed", "denominator"])
+def test_text_with_a_result_of_one_column_is_numpy(layout: str) -> None:
+    x = ad.Tensor(np.random.default_rng(0).normal(size=(4, 3)), "x")
+    h = np.linalg.norm(x, axis=1, keepdims=True).named("h")
+    E = np.sum(np.tanh(h)).named("E")
+    of_h, of_x = (s.rule for s in ad.derive(E, layout=layout).steps)
+    g = run(of_h.text, h=h.data)
+    assert g.shape == ((4, 1) if layout == "denominator" else (1, 4))
+    want = ad.gradient(E, x)
+    assert np.allclose(run(of_x.text, h=h.data, x=x.data, dE_dh=g), want.T if layout == "numerator" else want), of_x.text
