@@ -269,7 +269,7 @@ def _with_maximum(p: Poly, own: Mapping[int, str]) -> M:
     for labels in permutations(set(x.ls) - {*ls}, len(bound)) if bound else ():
         if expr.relabel(body, dict(zip(bound, labels, strict=True))) == rest:
             top = M("fn", (a.name, x, labels), top.ls)
-    return M("add", ((-c, x), (c, top)), tuple(k for k in own if k in (*x.ls, *top.ls)))
+    return M("add", ((1, x), (-1, top)) if c < 0 else ((1, top), (-1, x)), tuple(k for k in own if k in (*x.ls, *top.ls)))
 
 
 def _exponential(body: Poly, ls: Labels) -> M:
