@@ -160,15 +160,17 @@ def _with_constants(claim: Claim, graph: Recorded) -> Iterator[tuple[Claim, str]
 
 
 def _with_columns(claim: Claim, point: Point) -> Iterator[tuple[Claim, str]]:
-    """NumPy text that transposes 1-D arrays, and so takes them for columns, as `ad.derive` prints them."""
-    if claim.formula is None or not claim.numpy:
+    """NumPy text that takes 1-D arrays for columns, as `ad.derive` prints them: it transposes them, or multiplies them by rows."""
+    if claim.formula is None or not claim.numpy or claim.formula == (columns := claim.formula.as_columns):
         return
-    env = Env(point, claim.numbers_known)
+    env, said = Env(point, claim.numbers_known), "read with vectors as columns; "
     with suppress(ValueError, LookupError):
-        turned = [f.text for f in claim.formula.walk() if f.op == "T" and np.ndim(f.args[0].evaluate(env)) == 1]
+        turned = [f.text for f in columns.walk() if f.op == "T" and np.ndim(f.args[0].evaluate(env)) == 1]
         if turned:
-            said = f"read with vectors as columns; NumPy's 1-D arrays have no {turned[0]}: write np.outer for an outer product"
-            yield replace(claim, formula=claim.formula.of_columns), said
+            said += f"NumPy's 1-D arrays have no {turned[0]}: "
+        elif not any(np.ndim(a.evaluate(env)) == 1 for f in columns.walk() if f.op == "matmul" for a in f.args[:-1]):
+            return
+        yield replace(claim, formula=columns), f"{said}write np.outer for an outer product"
 
 
 def _put_for(number: float, constant: Formula, f: Formula) -> Formula:
@@ -185,7 +187,7 @@ def _failed(error: Exception) -> str:
 def judged_numbers(claim: Claim, raw: list[Array], points: Sequence[Point], reading: Reading) -> Judged:
     """Compare arrays, one for each point, in each layout that they can be in."""
     truth = [claim.goal.truth(p) for p in points]
-    options = [list(aligned(a, t, claim.goal, claim.formula is not None)) for a, t in zip(raw, truth, strict=True)]
+    options = [list(aligned(a, t, claim.goal, claim.formula)) for a, t in zip(raw, truth, strict=True)]
     best = Judged(claim, WRONG, reading, raw=raw)
     for k in range(min(map(len, options), default=0)):
         arrays = [o[k][0] for o in options]
@@ -211,7 +213,7 @@ def holds_at(judged: Judged, point: Point) -> bool:
     try:
         raw = judged.claim.at(point, judged.reading)
         truth = judged.goal.truth(point)
-        options = list(aligned(raw, truth, judged.goal, judged.claim.formula is not None))
+        options = list(aligned(raw, truth, judged.goal, judged.claim.formula))
         return (
             judged.option < len(options)
             and compared(judged.claim, options[judged.option][0], truth, point, judged.reading, brief=True)[0] == RIGHT

@@ -11,6 +11,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -242,7 +243,7 @@ def _to_digits(a: Array, s: int) -> Array:
 # ---------------------------------------------------------------- lining up
 
 
-def aligned(a: Array, truth: Array, goal: Goal, of_text: bool) -> Iterator[tuple[Array, str]]:
+def aligned(a: Array, truth: Array, goal: Goal, text: Formula | None) -> Iterator[tuple[Array, str]]:
     """The ways in which a claimed array can stand for the true one: the array in its shape, and the layout this takes it to be in.
 
     Layouts are "denominator" (the shape of the variable), "numerator" (its transpose) or "" where there is no telling; ENTRYWISE is
@@ -260,12 +261,18 @@ def aligned(a: Array, truth: Array, goal: Goal, of_text: bool) -> Iterator[tuple
         turned = a.ndim == 2 and a.shape[0] == 1 and (truth.ndim < 2 or truth.shape[1] == 1)
         column = a.ndim == 2 and a.shape[1] == 1
         yield a.reshape(truth.shape), ("numerator" if turned else "denominator" if column else "") if layout else ""
-    elif of_text and a.size == 1:
+    elif text is not None and a.size == 1:
         yield np.broadcast_to(a.reshape(()), truth.shape), ""
+    elif text is not None and any(f.op in ("ones", "array") for f in text.walk()) and _broadcasts(a.shape, truth.shape):  # 1 v^T
+        yield np.broadcast_to(a, truth.shape), ""
     if a.ndim == 2 and a.T.shape == truth.shape and not is_vector(a.shape) and goal.kind in ("gradient", "jacobian"):
         yield a.T, "numerator" if goal.kind == "gradient" else "denominator"
     if goal.kind == "jacobian" and (slopes := _of_entries(a, truth.shape)) is not None:
         yield np.diag(slopes).reshape(truth.shape), ENTRYWISE
+
+
+def _broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    return len(shape) <= len(to) and all(m in (1, n) for m, n in zip(shape[::-1], to[::-1], strict=False))
 
 
 def _of_entries(a: Array, jacobian: tuple[int, ...]) -> Array | None:
@@ -341,21 +348,47 @@ def claims_of(graph: Recorded, given: Any, forgiving: bool = False) -> Claims:
         found = list(reader.read(Item(str(label), str(label), claim) for label, claim in given.items()))
         return Claims(sorted(found, key=lambda c: chain_order(graph, c.goal)), False, tuple(reader.remarks))
     if isinstance(given, str):
-        given = given.splitlines()
+        given = re.sub(r"(?m)^(def .*)(?:\n[ \t].*)*", r"\1", given).splitlines()
     if not isinstance(given, Iterable):
         forms = "a dict such as {'W2': array}, or a list of labelled lines, [('(5)', 'dE/dz2 = y2 - t'), ...]"
         raise BadOperand(f"claims are {forms}, not {type(given).__name__}")
     lines = [part for item in given for part in (_parts(item) if isinstance(item, str) else [item])]
-    found = list(reader.read(_line(k, item) for k, item in enumerate(lines, 1)))
+    items = [_line(k, item) for k, item in enumerate(lines, 1)]
+    items.sort(key=lambda item: not str(item.claim).startswith(_WHERE))  # what lines speak of is told behind them
+    found = list(reader.read(items))
     if reader.remarks and not found:
         raise BadFormula(" ".join(reader.remarks))
     return Claims(found, True, tuple(reader.remarks))
 
 
 def _parts(line: str) -> list[str]:
-    """The equations of one line of text, without a remark; a semicolon before a case's condition or the last case parts none."""
-    parts = re.split(r"(?<!\\);(?![^;=]*\b(?:if|when|for|where|otherwise|else)\b)", line.partition("#")[0])
-    return [part for part in parts if not _EMPTY.fullmatch(part)]
+    """The equations of one line of text or of several rows of LaTeX, without a remark and without what `ad.derive` prints behind them.
+
+    A semicolon before a case's condition or the last case parts none, nor does the end of a case's or a matrix's row.  Of
+    "where z1 = W1 @ x, y1 = tanh(z1)" every part begins with "where".
+    """
+    if about := re.match(r"# \w+: pass .*", line):  # an array that derive's source needs
+        return [_WHERE + about[0][2:]]
+    parts = []
+    for row in _ROWS.split(line.partition("#")[0]):
+        row, _, told = re.sub(r"[\s&,]*(?:\\quad)?\s*\\text\{where \}|^where\b", "\0", row).partition("\0")
+        parts += [row, *(_WHERE + part.strip() for part in _clauses(re.sub(r"\\[,;]", " ", told)) if part.strip())]
+    return [part for part in (_BEHIND.sub("", part) for part in parts) if not _EMPTY.fullmatch(part)]
+
+
+def _clauses(text: str) -> list[str]:
+    """A text cut at the commas that no parentheses hold."""
+    found, depth = [""], 0
+    for c in text:
+        depth += (c in "([{") - (c in ")]}")
+        found = [*found, ""] if c == "," and not depth else [*found[:-1], found[-1] + c]
+    return found
+
+
+_WHERE = "where "
+_INSIDE = r"(?!(?:(?!\\begin\{).)*\\end\{(?:[dr]?cases|\w*matrix|array)\})"
+_ROWS = re.compile(rf"(?<!\\);(?![^;=]*\b(?:if|when|for|where|otherwise|else)\b)|\\\\(?:\[[\d.]+\s*\w+\])?{_INSIDE}", re.DOTALL)
+_BEHIND = re.compile(r",?\s*(?:\\text\{)?where .* is not zero\}?|(?:\\quad\s*\\text\{using \}|\s{4}(?:using|without) ).*")
 
 
 _EMPTY = re.compile(r"\s*(?:\\(?:begin|end)\{[a-z]+\*?\}\s*|\$\$|\\[\[\]])?\s*")  # blank, or what opens and closes displayed lines
@@ -400,7 +433,9 @@ class Reader:
     def __init__(self, graph: Recorded, forgiving: bool = False) -> None:
         self.graph, self.known, self.forgiving = graph, graph.numbers, forgiving
         self.names = {name: name for name in (*graph.by_name, *graph.sizes, *self.known)}
-        self.own: dict[str, Formula] = {}  # formulas of the names that lines give to results of their own
+        self.own: dict[str, Formula] = {}  # formulas of the names that lines give to results of their own, and of dE/d of these
+        self.unread: dict[str, str] = {}  # why formulas with such a name are not judged
+        self._lengths = {**self.known, **self.graph.sizes}
         self.last: Line | None = None
         self.remarks: list[str] = []
 
@@ -428,7 +463,10 @@ class Reader:
 
     def _text(self, item: Item) -> Iterator[Claim]:
         """A formula, an equation, or a line that names a result of the writer's own."""
-        text, root, names = item.claim, self.graph.root_name, {**self.names, **item.spellings}
+        text, root, names = item.claim.removeprefix(_WHERE), self.graph.root_name, {**self.names, **item.spellings}
+        if found := re.match(r"def (\w+)|(.*?)(?:: pass the| (?:\\text\{ )?is (?:a|the)) (?:recorded|variable) ", text):
+            self._told(item.label, *found.groups())
+            return
         goal = goal_of_label(self.graph, item.about)
         if goal is None and "=" not in text:
             if item.target is not None:
@@ -441,14 +479,21 @@ class Reader:
             if goal is None and (new := defined(text, Names(names, root))):
                 self._define(item.label, *new, names)
                 return
-            if (target := self._target_of_unread(text, names)) is not None:
+            if (target := self._target_of_unread(text, names)) is not None and (goal is None or target.of not in self._lengths):
                 goal, self.last = self._goal_of(target, item.label), Line(text, "", target, ())
             if goal is None:
                 raise _not_there(self.graph, text, item.label) or BadFormula(f"{item.label}: {error}") from None
             yield Claim(item.label, goal, text=text, broken=str(error), unread=isinstance(error, NotRead), numbers_known=self.known)
             return
-        if line.target is not None and (length := {**self.known, **self.graph.sizes}.get(line.target.of)) is not None:
-            self.remarks.append(f"{item.label} is about {line.target.of}, which is {length:g} here; it was not judged.")
+        if line.target is not None and (length := self._lengths.get(line.target.of)) is not None:
+            said = f"{item.label} is about {line.target.of}, which is {length:g} here"
+            if goal is None:
+                self.remarks.append(f"{said}; it was not judged.")
+            else:
+                yield Claim(item.label, goal, text=text, broken=said)
+            return
+        if line.target is not None and (about := {line.target.of, line.target.wrt} & {*self.own, *self.unread}):
+            self._own_gradient(item.label, min(map(str, about)), line)
             return
         if line.aside and line.target is not None:
             self.remarks.append(f"{item.label} was not judged: its left side is no gradient, value or Jacobian.")
@@ -465,17 +510,53 @@ class Reader:
         label, several = line.label or item.label, len(line.formulas) > 1
         for k, formula in enumerate(line.formulas, 1):
             shown = f"{label}.{k}" if several else label
-            yield Claim(shown, goal, formula=formula.map(self._meant), numpy=line.numpy, text=text, numbers_known=self.known)
+            meant = formula.map(self._meant).map(partial(self._sized, goal))
+            claim = Claim(shown, goal, formula=meant, numpy=line.numpy, text=text, numbers_known=self.known)
+            unread = self._unread_in(formula)
+            yield replace(claim, formula=None, broken=unread, unread=True) if unread else claim
 
     def _define(self, label: str, name: str, text: str, names: Mapping[str, str]) -> None:
         try:
             formula = read(text, names, self.graph.root_name).formula
+        except NotRead as error:
+            self.unread[name], self.names[name], self.last = f"{label}, which gives {name}, is not read: {error}", name, None
+            return
         except ValueError as error:
             raise BadFormula(f"{label}: {error}") from None
         self.own[name], self.names[name], self.last = formula.map(self._meant), name, None
         self.remarks.append(
             f"{label} gives {name} a meaning for the lines that use it; the graph has no {name}, so it is not judged itself."
         )
+
+    def _own_gradient(self, label: str, name: str, line: Line) -> None:
+        """A line about the derivative in a name of the writer's own, which the graph does not have."""
+        assert line.target is not None
+        self.own[str(line.target)], self.last = line.formula.map(self._meant), line
+        self.remarks.append(f"{label} is about {name}, which the graph does not have under this name; it was not judged.")
+
+    def _told(self, label: str, function: str | None, name: str | None) -> None:
+        """What is no formula: a function's source, or that a name stands for a recorded array."""
+        if name is not None:
+            key = re.sub(r"\\mathrm|\\mathbf|[\\{}_,;\s]", "", name)
+            self.names[key], self.unread[key] = key, f"{key} stands for an array that the graph of {self.graph.root_name} has under no name"
+        else:
+            self.remarks.append(f"{label} was not read; {function} means what it does in all formulas.")
+
+    def _unread_in(self, f: Formula) -> str:
+        """Why a formula cannot be judged; "" if it can."""
+        for name in f.names:
+            below = name.partition("/d")[2] or name
+            if below in self.unread:
+                return self.unread[below]
+            if below in self.own and name not in self.own:
+                return f"no line before this gives {name}"
+        return ""
+
+    def _sized(self, goal: Goal, f: Formula) -> Formula:
+        """A unit matrix as one of the size of what a line is about, where nothing beside it says another."""
+        if f != Formula("eye") or goal.kind == "value":
+            return f
+        return replace(f, args=(Formula("length", (Formula("name", (), (self.graph.names[goal.node], False)),), 0),))
 
     def _meant(self, f: Formula) -> Formula:
         """A name of the writer's own as the formula that it stands for."""

@@ -139,7 +139,7 @@ def _tried(j: Judged, graph: Recorded, lengths: Mapping[int, int], cut: list[Any
             claimed, truth = j.claim.at(point, j.reading), goal.truth(point)
     except Exception:  # whatever does not work at this size is no counterexample
         return None
-    options = [a for a, _ in aligned(claimed, truth, goal, j.claim.formula is not None)]
+    options = [a for a, _ in aligned(claimed, truth, goal, j.claim.formula)]
     if (
         not options
         or (defined and not np.all(np.isfinite(point.values[small.root_id])))

@@ -112,7 +112,7 @@ class Catalogue:
 
         n = self.graph.by_id[target]
         try:
-            found = derive(self.graph.root, wrt=n).formula(n)
+            (found,) = derive(self.graph.root, wrt=n).results
             return read(found.numpy, [*self.graph.by_name, *self.graph.sizes], self.graph.root_name).formula
         except (AutodiffError, ValueError, TypeError, KeyError):  # not every gradient has a formula that can be written and read
             return None
@@ -411,7 +411,7 @@ def _right(case: Case, reading: Reading) -> tuple[int, ...] | None:
             found = case.claim.at(p, reading)
         except (ValueError, KeyError, TypeError, ArithmeticError, np.linalg.LinAlgError):
             return None
-        for a, _ in aligned(found, t, case.goal, of_text=True):
+        for a, _ in aligned(found, t, case.goal, reading.formula):
             if near(a, t, t, s):
                 shape = found.shape
                 break

@@ -305,7 +305,8 @@ class Recorded:
 
     def filled(self, fill: Callable[[Source], Array]) -> dict[int, Array]:
         """Other data by the keys of its sources: what is known to be computed from named data is computed again."""
-        values = {s.key: s.data if self.fixed and not s.moves else fill(s) for s in self.sources}
+        stay = {s.key for s in self.sources if not s.moves and (self.fixed or (s.data.size == 1 and not s.name))}  # formulas say 0.5
+        values = {s.key: s.data if s.key in stay else fill(s) for s in self.sources}
         for key, (a, k, c) in ((key, link) for key, link in self.links.items() if link is not None):
             values[key] = k * np.asarray(values[a.key]) + c
         return values

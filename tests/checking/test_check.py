@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import autodiff as ad
@@ -379,6 +379,8 @@ CHARACTERS = st.text(alphabet="yzWxt12()+-*/@^_{}.=\\ ,'T|∂m[]&%$#0ijk", max_s
 
 
 @given(text=CHARACTERS)
+@example(text="m=")
+@example(text="m=0")
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_text_at_all_is_judged_and_never_an_accident(run: Any, text: str) -> None:
     v = ad.check(run.E, {"W2": text}).verdicts
@@ -777,7 +779,7 @@ def test_a_remark_between_the_lines_is_about_no_gradient(run: Any) -> None:
     assert "line 2 was not judged: its left side is no gradient, value or Jacobian." in report.remarks
 
 
-@pytest.mark.parametrize("text", ["np.einsum('ij,kj->ik', h - t, x)", "(h - t) @ x.cumsum().T", r"(h - t) \star x^T"])
+@pytest.mark.parametrize("text", ["np.kron(h - t, x)", "kron(h - t, x)", "(h - t) @ x.cumsum().T", r"(h - t) \star x^T"])
 def test_what_cannot_be_read_here_is_not_judged(text: str) -> None:
     report = ad.check(two_layers(), [f"dE/dW = {text}", "dE/dh = (h - t) / m"])
     first, second = report.verdicts
@@ -787,8 +789,16 @@ def test_what_cannot_be_read_here_is_not_judged(text: str) -> None:
 
 
 def test_a_definition_that_cannot_be_read_is_an_error_at_its_column() -> None:
-    with pytest.raises(ad.errors.BadFormula, match=r"line 1: np.einsum is not known here, at column 5"):
-        ad.check(two_layers(), ["d = np.einsum('ij->ij', h - t)", "dE/dh = d / m"])
+    with pytest.raises(ad.errors.BadFormula, match=r"line 1: the name q is not known; .*, at column 7"):
+        ad.check(two_layers(), ["d = (h - q)", "dE/dh = d / m"])
+
+
+def test_what_uses_a_definition_that_is_not_read_here_is_not_judged() -> None:
+    first, second = ad.check(two_layers(), ["d = np.kron(h - t, 1)", "dE/dh = d / m", "dE/dh = (h - t) / m"]).verdicts
+    assert (first.status, second.status) == (
+        "undecided",
+        "right",
+    ) and "line 1, which gives d, is not read: np.kron is not known here" in first.sentence
 
 
 def test_a_name_that_numpy_does_not_have_is_wrong() -> None:

@@ -156,6 +156,12 @@ def vectors() -> Any:
     return (0.5 * np.sum((y - t) ** 2)).named("E")
 
 
+def chain_of_matrices() -> Any:
+    rng = np.random.default_rng(1)
+    B, C, D = (ad.Tensor(rng.normal(size=s), name=n) for n, s in (("B", (4, 5)), ("C", (5, 3)), ("D", (3, 4))))
+    return np.sum(B @ C @ D).named("E")
+
+
 LANGUAGES: list[tuple[Any, str, str, str]] = [  # a graph, a line, what it is, and what is said of it
     (row_softmax((3, 5)), "dE/dS = A*((A-T) - np.sum((A-T)*A, axis=1))", "wrong", "keepdims=True"),
     (row_softmax((4, 4)), "dE/dS = A*((A-T) - np.sum((A-T)*A, axis=1))", "wrong", "keepdims=True"),
@@ -173,6 +179,17 @@ LANGUAGES: list[tuple[Any, str, str, str]] = [  # a graph, a line, what it is, a
     (vectors(), "dE/dW = ((V^T (y - t)) (1 - h^2)) x^T", "right", "read with entrywise products: V^T (y - t) (1 - h^2)"),
     (vectors(), r"\frac{\partial E}{\partial W} = [(V^T(y-t)) (1-h^2)] x^T", "right", "write them with ⊙"),
     (vectors(), r"\frac{\partial E}{\partial W} = [(V^T(y-t)) \odot (1-h^2)] x^T", "right", ""),
+    (
+        chain_of_matrices(),
+        "dE/dC = B.sum(0) @ D.sum(1).T",
+        "right",
+        "NumPy's 1-D arrays have no np.sum(D, axis=1).T",
+    ),
+    (chain_of_matrices(), "dE/dC = B.sum(1) @ D.sum(1).T", "wrong", "the inner sizes 4 and 3 differ"),
+    (chain_of_matrices(), "dE/dB = ones(4) @ (C @ D.sum(1))[None, :]", "right", "read with vectors as columns; write np.outer"),
+    (chain_of_matrices(), "dE/dB = ones(4) @ (C @ D.sum(1)).T", "right", "read with vectors as columns"),
+    (chain_of_matrices(), r"dE/dB = \mathbf{1} (C D \mathbf{1})^T", "right", ""),
+    (chain_of_matrices(), r"dE/dB = (C D \mathbf{1})^T", "wrong", "(1, 5), but dE/dB has shape (4, 5)"),
 ]
 
 

@@ -17,7 +17,7 @@ from autodiff.node import order
 RNG = np.random.default_rng(0)
 SHAPES: dict[str, tuple[int, ...]] = {"x": (4, 1), "t": (3, 1), "W1": (5, 4), "W2": (3, 5), "b2": (3, 1), "A": (3, 3), "B": (3, 3)}
 SHAPES |= {"z1": (5, 1), "y1": (5, 1), "z2": (3, 1), "y2": (3, 1), "X": (4, 6), "Y": (3, 6), "v": (3,), "w": (5,)}
-SHAPES |= dict.fromkeys(("lam", "m", "E"), ())
+SHAPES |= {"the_last_x": (4, 1)} | dict.fromkeys(("m_", "lam", "m", "E"), ())
 ENV: dict[str, Any] = {name: RNG.uniform(0.2, 0.9, shape) for name, shape in SHAPES.items()}
 ENV["t"] = np.array([[0.0], [1.0], [0.0]])
 ENV |= {f"dE/d{name}": RNG.normal(size=shape) for name, shape in SHAPES.items()}
@@ -27,7 +27,7 @@ ENV |= {
     if y in SHAPES
 }
 NAMES = tuple(SHAPES)
-x, t, W1, W2, b2, A, B, z1, y1, z2, y2, X, Y, v, w, lam, m, _ = (ENV[name] for name in SHAPES)
+x, t, W1, W2, b2, A, B, z1, y1, z2, y2, X, Y, v, w, the_last_x, m_, lam, m, _ = (ENV[name] for name in SHAPES)
 delta2, delta1 = ENV["dE/dz2"], ENV["dE/dz1"]
 J = ENV["dy2/dz2"].reshape(3, 3)
 sigma = 1 / (1 + np.exp(-z1))
@@ -130,6 +130,38 @@ ONE_FORMULA = {  # every spelling of each value
         J.T @ delta2,
         [r"\sum_k \frac{\partial E}{\partial z_k^{(2)}} \frac{\partial y_k^{(2)}}{\partial z_i^{(2)}}", "(dy2/dz2)^T delta2"],
     ),
+    "a step": (
+        np.heaviside(z1 - 0.5, 0.5),
+        ["np.heaviside(z1 - 0.5, 0.5)", "heaviside(z1 - 0.5, 1/2)", r"\mathrm{H}_{1/2}\left(\mathbf{z}_1 - 0.5\right)"],
+    ),
+    "comparisons are numbers": (
+        1.0 * (z1 > 0.5) - (z1 < 0.4),
+        ["(z1 > 0.5) - (z1 < 0.4)", "-(z1 < 0.4) + (z1 > 0.5)", r"\mathbb{1}\left[z_1 - 0.5 > 0\right] - \mathbb{1}\left[0.4 > z_1\right]"],
+    ),
+    "along an axis": (
+        np.exp(X) / np.exp(X).sum(1, keepdims=True),
+        ["softmax(X, axis=1)", r"\mathrm{softmax}_{\mathrm{axis}=1}\left(\mathbf{X}\right)"],
+    ),
+    "along two axes": (
+        np.abs(X).max() + X.sum(),
+        ["X.sum((0, 1)) + np.max(X, axis=(0, 1))", "X.sum((1, 0)) + X.max()"],
+    ),
+    "other functions": (
+        np.log2(z1) * np.linalg.det(A) + np.cbrt(z1),
+        ["np.log2(z1) * np.linalg.det(A) + np.cbrt(z1)", "log2(z1) * det(A) + cbrt(z1)", r"\log_2(z_1) \det(A) + \sqrt[3]{z_1}"],
+    ),
+    "Einstein's sum": (
+        (A * B.T).sum(1),
+        ["np.einsum('ij,ji->i', A, B)", 'einsum("ab,ba->a", A, B)', "np.sum(A * B.transpose(1, 0), axis=1)"],
+    ),
+    "ones and zeros": (
+        X + 1,
+        ["X + np.ones(6)", "X + ones((4, 1)) + zeros((4, 6))", "np.ones((4, 6)) * (X + 1) + np.zeros(6)"],
+    ),
+    "names with underscores": (
+        m_ * the_last_x + x,
+        ["m_ * the_last_x + x", r"\mathrm{m\_} \, \mathrm{the}_{\mathrm{last\_x}} + \mathbf{x}", r"\mathrm{the\_last\_x} m_ + x"],
+    ),
     "one number": (
         -(t * log(y2)).sum(),
         [
@@ -181,6 +213,14 @@ def test_spellings(name: str, text: str) -> None:
     wanted, found = np.squeeze(ONE_FORMULA[name][0]), np.squeeze(value(text))
     assert wanted.shape == found.shape
     np.testing.assert_allclose(found, wanted, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "text", ["det(A) inv(B)", "norm(X)", "solve(A, B)", "A.transpose(1, 0) + zeros((3, 3))", 'einsum("ij,j->i", A, v)', "cbrt(A)"]
+)
+def test_numpy_text_that_is_printed_runs(text: str) -> None:
+    formula = read(text, NAMES).formula.settled(ENV)
+    np.testing.assert_allclose(eval(formula.numpy, {"np": np, **ENV}), formula.evaluate(ENV), rtol=1e-13)
 
 
 @pytest.mark.parametrize(("name", "text"), SPELLINGS, ids=[text for _, text in SPELLINGS])

@@ -42,6 +42,7 @@ class Formula:
     example     x                   as of an index of one letter; it counts a matrix's columns (or rows), each a vector
     entry       jacobian            (letters of what is derived, letters of what it is derived by)
     entries     x, indexed names    the letters of the left side, in order
+    array       x                   the letters of the axes, in order
     add, mul, juxt, star, cdot, dot, matmul     any number; of star, "plain" if it may be NumPy's
     neg, div, pow, T                one or two
     call        operands            (the op's name, its options)
@@ -52,8 +53,9 @@ class Formula:
     same                            (letter, letter, are they equal?): a condition
     cases       x, condition, ...   the last x may come without a condition
     length      x                   the axis, or None for how many entries there are
-    filled      lengths             an array of ones
-    ones, eye                       1, which broadcasts; the unit matrix
+    filled      lengths             "ones" or "zeros": an array of these
+    ones                            1, which broadcasts
+    eye         maybe its size      the size of the unit matrix, None if it is that of its surroundings
     getitem     x                   the index, of NumPy text
     """
 
@@ -156,6 +158,11 @@ class Formula:
         from .edits import edits
 
         return edits(self, shapes or {})
+
+    @property
+    def as_columns(self) -> Formula:
+        """The same where products take 1-D arrays for columns, and the transpose of one is a row; elsewhere they broadcast as NumPy's."""
+        return self.map(lambda f: replace(f, value="columns") if f.op in ("T", "matmul") else f)
 
     @property
     def of_columns(self) -> Formula:
@@ -272,11 +279,12 @@ class _Evaluation:
         return Labelled(1.0)
 
     def _eye(self, f: Formula) -> Labelled:
-        if f.value is None:
+        size = int(self.of(f.args[0]).value) if f.args else f.value
+        if size is None:
             raise ShapeMismatch("the size of the unit matrix I is known only beside a matrix or a vector")
-        if f.value**2 > LARGEST:
-            raise ShapeMismatch(f"a unit matrix of {f.value:,} rows would have {f.value**2:,} entries")
-        return Labelled(np.eye(f.value))
+        if size**2 > LARGEST:
+            raise ShapeMismatch(f"a unit matrix of {size:,} rows would have {size**2:,} entries")
+        return Labelled(np.eye(size))
 
     def _jacobian(self, f: Formula) -> Labelled:
         value, of, by = self._full_jacobian(f)
@@ -300,7 +308,7 @@ class _Evaluation:
         lengths = [np.asarray(x.value) for x in self._all(f)]
         if any(n.shape or n != int(n) or n < 1 for n in lengths) or math.prod(map(int, lengths)) > LARGEST:
             raise ShapeMismatch(f"{f.text} has no shape: its lengths are to be whole numbers")
-        return Labelled(np.ones(tuple(map(int, lengths))))
+        return Labelled(np.full(tuple(map(int, lengths)), float(f.value == "ones")))
 
     # ------------------------------------------------------------ named axes
 
@@ -349,6 +357,16 @@ class _Evaluation:
             return Labelled(ops.transpose(value)) if f.args[1].op == "example" and f.args[1].value[1] else Labelled(value, labels)
         return Labelled(value, labels)
 
+    def _array(self, f: Formula) -> Labelled:
+        outside, self.formula, self._sizes = (self.formula, self._sizes), f.args[0], None  # letters inside of it are its own
+        x = self.of(f.args[0])
+        if not x.single or (extra := {*x.labels} - {*f.value}):
+            raise ShapeMismatch(f"the entries in {f.text} {f'have the index {min(extra)}, too' if x.single else 'are no single numbers'}")
+        shape = tuple(shape_of(x.value)[x.labels.index(s)] if s in x.labels else self.sizes().get(s, 1) for s in f.value)
+        value = _spread(Labelled(ops.reshape(x.value, shape=tuple(shape_of(x.value)[: len(x.labels)])), x.labels), f.value, 0)[0]
+        self.formula, self._sizes = outside
+        return Labelled(value * np.ones(shape))
+
     def _total(self, f: Formula) -> Labelled:
         letters, unlike = f.value
         x = self.of(f.args[0])
@@ -393,7 +411,8 @@ class _Evaluation:
         units = [_has_unit(a) for a in f.args]
         if any(units):
             others = [self.of(a).rest for a, unit in zip(f.args, units, strict=True) if not unit]
-            f = _with_units(f, max((s[0] for s in others if s), default=1))
+            sizes = [s[0] for s in others if s]
+            f = _with_units(f, max(sizes)) if sizes else f
         return self._fold(f, f.args, lambda x, y: x + y)
 
     def _sized(self, f: Formula) -> Formula:
@@ -460,14 +479,15 @@ class _Evaluation:
         return total
 
     def _scaled_or_entrywise(self, f: Formula, x: Labelled, y: Labelled) -> Labelled:
-        broadcast = f.op == "star" and f.value == "plain" and _broadcast(x.rest, y.rest)
+        plain = f.op == "star" and f.value == "plain"  # NumPy's
+        broadcast = plain and _broadcast(x.rest, y.rest)
         if len(x.rest) == len(y.rest) == 2 and not (x.single or y.single or x.rest == y.rest or broadcast):
             raise ShapeMismatch(
                 f"{f.text} multiplies {_shape_text(x)} by {_shape_text(y)}: the inner sizes {x.rest[1]} and {y.rest[0]} differ"
             )
-        if x.single and len(x.rest) > len(y.rest):
+        if x.single and len(x.rest) > len(y.rest) and not plain:
             x = _bare(x)
-        if y.single and len(y.rest) > len(x.rest):
+        if y.single and len(y.rest) > len(x.rest) and not plain:
             y = _bare(y)
         return self._entrywise(f, [x, y], lambda a, b: a * b)
 
@@ -482,6 +502,8 @@ class _Evaluation:
         total = self.of(f.args[0])
         for a in f.args[1:]:
             y = self.of(a)
+            if f.value == "columns" and len(total.rest) == 1 and len(y.rest) == 2 and y.rest[0] == 1:
+                total = Labelled(ops.reshape(total.value, shape=(*total.rest, 1)))
             if not (total.rest and y.rest):
                 raise ShapeMismatch(f"{f.text} has @ beside a single number; write * there")
             if total.rest[-1] != y.rest[-2 if len(y.rest) > 1 else 0]:
@@ -506,6 +528,8 @@ class _Evaluation:
     def _T(self, f: Formula) -> Labelled:
         x = self.of(f.args[0])
         if not x.labels:
+            if f.value == "columns" and len(x.rest) == 1:
+                return Labelled(ops.reshape(x.value, shape=(1, *x.rest)))
             return Labelled(ops.transpose(x.value)) if len(x.rest) > 1 else x
         if len(x.rest) < 2:
             return x
@@ -532,7 +556,19 @@ class _Evaluation:
         if name in _NORMALISING and "axis" not in options and len(shape_of(values[0])) == 2:
             options["axis"] = 1 if shape_of(values[0])[0] == 1 else 0
             options |= {"keepdims": True} if name == "logsumexp" else {}
-        return Labelled(op(*values, **options))
+        if name == "einsum":
+            return self._einsum(f, values, options["subscripts"])
+        value = op(*values, **options)
+        if name == "diag" and len(shape_of(value)) == 1 and any(g.op == "name" and g.value[1] for g in f.walk()):
+            value = ops.reshape(value, shape=(*shape_of(value), 1))  # in mathematics a diagonal is a column
+        return Labelled(value)
+
+    def _einsum(self, f: Formula, values: list[Any], subscripts: str) -> Labelled:
+        inputs = subscripts.replace(" ", "").partition("->")[0].split(",")
+        lengths = {s: n for letters, v in zip(inputs, values, strict=False) for s, n in zip(letters, shape_of(v), strict=False)}
+        if math.prod(lengths.values()) > LARGEST:
+            raise ShapeMismatch(f"{f.text} would multiply {math.prod(lengths.values()):,} numbers")
+        return Labelled(ops.einsum(values, subscripts))
 
     def _inner_call(self, f: Formula, xs: list[Labelled], name: str, options: dict[str, Any]) -> Labelled:
         """A sum or mean over the axes that no index names."""
@@ -549,7 +585,7 @@ class _Evaluation:
         return x._replace(value=partial(op(x.value), x.value) * 1.0 if callable(partial) else x.value * 0 + (partial or 0))
 
     def _compare(self, f: Formula) -> Labelled:
-        return self._entrywise(f, self._all(f), _COMPARE[f.value])
+        return self._entrywise(f, self._all(f), lambda x, y: 1.0 * _COMPARE[f.value](x, y))  # booleans add by rules of their own
 
     def _cases(self, f: Formula) -> Labelled:
         default = len(f.args) % 2 == 1

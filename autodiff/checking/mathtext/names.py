@@ -63,6 +63,8 @@ class Names:
         >>> Names(["W2", "y2"], "E").resolve("w", ["uv"], "2"), Names(["W2", "y2"], "E").resolve("y", ["2", "k"])
         (('W2', ('u', 'v')), ('y2', ('k',)))
         """
+        if base in self.means and not (subscripts or layer):
+            return self.means[base], ()
         base, *more = base.split("_")
         subs = [*(s for s in more if s), *subscripts]
         for fold in (False, True):

@@ -26,8 +26,9 @@ from .tokens import WORDS, Token, problem, tokens
 NESTING = 40
 _METHODS = ("sum", "mean", "max", "min", "transpose", "dot", "reshape", "ravel", "flatten")
 # The ops of the table that formulas may call, by their own names, and what else these are called.
-_CALLED = """exp log log1p expm1 sin cos tan sinh cosh tanh arcsin arctan erf sigmoid relu softplus gelu sqrt square abs sign reciprocal
-    softmax log_softmax logsumexp sum mean max min diag trace inv logdet solve norm outer dot matmul maximum minimum where"""
+_CALLED = """exp exp2 expm1 log log2 log10 log1p sin cos tan sinh cosh tanh arcsin arccos arctan arcsinh arccosh arctanh erf erfc sigmoid
+    relu softplus gelu sqrt cbrt square abs sign reciprocal maximum minimum hypot clip where softmax log_softmax logsumexp sum mean max min
+    diag trace inv det logdet solve norm outer dot matmul"""
 FUNCTIONS = {name: name for name in _CALLED.split()} | {
     **dict.fromkeys(("σ", "sigma", "logistic"), "sigmoid"),
     **dict.fromkeys(("Diag", "diagflat"), "diag"),
@@ -43,6 +44,7 @@ FUNCTIONS = {name: name for name in _CALLED.split()} | {
     "add": "add",
     "subtract": "sub",
     "sech": "sech",
+    "heaviside": "heaviside",
 }
 _LETTERS = {*GREEK.values(), "varepsilon", "varphi", "ell"}
 _OPTIONS = ("axis", "keepdims")
@@ -52,7 +54,8 @@ _PYTHON = re.compile(
 
 
 _Method = TypeVar("_Method", bound=Callable[..., Any])
-_ONE = Formula("number", value=1)
+_ZERO, _ONE = Formula("number", value=0), Formula("number", value=1)
+_SEVERAL = re.compile(r"\(\s*-?\d(?:\s*,\s*-?\d)+\s*\)")  # axes
 _COMPARISONS = ("=", "==", "≠", "<", ">", "≤", "≥")
 
 
@@ -290,7 +293,7 @@ class Parser:
         if not all(c.isascii() and c.islower() for c in letters) or not letters:
             raise self.error(f"{text!r} are no index letters", sign)
         self.math = True
-        return Formula("index", (value,), (letters, False))
+        return Formula("array", (value,), letters) if value.component else Formula("index", (value,), (letters, False))
 
     def script(self) -> str:
         """The text of a subscript."""
@@ -418,7 +421,7 @@ class Parser:
         if not self.skip(closing):
             raise self.error(f"{opening.text!r} is not closed: {closing!r} is missing before {self.shown()}")
         self.bars = bars
-        return value
+        return _summed(value) if value.op in ("juxt", "matmul") else value  # of (1^T t) y, y is no part of the sum
 
     def between_bars(self) -> Formula:
         sign = self.take()
@@ -438,6 +441,8 @@ class Parser:
         name = t.text[1:]
         if name == "frac":
             return self.fraction()
+        if name == "sqrt" and self.sees("["):
+            return self.root(t)
         if name == "sqrt":
             return Formula("call", (self.group(),), ("sqrt", ()))
         if name == "cases":
@@ -449,6 +454,14 @@ class Parser:
             self.tokens[self.at] = Token("name", name, t.start)
             return self.named()
         raise self.unknown(True, f"\\{name}", "", t)
+
+    def root(self, t: Token) -> Formula:
+        """A root with what it is in brackets."""
+        self.take()
+        third = self.take()
+        if third.text != "3" or not self.skip("]"):
+            raise self.unknown(True, f"\\sqrt[{third.text}]", "", t)
+        return Formula("call", (self.group(),), ("cbrt", ()))
 
     def fraction(self) -> Formula:
         if self.sees("{") and (derived := self.derivative()):
@@ -560,9 +573,8 @@ class Parser:
             if t.text == "len" and self.ahead(1).text == "(":
                 self.take()
                 return Formula("length", (self.group(),), 0)
-            if t.text == "eye" and self.ahead(1).text == "(":
-                self.take()
-                return self.unit()
+            if t.text in _MADE and self.ahead(1).text == "(":
+                return _MADE[t.text](self)
             if t.text in FUNCTIONS and (self.ahead(1).text == "(" or self.names.resolve(t.text, []) is None):
                 self.take()
                 return self.function(t)
@@ -573,49 +585,63 @@ class Parser:
     def of_numpy(self) -> Formula:
         self.at += 4 if self.ahead(2).text == "linalg" else 2
         self.numpy = True
+        if self.now.text in _MADE:
+            return _MADE[self.now.text](self)
         t = self.take()
         if t.text in ("pi", "e"):
             return Formula("number", value=getattr(math, t.text))
-        if t.text in ("eye", "identity"):
-            return self.unit()
         if t.text == "size" and self.sees("("):
             return Formula("length", (self.group(),))
-        if t.text == "ones":
-            return self.filled()
         if t.text not in FUNCTIONS and t.text != "transpose":
             raise self.unknown(hasattr(np, t.text), f"np.{t.text}", self.names.nearest(t.text, FUNCTIONS), t)
         return self.function(t)
 
     def unit(self) -> Formula:
-        """A unit matrix, of the size in parentheses; one that is no number is that of its surroundings."""
+        """A unit matrix, of the size in parentheses; one that is no number is that of its surroundings, if these have one."""
+        self.take()
         self.expect("(", "np.eye takes a size")
         size = self.formula()
         self.expect(")", "the parenthesis is not closed")
-        return Formula("eye", value=int(size.value) if size.op == "number" else None)
+        return Formula("eye", value=int(size.value)) if size.op == "number" else Formula("eye", (size,))
 
     def filled(self) -> Formula:
-        """`np.ones(m)` or `np.ones((m, 1))`."""
-        self.expect("(", "np.ones takes a length, or several in parentheses")
+        """`np.ones(m)`, `np.ones((m, 1))` or zeros."""
+        name = self.take().text
+        self.expect("(", f"np.{name} takes a length, or several in parentheses")
         several = self.skip("(")
         lengths = [self.formula()]
         while several and self.skip(","):
             lengths += [self.formula()] if not self.sees(")") else []
         for _ in range(1 + several):
             self.expect(")", "the parenthesis is not closed")
-        return Formula("filled", tuple(lengths))
+        return Formula("filled", tuple(lengths), name)
+
+    def einsum(self) -> Formula:
+        """`np.einsum("ab,b->a", A, x)`."""
+        name = self.take()
+        self.expect("(", "np.einsum takes subscripts and arrays")
+        form, args = self.take(), []
+        while self.skip(","):
+            args.append(self.formula())
+        self.expect(")", "the call does not end")
+        if form.kind != "text" or not args:
+            raise self.error("np.einsum takes subscripts in quotes, and arrays", name)
+        self.numpy = True
+        return Formula("call", tuple(args), ("einsum", (("subscripts", form.text),)))
 
     def ones(self) -> Formula:
         """A vector of ones, or the indicator of a condition in brackets or below."""
-        self.take()
+        t = self.take()
         self.math = True
         braces = self.sees("_") and self.ahead(1).text == "{"
-        if not braces and not self.sees("["):
+        sized = t.text == "𝟙" and re.match(r"\\\w+\s*\[", self.text[self.now.start :])
+        if not (braces or sized or self.sees("[")):
             return Formula("ones")
         self.at += 1 + braces
         condition = self.condition()
         if condition is None:
             raise self.error("otherwise than what?")
-        self.expect("}" if braces else "]", "the condition does not end")
+        self.expect("}" if braces else ")" if sized else "]", "the condition does not end")
         return Formula("cases", (Formula("number", value=1), condition, Formula("number", value=0)))
 
     def function(self, t: Token) -> Formula:
@@ -626,14 +652,32 @@ class Parser:
             if op not in TABLE or TABLE[op].kind != "elementwise" or TABLE[op].arity != 1:
                 raise self.error(f"{name}' is no entrywise function's derivative", t)
             return Formula("prime", (self.argument(name),), op)
+        t, below = self.below(t) if self.skip("_") else (t, [])
         power = self.exponent() if self.sees("^") else None
         if self.sees("("):
             args, options = self.arguments()
-            value = self.called(t, args, options)
         else:
             self.math = True
-            value = self.called(t, [self.argument(name)], [])
+            args, options = [self.argument(name)], []
+        value = self.called(t, args, below + options)
+        if below and value.op == "call" and "keepdims" in TABLE[value.value[0]].statics:  # vectors are columns
+            value = Formula("call", (value,), ("reshape", (("shape", (-1, 1)),)))
         return Formula("pow", (value, power), "math") if power is not None else value
+
+    def below(self, t: Token) -> tuple[Token, list[tuple[str, Any]]]:
+        """A function by its name and the subscript: the base of a logarithm, or along which axis."""
+        braces = self.skip("{")
+        below = self.take()
+        options = []
+        if braces and below.text == "axis" and self.skip("="):
+            options.append(("axis", self._option(below)))
+        elif t.text + below.text in FUNCTIONS:
+            t = t._replace(text=t.text + below.text)
+        else:
+            raise self.unknown(True, f"{t.text}_{below.text}", "", t)
+        if braces:
+            self.expect("}", "the subscript does not end")
+        return t, options
 
     @_nested
     def argument(self, name: str) -> Formula:
@@ -655,6 +699,8 @@ class Parser:
                 self.take()
                 options.append((name.text, self._option(name)))
                 self.numpy = True
+            elif several := _SEVERAL.match(self.text, self.now.start):  # x.sum((0, 1))
+                options.append(("axis", self._option(Token("name", "axis", several.start()))))
             else:
                 value = self.formula()
                 args.append(self.comparison(value) if self.sees(*_COMPARISONS) else value)
@@ -664,6 +710,17 @@ class Parser:
         return args, options
 
     def _option(self, name: Token) -> Any:
+        """What axis= or keepdims= is given: several axes in parentheses, or with commas as below a function's name."""
+        opened = self.skip("(")
+        found = [self._one_option(name)]
+        while self.ahead(1).kind == "number" and self.skip(","):
+            found.append(self._one_option(name))
+        if opened:
+            self.skip(",")
+            self.expect(")", "the parenthesis is not closed")
+        return tuple(found) if len(found) > 1 else found[0]
+
+    def _one_option(self, name: Token) -> Any:
         minus = self.skip("-")
         token = self.take()
         if name.text == "keepdims" and token.text in ("True", "False"):
@@ -676,6 +733,9 @@ class Parser:
 
     def called(self, t: Token, args: list[Formula], options: list[tuple[str, Any]]) -> Formula:
         if t.text == "transpose":
+            axes = tuple(a.value for a in args[1:])
+            if axes and {*axes} == {*range(len(axes))}:
+                return Formula("call", tuple(args[:1]), ("transpose", (("axes", axes),)))
             return Formula("T", (self._only(t, args),))
         name = FUNCTIONS[t.text]
         if name in ("max", "min") and len(args) == 2 and self.text[t.start - 1 : t.start] != ".":  # not NumPy's, whose second is an axis
@@ -689,6 +749,9 @@ class Parser:
             return Formula(name, tuple(self._two(t, args)))
         if name == "sech":
             return Formula("div", (_ONE, Formula("call", (self._only(t, args),), ("cosh", ()))))
+        if name == "heaviside":
+            x, zero = args if len(args) == 2 else (self._only(t, args), Formula("number", value=0.5))
+            return Formula("cases", (_ONE, Formula("compare", (x, _ZERO), ">"), zero, Formula("compare", (x, _ZERO), "="), _ZERO))
         op = TABLE[name]
         if "axis" in op.statics and len(args) == 2 and args[1].op in ("number", "neg"):
             axis = args.pop()
@@ -737,6 +800,8 @@ class Parser:
             return self.reference()
         written = t.text + "".join("_" + s for s in subs) + (f"^({layer})" if layer else "")
         called = self.sees("(") and not (subs or layer) and len(t.text) > 1
+        if called and any(t.text in known for known in (vars(np), vars(np.linalg), TABLE)):
+            raise self.unknown(True, t.text, "", t)
         hint = self.names.nearest(t.text + "".join(subs) + layer, FUNCTIONS if called else ())
         raise self.error(f"the {'function' if called else 'name'} {written} is not known{hint}", t)
 
@@ -887,6 +952,13 @@ class Parser:
         return f.map(settle)
 
 
+_MADE = {
+    **dict.fromkeys(("eye", "identity"), Parser.unit),
+    **dict.fromkeys(("ones", "zeros"), Parser.filled),
+    "einsum": Parser.einsum,
+}
+
+
 def _summed(f: Formula) -> Formula:
     """A product in which vectors of ones sum what stands beside them: `1^T X` along the columns, `X 1` along the rows.
 
@@ -902,9 +974,9 @@ def _summed(f: Formula) -> Formula:
         if a == turned and not {*f.args[k:]} <= {ones, turned}:
             kept.append(_sum_of(f, [_summed(replace(f, args=f.args[k + 1 :]))], 0))
             break
-        if a == ones and kept:
+        if a == ones and any(k.op != "number" for k in kept):
             kept = [_sum_of(f, kept, 1)]
-        elif a not in (ones, turned):
+        elif f.op == "juxt" or a not in (ones, turned):
             kept.append(a)
     return kept[0] if len(kept) == 1 else replace(f, args=tuple(kept))
 

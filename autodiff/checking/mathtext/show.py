@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from ...ops import TABLE
 from .formula import Formula
@@ -11,7 +12,7 @@ from .formula import Formula
 CHOICE, SUM, ENTRYWISE, PRODUCT, SIGN, POWER, ATOM = range(7)
 _SIGNS = {"add": " + ", "mul": " ⊙ ", "juxt": " ", "star": " * ", "cdot": " · ", "matmul": " @ "}
 _BINDS = {"add": SUM, "neg": SUM, "mul": ENTRYWISE, "juxt": PRODUCT, "star": PRODUCT, "cdot": PRODUCT, "matmul": PRODUCT}
-_BINDS |= {"div": PRODUCT, "pow": POWER, "total": SUM, "compare": SUM, "same": SUM, "cases": CHOICE}
+_BINDS |= {"div": PRODUCT, "pow": POWER, "total": SUM, "compare": CHOICE, "same": CHOICE, "cases": CHOICE}
 
 
 def plain(f: Formula) -> str:
@@ -83,7 +84,7 @@ class _Plain:
         return "d{}/d{}".format(*f.value)
 
     def _filled(self, f: Formula) -> str:
-        return f"np.ones(({', '.join(map(self.write, f.args))},))"
+        return f"np.{f.value}(({', '.join(map(self.write, f.args))},))"
 
     def _length(self, f: Formula) -> str:
         return self.write(f.args[0], ATOM) + (".size" if f.value is None else f".shape[{f.value}]")
@@ -98,6 +99,9 @@ class _Plain:
     def _example(self, f: Formula) -> str:
         return f"{self.write(f.args[0], ATOM)}_{''.join(f.value[0])}"
 
+    def _array(self, f: Formula) -> str:
+        return f"({self.write(f.args[0])})_{''.join(f.value)}"
+
     def _entry(self, f: Formula) -> str:
         (of, by), (first, second) = f.args[0].value, f.value
         return f"d{of}{'_' * bool(first)}{''.join(first)}/d{by}{'_' * bool(second)}{''.join(second)}"
@@ -107,7 +111,10 @@ class _Plain:
 
     def _call(self, f: Formula) -> str:
         name, options = f.value
-        parts = [*(self.write(a) for a in f.args), *(f"{k}={v}" for k, v in options)]
+        if name == "transpose":
+            return f"{self.write(f.args[0], ATOM)}.transpose({', '.join(map(str, options[0][1]))})"
+        parts = [self.write(a) for a in f.args]
+        parts = [repr(options[0][1]), *parts] if name == "einsum" else [*parts, *(f"{k}={v}" for k, v in options)]
         return f"{self._function(name)}({', '.join(parts)})"
 
     def _function(self, name: str) -> str:
@@ -160,13 +167,15 @@ class _Numpy(_Plain):
             text += (" * " if _is_number(a) or _is_number(b) else " @ ") + self._operand(f, b, SIGN)
         return text
 
+    def _eye(self, f: Formula) -> str:
+        return f"np.eye({self.write(f.args[0]) if f.args else f.value})" if f.args or f.value else "I"
+
     def _pow(self, f: Formula) -> str:
         return f"{self.write(f.args[0], ATOM)}**{self.write(f.args[1], SIGN if f.args[1].op == 'number' else ATOM)}"
 
     def _function(self, name: str) -> str:
-        means: Callable[..., Any] | None = next(iter(TABLE[name].numpy), None)
-        prefix = "np.linalg." if name in ("inv", "norm") else "np."
-        return name if means is None else prefix + means.__name__
+        known = getattr(next(iter(TABLE[name].numpy), None), "__name__", name)
+        return f"np.{known}" if hasattr(np, known) else f"np.linalg.{known}" if hasattr(np.linalg, known) else name
 
     def _dot(self, f: Formula) -> str:
         return f"np.sum({' * '.join(self.write(a, SIGN) for a in f.args)})"

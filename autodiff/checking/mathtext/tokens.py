@@ -16,7 +16,7 @@ LONGEST_NAME = 60
 
 
 class Token(NamedTuple):
-    """One word or sign.  `kind` is number, name, layer, command, words, sign or end; `start` is its place in the text.
+    """One word or sign.  `kind` is number, name, layer, command, words, text, sign or end; `start` is its place in the text.
 
     A transpose is the sign ', however it is written; a layer is the 2 of `W^{(2)}`.
     """
@@ -58,7 +58,7 @@ _SAME = {  # what stands for a sign or a command that has one spelling below
 }
 _SUPER = {"²": "2", "³": "3", "¹": "1", "⁻": "-"}
 _LETTER = r"[^\W\d_²³¹⁻ᵀΣ½]"
-_NAME = rf"{_LETTER}(?:[^\W²³¹⁻ᵀ½]*[^\W_²³¹⁻ᵀ½])?"
+_NAME = rf"{_LETTER}(?:[^\W²³¹⁻ᵀ½]*[^\W_²³¹⁻ᵀ½])?(?:_(?!\s*{{|[\w\\(]))?"  # x_ is a name, x_{{1}} has a subscript
 _STYLE = r"mathbf|boldsymbol|bm|vec|pmb|mathrm|mathit|mathsf|mathcal|operatorname\*?|text|textbf|textrm|mbox|mathbb"
 _ACCENT = r"hat|bar|tilde|widehat|overline"
 _BOLD = {"mathbf", "boldsymbol", "bm", "vec", "pmb", "textbf"}
@@ -69,10 +69,12 @@ _TOKEN = re.compile(
     | (?P<layer>\^\s*(?:\{{\s*(?:\((?P<l1>\d+)\)|\[(?P<l2>\d+)\])\s*(?P<too>{_T}\s*)?\}}|[(](?P<l3>\d+)[)]))
     | (?P<raised>⁽[⁰¹²³⁴-⁹]+⁾)
     | (?P<total>sum(?=_(?:[a-z]{{1,3}}\b|\{{)))
+    | (?P<subscripts>(?<=einsum\()\s*(?P<quote>["'])(?P<form>[a-zA-Z,>. -]*)(?P=quote))
     | (?P<bracket>\\(?:left|right|[bB]igg?[lr]?)\s*[\[\]])
     | (?P<space>\s+|~|&|\$+|[%\#].*|\\\s)
     | (?P<accented>\\(?P<accent>{_ACCENT})\s*(?:\{{\s*(?:\\(?:{_STYLE})\s*\{{?)?\s*(?P<under>[A-Za-z]\w*)[\s}}]*\}}|(?P<letter>[A-Za-z])))
-    | (?P<styled>\\(?P<style>{_STYLE})\s*(?:\{{\s*(?P<content>\\?\w+|[\w\s,.]*)\s*\}}|(?P<one>\\[A-Za-z]+|\w)))
+    | (?P<step>\\mathrm\{{H\}}_\{{1/2\}})
+    | (?P<styled>\\(?P<style>{_STYLE})\s*(?:\{{\s*(?P<content>\\?\w+|(?:\\_|[\w\s,.])*)\s*\}}|(?P<one>\\[A-Za-z]+|\w)))
     | (?P<stack>\\(?:stackrel|overset)\s*\{{[^{{}}]*\}}\s*\{{\s*=\s*\}})
     | (?P<tag>\\(?:tag|label|phantom|vspace|hspace)\*?\s*\{{[^{{}}]*\}})
     | (?P<environment>\\(?:begin|end)\s*\{{\s*(?P<which>[A-Za-z]+)\*?\s*\}}(?:\{{[lcr]*\}})?)
@@ -128,6 +130,10 @@ def tokens(text: str) -> list[Token]:
         elif m["layer"]:
             found.append(Token("layer", m["l1"] or m["l2"] or m["l3"], start))
             found += [Token("sign", "'", start)] if m["too"] else []
+        elif m["subscripts"]:
+            found.append(Token("text", m["form"], start))
+        elif m["step"]:
+            found.append(Token("name", "heaviside", start))
         elif m["bracket"]:  # sized, so a parenthesis and not NumPy's
             found.append(Token("sign", "(" if m["bracket"][-1] == "[" else ")", start))
         elif m["raised"]:
@@ -172,7 +178,7 @@ def _power(digits: str, start: int) -> list[Token]:
 def _styled(m: re.Match[str]) -> list[Token]:
     """What is set in another type: bold names, words, and the bold or double-struck 1."""
     start = m.start()
-    content = (m["one"] or m["content"] or "").strip()
+    content = (m["one"] or m["content"] or "").strip().replace(r"\_", "_")
     bold = m["style"] in _BOLD
     if content.startswith("\\"):
         return [t._replace(bold=bold) for t in _command(content, start)]
