@@ -478,7 +478,7 @@ def _compared(name: str, p: Poly) -> Poly | None:
     if p.terms.keys() <= {()}:
         return constant(int(COMPARISONS[name](p.terms.get((), 0), 0)))
     m, c = wrap(p).only()
-    if abs(c) != 1:  # 2 x > 0 where x > 0
+    if abs(c) != 1 and (len(p) == 1 or math.frexp(c)[0] in (0.5, -0.5)):  # 2 x > y where x > y / 2, but x / 3 == h rounds as it is
         return fn(name, scale(p, abs(1 / Fraction(c))))
     if name == "==" and len(p) == 1 and all(a.indicator for a, _, _ in m):
         return add(ONE, Poly({m: -1}))

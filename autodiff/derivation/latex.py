@@ -1,16 +1,20 @@
-"""Printing matrix notation as LaTeX.  Vectors are columns; broadcasting is written out with vectors of ones."""
+"""Printing matrix notation as LaTeX.  Vectors are columns; broadcasting is written out with vectors of ones.
+
+What has three axes or more, or is made of that, is written by its entries: the array of S_ikj is `\\left[ S_{i k j} \\right]_{i j k}`.
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from string import ascii_uppercase
+from itertools import chain, count
+from typing import Any
 
 from ..ops import TABLE
 from .expr import Number
-from .matrix import ONE, M, facing, is_sum, is_upstream, scaled, squared, walk, with_ones
+from .matrix import ONE, ZERO, M, _flat, facing, is_sum, is_upstream, scaled, squared, walk, with_ones
 from .show import numeral
 
 SUM, TERM, PRODUCT, ATOM = 0.0, 1.0, 1.5, 2.0
@@ -21,7 +25,7 @@ _SPELT = {"lam": r"\lambda", "lambda_": r"\lambda", "eps": r"\epsilon"}
 for _name in _GREEK.split():
     _kind = "SMALL" if _name.islower() else "CAPITAL"
     _SPELT[_name] = _SPELT[unicodedata.lookup(f"GREEK {_kind} LETTER {_name.replace('mbd', 'md')}")] = "\\" + _name
-_INDICES = "ijklabcdefghmnopqrstuvwxyz" + ascii_uppercase
+_INDICES = "ijklabcdefghopqrstuvwxyz"
 _FORMS = {
     ">": r"\mathbb{{1}}\left[{0} > 0\right]",
     ">=": r"\mathbb{{1}}\left[{0} \ge 0\right]",
@@ -68,6 +72,7 @@ class Latex:
             text = symbol(name, any(d is not None for d in dims[name]))
             self._symbols[name] = rf"\mathrm{{{_escape(name)}}}" if text in self._symbols.values() else text  # a1 and a_1
         self._turned = False  # inside the transpose of what is made of rows
+        self._letters: Iterator[str] | None = None  # those not yet used as indices, where indices are written
 
     def gradient(self, name: str) -> str:
         """The symbol of the loss's derivative in a name."""
@@ -79,8 +84,104 @@ class Latex:
 
     def write(self, x: M, prec: float = SUM) -> str:
         """One node, in parentheses if it binds less tightly than `prec`."""
-        text, own = getattr(self, "_" + x.op)(x)
+        text, own = self._indexed(x) if _needs_indices(x) else getattr(self, "_" + x.op)(x)
         return rf"\left({text}\right)" if own < prec else text
+
+    # ------------------------------------------------------------ index notation
+
+    def _indexed(self, x: M) -> tuple[str, float]:
+        """The array of its entries, each index and summed label with a letter of its own."""
+        outer, taken = self._letters, {*self._symbols.values(), *chain(*self.dims.values())}
+        self._letters = outer or chain((c for c in _INDICES if c not in taken), (f"i_{{{n}}}" for n in count(1)))
+        at = self._lettered(x.ls if len(x.ls) < 3 else sorted(x.ls))
+        y = self._entry(x, [at[k] for k in x.ls])
+        text, own = getattr(self, "_" + y.op)(y)
+        self._letters = outer
+        return (_placed(text, at.values()), ATOM) if at else (text, own)
+
+    def _lettered(self, ls: Iterable[int]) -> dict[int, str]:
+        """Labels with letters not yet used."""
+        return dict(zip(dict.fromkeys(ls), self._letters or (), strict=False))
+
+    def _entry(self, x: M, places: Sequence[str]) -> M:
+        """What stands at these places, as a tree of numbers."""
+        at = dict(zip(x.ls, places, strict=True))
+        match x.op:
+            case "ones" | "zeros":
+                return ONE if x.op == "ones" else ZERO
+            case "eye":
+                return ONE if places[0] == places[1] else _text(_indices(r"\delta", places))
+            case "sym":
+                return self._name_at(x, places)
+            case "T":
+                return self._entry(x.args[0], places[::-1])
+            case "whole":
+                return _text(_placed(self._whole(x)[0], places) if places else self._whole(x)[0])
+            case "diag":
+                if len(places) == 1:
+                    return self._entry(x.args[0], [*places, *places])
+                parts = _flat("had", x.args)  # each has one of the two labels
+                return self._product([], [self._entry(M("eye", (), x.ls), places), *(self._entry(y, places[: len(y.ls)]) for y in parts)])
+            case "mm":
+                return self._chain(x, places)
+            case "ein":
+                return self._summed(x.args, at)
+            case "fn" if x.args[2]:
+                return self._taken(x, places)
+        return _elementwise(x.op, self._at(x.args, at))
+
+    def _at(self, x: Any, at: Mapping[int, str]) -> Any:
+        """The entries of all trees in x, at the letters of their labels."""
+        if isinstance(x, M):
+            return self._entry(x, [at[k] for k in x.ls])
+        return tuple(self._at(y, at) for y in x) if isinstance(x, tuple) else x
+
+    def _name_at(self, x: M, places: Sequence[str]) -> M:
+        """An entry of what has a name; a gradient may stand for its transpose."""
+        if not is_upstream(x):
+            text = self.name(x.args[0])
+            return x if not places else _text(_placed(text, places) if "_" in text else _indices(text, places))
+        text = self.gradient(x.args[0][1:])
+        return _text(_placed(text, places[::-1] if len(places) in self.ranks else places) if places else text)
+
+    def _summed(self, factors: Sequence[M], at: Mapping[int, str]) -> M:
+        """A product, summed over the labels that have no letter yet."""
+        bound = self._lettered(k for y in factors for k in y.ls if k not in at)
+        return self._product(bound.values(), self._at(tuple(factors), {**at, **bound}))
+
+    def _product(self, letters: Collection[str], factors: Sequence[M]) -> M:
+        """A product of numbers, summed over these letters."""
+        x = _elementwise("had", factors)
+        return _text(rf"\sum_{{{','.join(letters)}}} {self.write(x, TERM)}", TERM) if letters else x
+
+    def _chain(self, x: M, places: Sequence[str]) -> M:
+        """A product of matrices, where neighbours share an index, and a diagonal one has the same on both sides."""
+        diagonal = any(y.op != "diag" for y in x.args)
+        opened = first = len(x.ls) == 2 or (len(x.ls) == 1 and len(x.args[0].ls) == 2)
+        k, joints = 0, []
+        for y in x.args:
+            following = k + (not (y.op == "diag" and diagonal) if len(y.ls) == 2 else opened)
+            joints.append((k, following)[: len(y.ls)])
+            opened, k = opened != (len(y.ls) == 1), following
+        letters = ({0: places[0]} if first else {}) | ({k: places[-1]} if opened else {})
+        bound = self._lettered(k for ks in joints for k in ks if k not in letters)
+        letters |= bound
+        return self._product(bound.values(), [self._entry(y, [letters[k] for k in ks]) for y, ks in zip(x.args, joints, strict=True)])
+
+    def _taken(self, x: M, places: Sequence[str]) -> M:
+        """An entry of what a function makes of many, named by their indices: a sum, a maximum, a softmax."""
+        name, inner, labels = x.args
+        at = dict(zip(x.ls, places, strict=True))
+        if name == "sum":
+            return self._summed([inner], at)
+        if len(set(places)) < len(places) and set(labels) <= at.keys():
+            return _text(_placed(self._indexed(x)[0], places))  # on a diagonal
+        at |= self._lettered(k for k in labels if k not in at)
+        body = self.write(self._at(inner, at))
+        return _text(_indices(rf"\mathrm{{{_escape(name)}}}", [at[k] for k in labels]) + rf"\left({body}\right)")
+
+    def _text(self, x: M) -> tuple[str, float]:
+        return x.args[0], x.args[1]
 
     # ------------------------------------------------------------ leaves
 
@@ -144,8 +245,12 @@ class Latex:
                 return rf"\left\| {self.write(v)} \right\|" + ("_F" if len(v.ls) == 2 else ""), ATOM
             return rf"\sqrt{{{self.write(inner)}}}", ATOM
         if isinstance(exponent, M):
-            return _power(self.write(inner, ATOM), self.write(exponent)), ATOM
-        return _power(self.write(inner, ATOM), (r"\circ " if x.ls else "") + _number(exponent)), ATOM
+            own = dict.fromkeys(x.ls, "")
+            inner, exponent = with_ones(inner, own), with_ones(exponent, own) if exponent.ls else exponent
+            above = self.write(exponent, ATOM if own else SUM)
+        else:
+            above = _number(exponent)
+        return _power(self.write(inner, ATOM), (r"\circ " if x.ls else "") + above), ATOM
 
     def _scale(self, x: M) -> tuple[str, float]:
         c, y = x.args
@@ -194,16 +299,38 @@ class Latex:
             return rf"\left\| {self.write(v)} \right\|_F^2", PRODUCT
         return rf"\mathbf{{1}}^{{\top}} {self.write(inner, PRODUCT)}" + (r" \, \mathbf{1}" if len(inner.ls) == 2 else ""), PRODUCT - 0.1
 
-    def _ein(self, x: M) -> tuple[str, float]:
-        letters = dict(zip(dict.fromkeys((*x.ls, *(k for y in x.args for k in y.ls))), _INDICES, strict=False))
-        parts = []
-        for y in x.args:
-            plain = y.op == "sym" and not is_upstream(y) and "_" not in self.name(y.args[0])
-            text = self.name(y.args[0]) if plain else rf"\left[{self.write(y)}\right]"
-            parts.append(text + (rf"_{{{' '.join(letters[k] for k in y.ls)}}}" if y.ls else ""))
-        summed = [letters[k] for k in letters if k not in x.ls]
-        total = rf"\sum_{{{','.join(summed)}}} " if summed else ""
-        return total + r" \, ".join(parts), TERM
+
+def _needs_indices(x: M) -> bool:
+    """Has it no matrix notation?  A name of three axes is one as it is."""
+    named = x.op == "sym" and list(x.ls) == sorted(x.ls)
+    return x.op == "ein" or (not named and any(len(y.ls) > 2 for y in (x, *_parts(x.args))))
+
+
+def _parts(x: Any) -> list[M]:
+    """The trees that a node is made of."""
+    return [x] if isinstance(x, M) else [y for part in x for y in _parts(part)] if isinstance(x, tuple) else []
+
+
+def _text(text: str, prec: float = ATOM) -> M:
+    return M("text", (text, prec), ())
+
+
+def _indices(text: str, places: Iterable[str]) -> str:
+    return f"{text}_{{{' '.join(places)}}}"
+
+
+def _placed(text: str, places: Iterable[str]) -> str:
+    return _indices(rf"\left[{text}\right]", places)
+
+
+def _elementwise(op: str, args: Any) -> M:
+    """An operation on numbers; products leave ones out."""
+    if op == "had":
+        factors = [y for y in _flat("had", args) if y != ONE]
+        return M("had", tuple(factors), ()) if len(factors) > 1 else factors[0] if factors else ONE
+    if op == "scale":
+        return args[0] if args[1] == ONE and isinstance(args[0], M) else scaled(*args)
+    return M(op, args, ())
 
 
 def _transposed(text: str) -> str:
@@ -214,4 +341,7 @@ def _power(text: str, exponent: str) -> str:
     """A superscript; a second one joins the first or sets parentheses, for LaTeX forbids two."""
     if exponent == r"\top" and text.endswith("^{-1}"):
         return text[: -len("^{-1}")] + r"^{-\top}"
-    return rf"\left({text}\right)^{{{exponent}}}" if re.search(r"\^(\{[^{}]*\}|.)$", text) else f"{text}^{{{exponent}}}"
+    flat, changed = text, 1
+    while changed:
+        flat, changed = re.subn(r"\{[^{}]*\}", ".", flat)
+    return rf"\left({text}\right)^{{{exponent}}}" if re.search(r"\^.$", flat) else f"{text}^{{{exponent}}}"

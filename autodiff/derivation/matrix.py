@@ -250,9 +250,26 @@ def _atom(f: Factor, want: Labels, flip: bool) -> M:
         return _exponential(expr.scale(body, q), order)
     if a.kind == "fn":
         own = {k: dict(zip(ls, a.dims, strict=True))[k] for k in order} | bound
-        return M("fn", (a.name, with_ones(to_matrix(body, tuple(own)), own), tuple(bound)), order)
+        x = _with_maximum(body, own) if a.name == "==" else to_matrix(body, tuple(own))
+        return M("fn", (a.name, with_ones(x, own), tuple(bound)), order)
     m = body.only()[0]
     return _network(_factors(m, order, _difference(m) if flip else None), tuple(bound), order)
+
+
+def _with_maximum(p: Poly, own: Mapping[int, str]) -> M:
+    """A difference from a maximum, alone or by the name of it; what is compared with it is written as inside it, to round as it does."""
+    lone = [(m[0], c) for m, c in p.terms.items() if len(m) == 1 and abs(c) == m[0][2] == 1 and len(p) > 1]
+    found = [f for f in lone if f[0][0].name in ("max", "min")] or [f for f in lone if f[0][0].kind == "var" and len(f[0][1]) < len(own)]
+    if not found:
+        return to_matrix(p, tuple(own))
+    (a, ls, _), c = max(found)  # the latest name
+    rest, body, bound = expr.scale(expr.others(p, ((a, ls, 1),)), -c), *expr.inside(a, ls)
+    x = to_matrix(rest if bound else expr.wrap(rest), tuple(own))
+    top = _atom((a, ls, 1), tuple(own), False)
+    for labels in permutations(set(x.ls) - {*ls}, len(bound)) if bound else ():
+        if expr.relabel(body, dict(zip(bound, labels, strict=True))) == rest:
+            top = M("fn", (a.name, x, labels), top.ls)
+    return M("add", ((1, x), (-1, top)) if c < 0 else ((1, top), (-1, x)), tuple(k for k in own if k in (*x.ls, *top.ls)))
 
 
 def _exponential(body: Poly, ls: Labels) -> M:

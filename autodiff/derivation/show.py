@@ -30,6 +30,7 @@ class Code(NamedTuple):
     prec: int
     axes: Axes
     mask: bool = False  # booleans, which NumPy adds and multiplies by rules of their own
+    begins: bool = False  # with booleans, which NumPy does not negate
 
     @property
     def real(self) -> str:
@@ -119,14 +120,15 @@ class Writer:
         c = Code(name, ATOM, ())
         if is_upstream(x):
             c = Code(f"d{self.root}/d{name[1:]}", POWER, ()) if self.text else Code(f"d{self.root}_d{name[1:]}", ATOM, ())
-            if len(x.ls) in self.ranks:
-                return c._replace(axes=x.ls) if turned else Code(c.inside(ATOM) + ".T", ATOM, x.ls)
         if name not in self.dims:
             self.sizes.update([name] if name.isidentifier() else [])
             return c
         labels = iter(x.ls)
         axes = tuple(None if d is None else next(labels) for d in self.dims[name])
-        c = c._replace(axes=axes, mask=x.args[1:] == ("condition",) and not self.text)
+        if is_upstream(x) and len(x.ls) in self.ranks:
+            return c._replace(axes=axes[::-1]) if turned else Code(c.inside(ATOM) + ".T", ATOM, axes)
+        condition = x.args[1:] == ("condition",) and not self.text
+        c = c._replace(axes=axes, mask=condition, begins=condition)
         return c if len(axes) < 3 or axes == hint else self.fit(c, x.ls)
 
     def _num(self, x: M, hint: Axes) -> Code:
@@ -151,7 +153,7 @@ class Writer:
     def _T(self, x: M, hint: Axes) -> Code:
         inner = x.args[0]
         if is_upstream(inner) and len(x.ls) in self.ranks:
-            return self._sym(inner, hint, turned=True)._replace(axes=x.ls)
+            return self._sym(inner, hint, turned=True)
         c = self.code(inner, hint if len(x.ls) == 1 else hint[::-1] or x.ls[::-1])
         if len(x.ls) == 2:
             return Code(c.inside(ATOM) + ".T", ATOM, c.axes[::-1])
@@ -224,7 +226,8 @@ class Writer:
         else:
             tight = POWER if axes or (x.axes and c.prec == MATMUL) else PRODUCT
             src = f"{x.inside(POWER if x.prec == MATMUL else PRODUCT)} * {c.inside(tight)}"
-        return Code(src, PRODUCT, c.axes, mask=c.mask and x.mask and not below)
+        first = c if below or axes[:1] == (None,) else x
+        return Code(src, PRODUCT, c.axes, c.mask and x.mask and not below, first.begins)
 
     def _diag(self, x: M, hint: Axes) -> Code:
         return Code(f"np.diag({self._dense(x.args[0]).real})", ATOM, x.ls)
@@ -236,7 +239,7 @@ class Writer:
 
     def _ein(self, x: M, hint: Axes) -> Code:
         letters: dict[int | None, str] = {}
-        codes = [self.code(y, y.ls) if self.text else self._dense(y) for y in x.args]
+        codes = [self._dense(y) for y in x.args]
         inputs = ["".join(letters.setdefault(a, ascii_letters[len(letters)]) for a in c.axes if a is not None) for c in codes]
         out = "".join(letters[a] for a in x.ls)
         return Code(f'np.einsum("{",".join(inputs)}->{out}", {", ".join(c.real for c in codes)})', ATOM, x.ls)
@@ -246,11 +249,11 @@ class Writer:
     def _had(self, x: M, hint: Axes) -> Code:
         codes, axes = self.join(x.args, hint)
         parts = [c.inside(POWER if i or c.prec == MATMUL else PRODUCT) for i, c in enumerate(codes)]
-        return Code(" * ".join(parts), PRODUCT, axes, all(c.mask for c in codes))
+        return Code(" * ".join(parts), PRODUCT, axes, all(c.mask for c in codes), codes[0].begins)
 
     def _div(self, x: M, hint: Axes) -> Code:
         (a, b), axes = self.join(x.args, hint)
-        return Code(f"{a.inside(PRODUCT)} / {b.inside(POWER)}", PRODUCT, axes)
+        return Code(f"{a.inside(PRODUCT)} / {b.inside(POWER)}", PRODUCT, axes, begins=a.begins)
 
     def _pow(self, x: M, hint: Axes) -> Code:
         inner, k = x.args
@@ -271,15 +274,15 @@ class Writer:
         if isinstance(c, M):
             return self._times(c, (), self.fit(a, hint) if len(y.ls) == 1 and set(hint) - {None} == set(y.ls) else a)
         number, _, below = numeral(abs(c)).partition("/")
-        if c < 0 and number == "1" and self._leads_with_mask(y):
+        if c < 0 and number == "1" and a.begins:
             number = "1.0"
         src = a.inside(PRODUCT) if number == "1" else f"{number} * {a.inside(PRODUCT)}"
         src += f" / {below}" if below else ""
-        return Code("-" + src, SUM, a.axes) if c < 0 else Code(src, PRODUCT, a.axes)
+        return Code("-" + src, SUM, a.axes) if c < 0 else Code(src, PRODUCT, a.axes, begins=number == "1" and a.begins)
 
     def _add(self, x: M, hint: Axes) -> Code:
         codes, axes = self.join([scaled(abs(c), y) for c, y in x.args], hint)
-        if (codes[0].mask and codes[1].mask) or (x.args[0][0] < 0 and self._leads_with_mask(x.args[0][1])):
+        if (codes[0].mask and codes[1].mask) or (x.args[0][0] < 0 and codes[0].begins):
             codes[0] = Code(f"1.0 * {codes[0].inside(PRODUCT)}", PRODUCT, codes[0].axes)
         src = ""
         for (c, _), code in zip(x.args, codes, strict=True):
@@ -289,19 +292,19 @@ class Writer:
             src += (" - " if c < 0 else " + ") + part if src else ("-" if c < 0 else "") + part
         return Code(src, SUM, axes)
 
-    def _leads_with_mask(self, x: M) -> bool:
-        """Does it begin with a comparison, whose booleans NumPy does not negate?"""
-        while x.op in ("had", "div", "scale"):
-            x = x.args[1 if x.op == "scale" else 0]
-        return not self.text and ((x.op == "fn" and x.args[0] in COMPARISONS) or (x.op == "sym" and x.args[1:] == ("condition",)))
-
     # ------------------------------------------------------------ functions
 
     def _fn(self, x: M, hint: Axes) -> Code:
         name, inner, labels = x.args
         if name in COMPARISONS:
-            (left, right), axes = self.join(_sides(inner), hint)
-            return Code(f"{left.src} {name} {right.src}", COMPARE, axes, mask=not self.text)
+            sides = _sides(inner)
+            codes, axes = self.join(sides, hint)
+            for i, (top, c) in enumerate(zip(sides, codes[::-1], strict=True)):
+                if top.op == "fn" and top.args[1] == sides[1 - i]:  # of the very same source, which rounds alike
+                    wish = _without_leading(tuple(a if a in top.ls else None for a in c.axes))
+                    codes[i] = self._reduced(top.args[0], c, top.ls, wish)
+            left, right = codes
+            return Code(f"{left.inside(SUM)} {name} {right.inside(SUM)}", COMPARE, axes, not self.text, not self.text)
         if name == "sum" and inner.op == "diag":
             return Code(f"np.trace({self._dense(inner.args[0]).real})", ATOM, ())
         if not set(labels) <= set(x.ls):
@@ -357,15 +360,9 @@ def _without_leading(axes: Axes) -> Axes:
 
 
 def _sides(x: M) -> tuple[M, M]:
-    """The two sides of a comparison with 0: what is added, and what is subtracted or a number.
-
-    A maximum stands alone: what it is compared with then rounds as it does inside, and equals it where it should.
-    """
+    """The two sides of a comparison with 0: what is added, and what is subtracted or a number."""
     terms = x.args if x.op == "add" else ((1, x),)
-    alone = [t for t in terms if abs(t[0]) == 1 and t[1].op == "fn" and t[1].args[0] in ("max", "min")][:1]
     left = [(c, y) for c, y in terms if c > 0 and y.op != "num"] or [(c, y) for c, y in terms if c > 0]  # 1 - x > 0
-    if alone:
-        left = alone if alone[0][0] > 0 else [t for t in terms if t not in alone]
     return summed(left, x.ls), summed([(-c, y) for c, y in terms if (c, y) not in left], x.ls)
 
 

@@ -1,6 +1,7 @@
 """Computes the LaTeX of a formula in which every axis is equally long, to prove that it says what the source computes.
 
-Vectors are columns, a bold 1 is a column of ones; products are matrix products unless one side is a number.
+Vectors are columns, a bold 1 is a column of ones; products are matrix products unless one side is a number.  A name with
+indices, and what is computed from it, is an array with an axis for every letter that there is, of length 1 where it does not vary.
 """
 
 from __future__ import annotations
@@ -14,18 +15,24 @@ import numpy as np
 from autodiff.derivation.latex import symbol
 from autodiff.ops import TABLE
 
+LETTERS = "ijklabcdefghopqrstuvwxyz"
 TOKEN = re.compile(r"\\left\\?.|\\right\\?.|\\[a-zA-Z]+|\\[,;|]|\d+\.?\d*|[a-zA-Z]+|\S")
 FUNCTIONS = {rf"\{name}": getattr(np, name) for name in ("exp", "log", "sin", "cos", "tanh")} | {r"\sigma": TABLE["sigmoid"].forward}
 
 
 class NotRead(Exception):
-    """Something this reader does not know: sums over indices."""
+    """Something this reader does not know."""
+
+
+def indexed(x: Any) -> bool:
+    """Is it a number for each choice of indices?"""
+    return np.ndim(x) == len(LETTERS)
 
 
 def column(x: Any) -> Any:
     """A value as the formulas see it: a number, a column or a matrix; a row is a row."""
     x = np.asarray(x, float)
-    return float(np.reshape(x, ())) if x.size == 1 else x[:, None] if x.ndim == 1 else x
+    return x if indexed(x) else float(np.reshape(x, ())) if x.size == 1 else x[:, None] if x.ndim == 1 else x
 
 
 class Reader:
@@ -34,12 +41,13 @@ class Reader:
     def __init__(self, text: str, root: str, values: Mapping[str, Any], n: int) -> None:
         self.values: list[Any] = []
         self.n = n
+        self.summed = set[int]()  # over what the sums around go
         for name in sorted(values, key=len, reverse=True):
             plain = name.removeprefix("∂")
             written = symbol(plain, np.size(values[name]) > 1)
             if name[0] == "∂":
                 written = rf"\frac{{\partial {symbol(root, False)}}}{{\partial {written}}}"
-            text = re.sub(re.escape(written) + r"(?!\w)", rf"\\val{{{len(self.values)}}}", text)
+            text = re.sub(r"(?<![a-zA-Z\\])" + re.escape(written) + r"(?![^\W_])", rf"\\val{{{len(self.values)}}}", text)
             self.values.append(column(values[name]))
         self.tokens = TOKEN.findall(text)
         self.at = 0
@@ -70,7 +78,7 @@ class Reader:
         while self.peek() in ("+", "-"):
             plus = self.take() == "+"
             y = self.product()
-            assert np.shape(z) == np.shape(y), "a sum of different shapes"
+            assert np.shape(z) == np.shape(y) or indexed(z) or indexed(y), "a sum of different shapes"
             z = z + y if plus else z - y
         return z
 
@@ -83,12 +91,36 @@ class Reader:
                 assert np.shape(z) == np.shape(y), "entry by entry, of different shapes"
                 z = z * y if sign == r"\odot" else z / y
             else:
-                z = z * y if np.ndim(z) == 0 or np.ndim(y) == 0 else z @ y
-                z = float(np.reshape(z, ())) if np.size(z) == 1 else z
+                z = z * y if {np.ndim(z), np.ndim(y)} & {0, len(LETTERS)} else z @ y
+                z = float(np.reshape(z, ())) if np.size(z) == 1 and not indexed(z) else z
         return z
+
+    def indices(self) -> list[int]:
+        """The axes of a list of letters."""
+        found = []
+        self.take("_"), self.take("{")
+        while self.peek() != "}":
+            found += [LETTERS.index(c) for c in self.take() if c != ","]
+        self.take("}")
+        return found
+
+    def entry(self, z: Any, axes: list[int]) -> Any:
+        """One for each choice of indices."""
+        out = np.reshape(z, [self.n] * len(axes))
+        for i, k in [(i, k) for i, k in enumerate(axes) if k in axes[:i]][::-1]:  # a diagonal
+            out = np.moveaxis(np.diagonal(out, axis1=axes.index(k), axis2=i), -1, axes.index(k))
+        axes = list(dict.fromkeys(axes))
+        return np.transpose(out, np.argsort(axes)).reshape([self.n if k in axes else 1 for k in range(len(LETTERS))])
+
+    def array(self, z: Any, axes: list[int]) -> Any:
+        """The array of these entries."""
+        full = np.broadcast_to(z, [self.n if k in axes else 1 for k in range(len(LETTERS))])
+        return column(np.transpose(full.reshape([self.n] * len(axes)), np.argsort(np.argsort(axes))))
 
     def power(self) -> Any:
         z = self.primary()
+        while self.peek() == "_":
+            z = self.entry(z, self.indices())
         while self.peek() == "^":
             self.take()
             self.take("{")
@@ -123,6 +155,22 @@ class Reader:
         if token == r"\left(":
             self.at -= 1
             return self.call()
+        if token == r"\left[":
+            self.at -= 1
+            z = self.call("]")
+            axes = self.indices()
+            return self.array(z, axes) if indexed(z) or np.ndim(z) == 0 else self.entry(z, axes)
+        if token == r"\sum":
+            over = self.indices()
+            assert not self.summed & {*over}, "a sum within a sum over the same letter"
+            self.summed |= {*over}
+            z = self.product()
+            self.summed -= {*over}
+            shape = [self.n if k in over else 1 for k in range(len(LETTERS))]
+            z = np.sum(np.broadcast_to(z, np.broadcast_shapes(np.shape(z), shape)), axis=tuple(over), keepdims=True)
+            return z if z.size > 1 else float(z.item())
+        if token == r"\delta":
+            return self.entry(np.eye(self.n), self.indices())
         if token in FUNCTIONS:
             if token == r"\log" and self.peek() == r"\left|":
                 self.take()
@@ -184,6 +232,10 @@ class Reader:
             while self.take() != "}":
                 pass
             return np.heaviside(self.call(), 0.5)
+        if self.peek() == "_" and len(self.tokens[self.at + 2]) == 1:
+            along = tuple(self.indices())
+            x, options = self.call(), {} if name == "softmax" else {"keepdims": True}
+            return TABLE[name].forward(x, axis=along if len(along) > 1 else along[0], **options)
         if self.peek() == "_":
             while self.peek() != "=":
                 self.take()
