@@ -300,9 +300,10 @@ class Writer:
             sides = _sides(inner)
             codes, axes = self.join(sides, hint)
             for i, (top, c) in enumerate(zip(sides, codes[::-1], strict=True)):
-                if top.op == "fn" and top.args[1] == sides[1 - i]:  # of the very same source, which rounds alike
-                    wish = _without_leading(tuple(a if a in top.ls else None for a in c.axes))
-                    codes[i] = self._reduced(top.args[0], c, top.ls, wish)
+                if top.op == "fn" and top.args[1] == sides[1 - i] and not set(top.args[2]) <= set(top.ls):  # of the very same source
+                    kept = tuple(a if a in top.ls else None for a in c.axes)
+                    found = self._reduced(top.args[0], c, top.ls, _without_leading(kept))
+                    codes[i] = found if _broadcasts(found.axes, c.axes) else self._reduced(top.args[0], c, top.ls, kept)
             left, right = codes
             return Code(f"{left.inside(SUM)} {name} {right.inside(SUM)}", COMPARE, axes, not self.text, not self.text)
         if name == "sum" and inner.op == "diag":
