@@ -32,6 +32,7 @@ NONE: Dims = {}
 PASSENGER, BOUND = 100, 1000
 COMPARISONS = {">": operator.gt, ">=": operator.ge, "==": operator.eq}  # functions that ask how an operand stands to 0
 SIGNED = {"abs": None, "relu": None, "sign": 1, ">": 1, ">=": 1, "==": 0}  # of what is positive; None: that itself
+EXTREMES = ("max", "min")  # never written by a name where entries are asked whether they are it: both sides must round alike
 POSITIVE = ("exp", "sigmoid", "softplus", "softmax")
 DEPTH_LIMIT = 60  # parentheses within parentheses; nobody reads more
 ATOM_LIMIT = 20_000

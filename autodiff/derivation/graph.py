@@ -317,7 +317,8 @@ class Graph:
                 other = f"{out},{b}->{a}" if i == 0 else f"{out},{a}->{b}"
                 d = sum_to(product(self.space, other, [g, xs[1 - i]], to.shape), to.shape)
             else:
-                d = n.op.vjp(i, g, self.symbol(n), *xs, **n.kw)
+                z = self.definition(n) if n.op.name in expr.EXTREMES else self.symbol(n)
+                d = n.op.vjp(i, g, z, *xs, **n.kw)
         if d is None:
             return None
         d = self._settled(self.space.lift(d), to)

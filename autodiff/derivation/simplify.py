@@ -163,7 +163,7 @@ def _folds(atom: Atom, body: Poly) -> list[Replacement]:
     if len(body) > 1:
         return [replace_sum(body, rhs)]
     m, c = body.only()
-    if not m or (len(m) == 1 and m[0][0].kind == "var") or any(a < 0 for a, _, _ in m):
+    if not m or (len(m) == 1 and (m[0][0].kind == "var" or m[0][0].name in expr.EXTREMES)) or any(a < 0 for a, _, _ in m):
         return []
     whole = replace(m, c, rhs)
     under = tuple([f for f in m if f[0].kind == "group" and f[2] < 0])
