@@ -17,7 +17,7 @@ import numpy as np
 
 from ..ops import TABLE
 from .expr import COMPARISONS, Number
-from .matrix import ONE, M, is_upstream, mm, scaled, squared, summed, transpose
+from .matrix import ONE, ZERO, M, is_upstream, mm, scaled, squared, summed, transpose
 
 Axes = tuple[int | None, ...]
 COMPARE, SUM, PRODUCT, MATMUL, POWER, ATOM = -1, 0, 1, 2, 3, 4
@@ -306,6 +306,9 @@ class Writer:
                     codes[i] = found if _broadcasts(found.axes, c.axes) else self._reduced(top.args[0], c, top.ls, kept)
             left, right = codes
             return Code(f"{left.inside(SUM)} {name} {right.inside(SUM)}", COMPARE, axes, not self.text, not self.text)
+        if name == "heaviside" and ZERO not in (sides := _sides(inner, numbers=False)):  # what is equal rounds alike: a - (b + c)
+            (left, right), axes = self.join(sides, hint)
+            return Code(f"np.heaviside({left.inside(SUM)} - {right.inside(PRODUCT)}, 0.5)", ATOM, axes)
         if name == "sum" and inner.op == "diag":
             return Code(f"np.trace({self._dense(inner.args[0]).real})", ATOM, ())
         if not set(labels) <= set(x.ls):
@@ -360,10 +363,11 @@ def _without_leading(axes: Axes) -> Axes:
     return axes[next((i for i, a in enumerate(axes) if a is not None), len(axes)) :]
 
 
-def _sides(x: M) -> tuple[M, M]:
-    """The two sides of a comparison with 0: what is added, and what is subtracted or a number."""
+def _sides(x: M, numbers: bool = True) -> tuple[M, M]:
+    """The two sides of a comparison with 0: what is added, and what is subtracted or, with `numbers`, a number."""
     terms = x.args if x.op == "add" else ((1, x),)
-    left = [(c, y) for c, y in terms if c > 0 and y.op != "num"] or [(c, y) for c, y in terms if c > 0]  # 1 - x > 0
+    added = [(c, y) for c, y in terms if c > 0]
+    left = [(c, y) for c, y in added if y.op != "num" or not numbers] or added  # 1 - x > 0
     return summed(left, x.ls), summed([(-c, y) for c, y in terms if (c, y) not in left], x.ls)
 
 

@@ -19,6 +19,10 @@ LARGEST: dict[str, Callable[[Any], Any]] = {
     "a difference": lambda x: np.max(-(x - B) * 0.1),
     "powers": lambda x: np.min(np.abs(x) ** 3 / 7),
     "multiples": lambda x: np.min(3 * x),
+    "scaled twice": lambda x: np.max(x / 3 / 7),
+    "powers of two": lambda x: np.max(np.exp2(x)),
+    "a cube": lambda x: np.max(x * x * x),
+    "a sigmoid": lambda x: np.max(np.exp(x) / (1 + np.exp(x))),
 }
 
 
@@ -31,7 +35,7 @@ def test_entries_equal_their_maximum(name: str, named: bool) -> None:
         h = LARGEST[name](x)
         E = (h.named("h") if named else h) ** 2
         d = ad.derive(E.named("E"), x)
-        for data in rng.normal(size=(20, 5)) if not named else [x.data]:
+        for data in (x.data, *rng.normal(size=(20, 5))):
             y = ad.Tensor(data, "x")
             assert np.allclose(d(x=data), ad.gradient(LARGEST[name](y) ** 2, y), atol=0), d.text
 
@@ -44,6 +48,8 @@ def test_entries_equal_their_maximum(name: str, named: bool) -> None:
         (lambda X, A: np.sum(np.max(X @ A / 3, axis=0) ** 2), [(4, 5), (5, 7)]),
         (lambda X, A: np.sum(np.max(A.T @ X / 3 + 0.1, axis=1) ** 2), [(5, 4), (5, 7)]),
         (lambda X, A: np.sum(np.max(X[:, None] * A / 7 - 0.3, axis=(0, 2)) ** 2), [(4, 5), (3, 5)]),
+        (lambda X, A: np.sum(np.max(X + A, axis=(0, 2), keepdims=True) ** 2), [(2, 3, 4), (4,)]),
+        (lambda X, A: np.sum(np.maximum(np.tanh(X), X) ** 2) + np.sum(A), [(3,), (2,)]),
     ],
 )
 def test_entries_equal_the_maximum_of_a_product(f: Any, shapes: list[tuple[int, ...]]) -> None:
@@ -56,6 +62,15 @@ def test_entries_equal_the_maximum_of_a_product(f: Any, shapes: list[tuple[int, 
         want = dict(zip(data, ad.gradient(f(*leaves), leaves), strict=True))
         for name, found in zip(names, d(**data).values(), strict=True):
             assert np.allclose(found, want[name]), d.text
+
+
+def test_what_is_equal_is_a_tie() -> None:
+    f = lambda x, m: np.sum(np.minimum((x + 0.1) * m, x + 0.1))
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        x, m, y, k = rng.normal(size=3), rng.integers(0, 2, 3) * 1.0, rng.normal(size=3), rng.integers(0, 2, 3) * 1.0
+        found = ad.derive(f)(x, m)(x=y, m=k)
+        assert np.allclose([found["dE/dx"], found["dE/dm"]], ad.grad(f, (0, 1))(y, k))
 
 
 q, v, col, A = (ad.Tensor(np.random.default_rng(4).normal(size=s), n) for s, n in (((), "q"), (3, "v"), ((2, 1), "col"), ((2, 3), "A")))
